@@ -1,0 +1,57 @@
+# ferrocyte: `make demo` shows the main job, `make test` runs all that CI runs. Both set up everything they need.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+VENV := $(CURDIR)/.venv
+# pip's cmake comes before the system's: HDF5 needs 3.26 or newer.
+export PATH := $(VENV)/bin:$(PATH)
+export VIRTUAL_ENV := $(VENV)
+# One profile for tests, the extension under test and the demo, so that dependencies compile once.
+PROFILE := ci
+export CARGO_TERM_PROGRESS_WHEN := never
+
+.PHONY: help doctor setup develop demo test test-slow bench calibration docs fmt wheel clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+doctor: ## two seconds: is everything here that a build needs?
+	@scripts/doctor.sh
+
+setup: doctor
+	@scripts/setup.sh
+
+develop: setup ## build the extension into .venv
+	maturin develop --profile $(PROFILE) --quiet
+
+demo: develop ## which genes respond to interferon, in which cell type, over 8 donors (real data)
+	python demo/kang_ifnb.py
+
+test: setup ## everything that CI runs, with the seconds of each step
+	@scripts/test.sh fast
+
+test-slow: setup ## calibration, tutorials, long property tests, memory; run before an issue is called resolved
+	@scripts/test.sh slow
+
+bench: setup ## side by side with peers, in one run; writes docs/speed.md
+	maturin develop --release --quiet
+	pip install --quiet -r scripts/requirements-bench.txt
+	python benches/lmm.py
+
+calibration: develop ## type I error on simulated and real null data; writes docs/calibration.md
+	python benches/calibration.py
+
+docs: develop ## generated pages and API reference under docs/_build
+	python scripts/make_docs.py
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --profile $(PROFILE) --target-dir target
+
+fmt: setup ## format Rust and Python
+	cargo fmt --all
+	ruff check --fix --quiet python scripts demo benches
+	ruff format --quiet python scripts demo benches
+
+wheel: setup ## a manylinux_2_28 wheel in dist/, tried in a clean environment
+	@scripts/wheel.sh
+
+clean: ## remove everything that was built
+	rm -rf target .venv out dist

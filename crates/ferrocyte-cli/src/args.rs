@@ -1,0 +1,255 @@
+//! The arguments of the program, in one place.
+//!
+//! Options of the linear mixed models are built from [`ferrocyte_mixed::lmm::OPTIONS`], the table that the Python
+//! package follows too; only what belongs to files and to the program itself is defined here. Values stay text: they
+//! may come from the config file as well, and are read in one place ([`crate::config`]).
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, Command, value_parser};
+use ferrocyte_base::VERSION;
+use ferrocyte_mixed::lmm::{OPTIONS, OptionInfo};
+
+/// Ends the help of options without a default that a command cannot do without.
+const REQUIRED: &str = "[required for a study]";
+
+/// Options that may be given several times.
+const REPEATED: [&str; 3] = ["random", "contrast", "test"];
+
+/// Options that never stand in a config file: they say where, not what.
+const PLACES: [&str; 3] = ["config", "output", "table"];
+
+/// Options that change time and memory, never the answer.
+pub(crate) const MEANS: [&str; 2] = ["threads", "max_memory"];
+
+/// An option of a verb: verb, name (with underscores), default (`-`: must be given; empty: nothing), choices (empty:
+/// free).
+pub type Argument = (String, String, String, Vec<String>);
+
+/// The options of `ferrocyte lmm`, as its command line has them. Other fronts compare theirs with these.
+///
+/// ```
+/// let arguments = ferrocyte_cli::lmm_arguments();
+/// assert!(arguments.iter().any(|(verb, name, default, _)| verb == "fit" && name == "method" && default == "REML"));
+/// ```
+pub fn lmm_arguments() -> Vec<Argument> {
+    let family = lmm();
+    let verbs = family.get_subcommands();
+    verbs
+        .flat_map(|verb| {
+            let options = verb.get_arguments().filter(|arg| arg.get_long().is_some());
+            options.map(|arg| {
+                let choices = arg.get_possible_values().iter().map(|v| v.get_name().to_owned()).collect();
+                (verb.get_name().to_owned(), arg.get_id().to_string(), default_word(arg), choices)
+            })
+        })
+        .collect()
+}
+
+fn default_word(arg: &Arg) -> String {
+    let named = arg.get_help().is_some_and(|help| help.to_string().ends_with(REQUIRED));
+    match arg.get_default_values().first() {
+        Some(value) => value.to_string_lossy().into_owned(),
+        None if named || arg.is_required_set() => "-".to_owned(),
+        None => String::new(),
+    }
+}
+
+/// The whole command line.
+pub(crate) fn command() -> Command {
+    Command::new("ferrocyte")
+        .version(VERSION)
+        .about("Statistics of multi-sample gene-expression studies")
+        .after_help("Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .args(common())
+        .subcommand(lmm())
+        .subcommand(merge())
+        .subcommand(info())
+        .subcommand(completions())
+}
+
+/// Names of the options that a config file may set, each once.
+pub(crate) fn config_keys(command: &Command) -> Vec<String> {
+    let mut keys: Vec<String> = settable(command).map(|arg| arg.get_id().to_string()).collect();
+    for key in command.get_subcommands().flat_map(config_keys) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+/// The options of a command that take a value and may stand in a config file.
+pub(crate) fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|arg| {
+        let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+        takes_value && arg.get_long().is_some() && !PLACES.contains(&arg.get_id().as_str())
+    })
+}
+
+/// What every command takes.
+fn common() -> Vec<Arg> {
+    let flag = |name: &'static str| Arg::new(name).long(name).global(true).help_heading("Common options");
+    vec![
+        flag("config")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("TOML file with options, dashes as underscores; those of the command line win"),
+        flag("threads").value_name("N").default_value("0").help("threads; 0 takes all processors; never changes the answer"),
+        Arg::new("max_memory")
+            .long("max-memory")
+            .global(true)
+            .help_heading("Common options")
+            .value_name("SIZE")
+            .default_value("2G")
+            .help("memory for buffers and sums, such as 500M or 4G; never changes the answer"),
+        flag("json").action(ArgAction::SetTrue).help("messages on stderr and the summary on stdout as JSON, one object a line"),
+        flag("quiet").short('q').action(ArgAction::SetTrue).help("say nothing but errors"),
+        flag("verbose").short('v').action(ArgAction::SetTrue).help("say what is decided on the way"),
+    ]
+}
+
+fn lmm() -> Command {
+    Command::new("lmm")
+        .about("Linear mixed models of many genes, from sums over cells")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("sums")
+                .about("Cells to sums, in one pass; sums of disjoint cells add (`ferrocyte merge`)")
+                .arg(input("study", "STUDY.h5ad", "the study"))
+                .args(options("sums"))
+                .arg(
+                    Arg::new("rows")
+                        .long("rows")
+                        .value_name("A:B")
+                        .help("cells A to B - 1 only, counted from 0: a shard"),
+                )
+                .arg(output("sums.npz", "where the sums go, a name that ends in .npz")),
+        )
+        .subcommand(
+            Command::new("fit")
+                .about("A study, or its sums, to a fit and to tests")
+                .arg(input("input", "STUDY.h5ad|SUMS.npz", "the study, or sums of it"))
+                .args(options("fit"))
+                .args(tests())
+                .arg(output("OUT", "a fit (.npz), or the table of tests (.tsv, .csv, .jsonl, with .gz; - is stdout)"))
+                .arg(
+                    Arg::new("table")
+                        .long("table")
+                        .value_name("TABLE")
+                        .value_parser(value_parser!(PathBuf))
+                        .help("where the table of tests goes besides a fit; - is stdout"),
+                ),
+        )
+        .subcommand(
+            Command::new("test")
+                .about("Tests of a saved fit, or of sums fitted with the defaults")
+                .arg(input("input", "FIT.npz|SUMS.npz", "the fit, or sums"))
+                .args(tests())
+                .arg(output("TABLE", "the table of tests (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
+        )
+}
+
+/// The options of the family that a verb takes.
+fn options(verb: &str) -> impl Iterator<Item = Arg> {
+    OPTIONS.iter().filter(move |option| option.verbs.contains(&verb)).map(option_arg)
+}
+
+/// What is tested, and how.
+fn tests() -> Vec<Arg> {
+    let mut args = vec![
+        Arg::new("contrast")
+            .long("contrast")
+            .value_name("VARIABLE:LEVEL:REFERENCE")
+            .action(ArgAction::Append)
+            .help("test the difference of two levels; @FACTOR=LEVEL fixes a factor that interacts [repeatable]"),
+        Arg::new("test")
+            .long("test")
+            .value_name("[NAME=]EXPRESSION")
+            .action(ArgAction::Append)
+            .allow_hyphen_values(true)
+            .help("test a sum of coefficients, such as `A - (B + C)/2` [default: every coefficient but the intercept] [repeatable]"),
+    ];
+    args.extend(options("test"));
+    args
+}
+
+fn option_arg(info: &OptionInfo) -> Arg {
+    let mut arg = Arg::new(info.name)
+        .long(info.name.replace('_', "-"))
+        .value_name(info.name.to_uppercase())
+        .action(if REPEATED.contains(&info.name) { ArgAction::Append } else { ArgAction::Set });
+    if !info.choices.is_empty() {
+        arg = arg.value_parser(PossibleValuesParser::new(info.choices));
+    }
+    match info.default {
+        "-" => arg.help(format!("{} {REQUIRED}", info.meaning)),
+        "" => arg.help(info.meaning),
+        word => arg.help(info.meaning).default_value(word),
+    }
+}
+
+fn input(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).value_name(value).required(true).value_parser(value_parser!(PathBuf)).help(help)
+}
+
+fn output(value: &'static str, help: &'static str) -> Arg {
+    Arg::new("output").short('o').long("output").value_name(value).required(true).value_parser(value_parser!(PathBuf)).help(help)
+}
+
+fn merge() -> Command {
+    Command::new("merge")
+        .about("Adds parts that were made from disjoint cells, in the order of their rows")
+        .arg(input("parts", "PART", "part files of one kind").num_args(1..))
+        .arg(output("OUT.npz", "where the whole goes"))
+}
+
+fn info() -> Command {
+    Command::new("info")
+        .about("What a file holds: matrices, columns, parts")
+        .arg(input("file", "FILE", "an .h5ad file, sums or a fit"))
+}
+
+fn completions() -> Command {
+    Command::new("completions").about("Completions for a shell, on stdout").arg(
+        Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(clap_complete::Shell)).help("which shell"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_of_the_family_is_there_with_its_default_and_choices() {
+        let arguments = lmm_arguments();
+        for option in OPTIONS {
+            for verb in option.verbs {
+                let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
+                let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
+                assert_eq!(found.map(|(_, _, d, c)| (d.as_str(), c)), Some((option.default, &expected)), "{verb} {}", option.name);
+            }
+        }
+    }
+
+    #[test]
+    fn config_keys_are_the_options_with_values() {
+        let keys = config_keys(&command());
+        for key in ["formula", "random", "rows", "max_memory", "contrast", "moderate", "adjust"] {
+            assert!(keys.iter().any(|k| k == key), "{key}");
+        }
+        for key in ["config", "output", "table", "json", "study", "parts"] {
+            assert!(!keys.iter().any(|k| k == key), "{key}");
+        }
+    }
+}

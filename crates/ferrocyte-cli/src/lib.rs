@@ -1,0 +1,91 @@
+//! The program `ferrocyte`, as a library: arguments, progress, messages, exit codes. No numerics.
+//!
+//! ```text
+//! ferrocyte lmm sums STUDY.h5ad --formula F -o sums.npz     cells to sums, in one pass
+//! ferrocyte lmm fit  STUDY.h5ad|SUMS.npz ... -o OUT         sums to a fit (.npz) or a table of tests (.tsv, ...)
+//! ferrocyte lmm test FIT.npz|SUMS.npz --contrast ... -o OUT tests of a saved fit
+//! ferrocyte merge PART... -o OUT                            parts made on several machines
+//! ferrocyte info FILE                                       what a file holds
+//! ferrocyte completions SHELL                               completions for a shell
+//! ```
+//!
+//! [`run`] is the whole program: `main.rs` calls it, and so does the console script of the Python package.
+//!
+//! * Data go to stdout, talk goes to stderr; with `--json` both are machine-readable.
+//! * Exit codes: 0 done (a closed pipe included), 1 failed, 2 not understood, 130 interrupted.
+//! * Beside each output lie `OUT.config.toml`, the resolved options, and `OUT.run.json`, the only file whose bytes
+//!   differ from run to run: times, host, threads, command line.
+//!
+//! ```
+//! let code = ferrocyte_cli::run(["ferrocyte", "info", "/no/such/file.h5ad"].map(Into::into));
+//! assert_eq!(code, 1);
+//! ```
+
+mod args;
+mod config;
+mod faults;
+mod info;
+mod interrupt;
+mod lmm;
+mod merge;
+mod monitor;
+mod output;
+mod session;
+mod shard;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use clap::ArgMatches;
+use ferrocyte_base::Fault;
+
+pub use args::{Argument, lmm_arguments};
+
+use crate::faults::Failure;
+use crate::session::Session;
+
+/// Runs the program with its arguments, the name of the program first, and gives its exit code.
+///
+/// Prints to stdout and stderr of the process, and listens to Ctrl-C while it works: the first one stops the work,
+/// a second one ends the process.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let _listening = interrupt::listen();
+    // A panic is a mistake of ours; it must not tear a Python session down with it.
+    let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&args)))
+        .unwrap_or_else(|_| Err(Fault::internal("the program stopped where it should not").into()));
+    match outcome {
+        Ok(()) => faults::DONE,
+        // Arguments may be what is wrong, so they are looked at rather than parsed.
+        Err(failure) => faults::report(&failure, args.iter().any(|a| a == "--json")),
+    }
+}
+
+fn dispatch(args: &[OsString]) -> Result<(), Failure> {
+    let matches = args::command().try_get_matches_from(args).map_err(Failure::Arguments)?;
+    match matches.subcommand() {
+        Some(("lmm", family)) => match family.subcommand() {
+            Some(("sums", verb)) => lmm::sums::run(&Session::new(args, &["lmm", "sums"], verb)?, verb),
+            Some(("fit", verb)) => lmm::fit::run(&Session::new(args, &["lmm", "fit"], verb)?, verb),
+            Some(("test", verb)) => lmm::test::run(&Session::new(args, &["lmm", "test"], verb)?, verb),
+            _ => Err(unknown()),
+        },
+        Some(("merge", verb)) => merge::run(&Session::new(args, &["merge"], verb)?, verb),
+        Some(("info", verb)) => info::run(&Session::new(args, &["info"], verb)?, verb),
+        Some(("completions", verb)) => completions(verb),
+        _ => Err(unknown()),
+    }
+}
+
+/// Arguments that the definition lets pass and nobody takes.
+fn unknown() -> Failure {
+    Fault::internal("no such command").into()
+}
+
+fn completions(matches: &ArgMatches) -> Result<(), Failure> {
+    let shell = matches.get_one::<clap_complete::Shell>("shell").copied().ok_or_else(unknown)?;
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut args::command(), "ferrocyte", &mut script);
+    output::to_stdout(|out| out.write_all(&script).map_err(output::not_printed))
+}

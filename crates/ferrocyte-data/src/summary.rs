@@ -1,0 +1,63 @@
+//! [`Summary`]: what a method keeps of the cells, and the one driver that feeds summaries.
+
+use std::ops::Range;
+
+use ferrocyte_base::{Result, Run};
+
+use crate::{Part, RowBlock, RowChunks, rows_per_block};
+
+/// Additive knowledge about rows.
+///
+/// Contract: observing disjoint sets of rows and merging equals observing all of them, up to rounding; rows are
+/// added in order, so that the bits do not depend on threads or block size; size does not grow with rows.
+pub trait Summary {
+    /// Adds the rows of a block.
+    fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()>;
+
+    /// Called once after the last block: the place for findings that need all rows.
+    fn finish(&mut self, _run: &Run) -> Result<()> {
+        Ok(())
+    }
+
+    /// Adds another summary of the same kind and header, made from other rows. Refuses strangers by name.
+    fn merge(&mut self, other: &Self) -> Result<()>
+    where
+        Self: Sized;
+
+    /// Header and arrays, for storing and sending.
+    fn to_part(&self) -> Part;
+
+    /// Back from [`Summary::to_part`].
+    fn from_part(part: &Part) -> Result<Self>
+    where
+        Self: Sized;
+}
+
+/// Feeds all rows of `source` to all `summaries` in one reading.
+pub fn fold(run: &Run, source: &mut dyn RowChunks, summaries: &mut [&mut dyn Summary]) -> Result<()> {
+    let rows = 0..source.n_rows();
+    fold_rows(run, source, rows, summaries)
+}
+
+/// Feeds some rows of `source`, numbered as in the source, to all `summaries` in one reading.
+pub fn fold_rows(
+    run: &Run,
+    source: &mut dyn RowChunks,
+    rows: Range<usize>,
+    summaries: &mut [&mut dyn Summary],
+) -> Result<()> {
+    let step = rows_per_block(run, source);
+    let task = run.task("reading", rows.len() as u64);
+    let mut start = rows.start;
+    while start < rows.end {
+        run.check()?;
+        let end = (start + step).min(rows.end);
+        let block = source.read(run, start..end)?;
+        for summary in summaries.iter_mut() {
+            summary.observe(run, &block)?;
+        }
+        task.advance((end - start) as u64);
+        start = end;
+    }
+    summaries.iter_mut().try_for_each(|summary| summary.finish(run))
+}

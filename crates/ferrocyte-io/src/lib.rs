@@ -1,0 +1,62 @@
+//! Files: .h5ad, part files, text tables.
+//!
+//! The only crate that knows file formats. What it reads becomes the types of `ferrocyte-data` (streams of row
+//! blocks, frames, parts) and what it writes comes from those of `ferrocyte-base` (tables, values).
+//!
+//! * [`H5ad`]: an annotated matrix on disk. [`H5ad::obs`] reads the columns that are asked for, [`H5ad::matrix`]
+//!   streams `X`, a layer or `raw/X` as [`ferrocyte_data::RowChunks`], sparse or dense, compressed or not.
+//! * [`write_part`], [`read_part`]: summaries and results as `.npz` files, which numpy opens too.
+//! * [`write_table`]: results as TSV, CSV or JSON lines; [`read_frame`], [`read_matrix_tsv`]: text tables back.
+//! * [`write_json`], [`parse_json`]: options and provenance.
+//! * [`Store`]: the narrow door to a hierarchical format. HDF5 is one implementation; what an element of an .h5ad
+//!   file looks like is written against the trait.
+//!
+//! The same content gives the same bytes: no output carries a time, a path or a host. Files are written beside
+//! their place and renamed, so that they are complete or untouched. What is damaged or not understood is a
+//! [`ferrocyte_base::Fault`] that names file, element and reason.
+//!
+//! ```
+//! use ferrocyte_base::{Column, Run, Table};
+//! use ferrocyte_data::RowChunks;
+//! use ferrocyte_io::{H5ad, write_tsv};
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/cells/io");
+//! let study = H5ad::open(format!("{folder}/nocompress_ad012.h5ad"))?;
+//! let mut counts = study.matrix("X")?;
+//! let sums = counts.read(&Run::new(), 0..3)?.row_sums();
+//! let table = Table::new("cells")
+//!     .with(Column::text("cell", "its name", study.obs_names()?[..3].to_vec()))
+//!     .with(Column::float("total", "counts", "sum over all genes", sums));
+//! let mut text = Vec::new();
+//! write_tsv(&table, &mut text)?;
+//! assert_eq!(text, b"cell\ttotal\ncell_000\t31\ncell_001\t19\ncell_002\t37\n");
+//! # Ok::<(), ferrocyte_base::Fault>(())
+//! ```
+
+mod atomic;
+mod columns;
+mod csc;
+mod describe;
+mod fingerprint;
+mod h5ad;
+mod hdf5;
+mod json;
+mod matrix;
+mod npy;
+mod part;
+mod store;
+mod tables;
+mod text;
+mod window;
+
+pub use atomic::{is_closed_pipe, write_atomically};
+pub use columns::{ColumnData, ColumnKind};
+pub use describe::Element;
+pub use h5ad::H5ad;
+pub use hdf5::Hdf5;
+pub use json::{from_json, json_pretty, json_text, parse_json, to_json, write_json};
+pub use matrix::{H5adMatrix, MatrixKind};
+pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
+pub use store::{ArrayInfo, Attr, Dtype, Node, Numbers, Store, StoredArray};
+pub use tables::{number_text, write_json_lines, write_table, write_tsv};
+pub use text::{NamedMatrix, read_frame, read_matrix_tsv};

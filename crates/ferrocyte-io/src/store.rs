@@ -1,0 +1,409 @@
+//! [`Store`]: the narrow door to a hierarchical file format, and the plain data that pass through it.
+//!
+//! A store is a tree of groups and arrays with attributes. Everything that knows what a data frame or a sparse
+//! matrix looks like in a file is written against this trait; only [`crate::hdf5`] knows HDF5.
+
+use std::ops::Range;
+
+use ferrocyte_base::{Fault, Result};
+use ferrocyte_data::{Number, Values};
+
+/// A tree of groups and arrays. Paths are relative to the root and separated by `/`; the root is the empty path.
+pub trait Store: Send + Sync {
+    /// The file as the user named it, for messages.
+    fn place(&self) -> &str;
+
+    /// What stands at a path; `None` if nothing does.
+    fn node(&self, path: &str) -> Result<Option<Node>>;
+
+    /// The names of the children of a group, sorted.
+    fn list(&self, group: &str) -> Result<Vec<String>>;
+
+    /// An attribute of a group or array; `None` if it has none of that name.
+    fn attr(&self, path: &str, name: &str) -> Result<Option<Attr>>;
+
+    /// Opens an array. Fails when its elements cannot be decoded: an unknown type, a filter that is not built in.
+    fn array(&self, path: &str) -> Result<Box<dyn StoredArray>>;
+}
+
+/// What stands at a path of a [`Store`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// A folder of nodes.
+    Group,
+    /// An array.
+    Array,
+}
+
+/// An opened array. Ranges are along its first axis; a scalar has one row.
+pub trait StoredArray: Send {
+    /// Shape, type and storage.
+    fn info(&self) -> &ArrayInfo;
+
+    /// The numbers of a range of rows, in row-major order and in the type in which they are stored.
+    fn numbers(&self, rows: Range<usize>) -> Result<Numbers>;
+
+    /// The texts of a range of rows.
+    fn texts(&self, rows: Range<usize>) -> Result<Vec<String>>;
+}
+
+/// Shape, type and storage of an array.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArrayInfo {
+    /// Its path in the store.
+    pub path: String,
+    /// Its extents; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// The type of its elements.
+    pub dtype: Dtype,
+    /// The extents of a chunk, where it is stored in chunks.
+    pub chunk: Option<Vec<usize>>,
+    /// The names of its filters (`gzip`, `shuffle`, `lzf`), in the order in which they were applied.
+    pub filters: Vec<String>,
+}
+
+impl ArrayInfo {
+    /// The length of the first axis; 1 for a scalar.
+    pub fn n_rows(&self) -> usize {
+        self.shape.first().copied().unwrap_or(1)
+    }
+
+    /// How many elements one row has.
+    pub fn width(&self) -> usize {
+        self.shape.iter().skip(1).product()
+    }
+
+    /// The filters as one word: `gzip+shuffle`, or `none`.
+    pub fn compression(&self) -> String {
+        if self.filters.is_empty() { "none".to_owned() } else { self.filters.join("+") }
+    }
+}
+
+/// The type of the elements of an array.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the numeric variants are the types that they name")]
+pub enum Dtype {
+    Bool,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    F32,
+    F64,
+    /// Text of any encoding, of fixed or variable length.
+    Text,
+    /// Anything else, in the words of the format.
+    Other(String),
+}
+
+impl Dtype {
+    /// The name of the type, as numpy has it; `text` for texts.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Bool => "bool",
+            Self::I8 => "int8",
+            Self::I16 => "int16",
+            Self::I32 => "int32",
+            Self::I64 => "int64",
+            Self::U8 => "uint8",
+            Self::U16 => "uint16",
+            Self::U32 => "uint32",
+            Self::U64 => "uint64",
+            Self::F32 => "float32",
+            Self::F64 => "float64",
+            Self::Text => "text",
+            Self::Other(words) => words,
+        }
+    }
+
+    /// Whether [`Numbers::into_values`] of this type gives 64-bit floats.
+    pub(crate) fn is_wide(&self) -> bool {
+        matches!(self, Self::F64 | Self::I32 | Self::U32 | Self::I64 | Self::U64)
+    }
+
+    /// Whether the elements are numbers or truth values.
+    pub fn is_numeric(&self) -> bool {
+        !matches!(self, Self::Text | Self::Other(_))
+    }
+}
+
+/// An attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Attr {
+    /// One text.
+    Text(String),
+    /// An array of texts.
+    Texts(Vec<String>),
+    /// One number or an array of numbers.
+    Numbers(Numbers),
+    /// Nothing.
+    Empty,
+    /// Anything else, in the words of the format: a reference, a compound.
+    Other(String),
+}
+
+/// Numbers in the type in which they are stored.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the variants are the types that they name")]
+pub enum Numbers {
+    Bool(Vec<bool>),
+    I8(Vec<i8>),
+    I16(Vec<i16>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    U32(Vec<u32>),
+    U64(Vec<u64>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+/// Evaluates an expression with `$v` bound to the vector, whatever its type; the result has one type.
+macro_rules! each {
+    ($numbers:expr, $v:ident => $body:expr) => {
+        match $numbers {
+            Numbers::Bool($v) => $body,
+            Numbers::I8($v) => $body,
+            Numbers::I16($v) => $body,
+            Numbers::I32($v) => $body,
+            Numbers::I64($v) => $body,
+            Numbers::U8($v) => $body,
+            Numbers::U16($v) => $body,
+            Numbers::U32($v) => $body,
+            Numbers::U64($v) => $body,
+            Numbers::F32($v) => $body,
+            Numbers::F64($v) => $body,
+        }
+    };
+}
+
+/// Evaluates an expression with `$v` bound to the vector and wraps the result in the same variant.
+macro_rules! same {
+    ($numbers:expr, $v:ident => $body:expr) => {
+        match $numbers {
+            Numbers::Bool($v) => Numbers::Bool($body),
+            Numbers::I8($v) => Numbers::I8($body),
+            Numbers::I16($v) => Numbers::I16($body),
+            Numbers::I32($v) => Numbers::I32($body),
+            Numbers::I64($v) => Numbers::I64($body),
+            Numbers::U8($v) => Numbers::U8($body),
+            Numbers::U16($v) => Numbers::U16($body),
+            Numbers::U32($v) => Numbers::U32($body),
+            Numbers::U64($v) => Numbers::U64($body),
+            Numbers::F32($v) => Numbers::F32($body),
+            Numbers::F64($v) => Numbers::F64($body),
+        }
+    };
+}
+
+/// A stored number that is no index: where it stands, and the number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadIndex {
+    pub(crate) position: usize,
+    pub(crate) value: String,
+}
+
+impl Numbers {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        each!(self, v => v.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Their type.
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            Self::Bool(_) => Dtype::Bool,
+            Self::I8(_) => Dtype::I8,
+            Self::I16(_) => Dtype::I16,
+            Self::I32(_) => Dtype::I32,
+            Self::I64(_) => Dtype::I64,
+            Self::U8(_) => Dtype::U8,
+            Self::U16(_) => Dtype::U16,
+            Self::U32(_) => Dtype::U32,
+            Self::U64(_) => Dtype::U64,
+            Self::F32(_) => Dtype::F32,
+            Self::F64(_) => Dtype::F64,
+        }
+    }
+
+    /// A copy of a range.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        same!(self, v => v[range].to_vec())
+    }
+
+    /// Puts `other`, which has the same type, behind these.
+    pub fn append(&mut self, other: Self) -> Result<()> {
+        macro_rules! join {
+            ($($variant:ident),*) => {
+                match (self, other) {
+                    $((Self::$variant(these), Self::$variant(more)) => these.extend(more),)*
+                    (these, more) => {
+                        let (a, b) = (these.dtype(), more.dtype());
+                        return Err(Fault::internal(format!("{} behind {}", b.name(), a.name())));
+                    }
+                }
+            };
+        }
+        join!(Bool, I8, I16, I32, I64, U8, U16, U32, U64, F32, F64);
+        Ok(())
+    }
+
+    /// As 64-bit floats. Integers above 2^53 are rounded.
+    pub fn to_f64(&self) -> Vec<f64> {
+        match self {
+            Self::Bool(v) => v.iter().map(|&b| f64::from(u8::from(b))).collect(),
+            Self::I8(v) => floats(v),
+            Self::I16(v) => floats(v),
+            Self::I32(v) => floats(v),
+            Self::I64(v) => floats(v),
+            Self::U8(v) => floats(v),
+            Self::U16(v) => floats(v),
+            Self::U32(v) => floats(v),
+            Self::U64(v) => floats(v),
+            Self::F32(v) => floats(v),
+            Self::F64(v) => v.clone(),
+        }
+    }
+
+    /// As values of a row block: 32-bit floats where those are exact for the type, else 64-bit ones.
+    pub fn into_values(self) -> Values<'static> {
+        match self {
+            Self::Bool(v) => <u8 as Number>::owned(v.into_iter().map(u8::from).collect()),
+            Self::I8(v) => Number::owned(v),
+            Self::I16(v) => Number::owned(v),
+            Self::I32(v) => Number::owned(v),
+            Self::I64(v) => Number::owned(v),
+            Self::U8(v) => Number::owned(v),
+            Self::U16(v) => Number::owned(v),
+            Self::U32(v) => Number::owned(v),
+            Self::U64(v) => Number::owned(v),
+            Self::F32(v) => Number::owned(v),
+            Self::F64(v) => Number::owned(v),
+        }
+    }
+
+    /// As texts: shortest form of numbers, `FALSE` and `TRUE` of truth values.
+    pub fn to_texts(&self) -> Vec<String> {
+        match self {
+            Self::Bool(v) => v.iter().map(|&b| if b { "TRUE" } else { "FALSE" }.to_owned()).collect(),
+            Self::F32(v) => v.iter().map(|&x| crate::tables::single_text(x)).collect(),
+            Self::F64(v) => v.iter().map(|x| crate::tables::number_text(*x)).collect(),
+            Self::I8(v) => v.iter().map(ToString::to_string).collect(),
+            Self::I16(v) => v.iter().map(ToString::to_string).collect(),
+            Self::I32(v) => v.iter().map(ToString::to_string).collect(),
+            Self::I64(v) => v.iter().map(ToString::to_string).collect(),
+            Self::U8(v) => v.iter().map(ToString::to_string).collect(),
+            Self::U16(v) => v.iter().map(ToString::to_string).collect(),
+            Self::U32(v) => v.iter().map(ToString::to_string).collect(),
+            Self::U64(v) => v.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// As truth values, if they are such.
+    pub fn as_bools(&self) -> Option<&[bool]> {
+        match self {
+            Self::Bool(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// As indices below `limit`.
+    pub(crate) fn into_indices(self, limit: usize) -> std::result::Result<Vec<u32>, BadIndex> {
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX).min(u64::from(u32::MAX));
+        match self {
+            Self::I8(v) => indices(v, limit),
+            Self::I16(v) => indices(v, limit),
+            Self::I32(v) => indices(v, limit),
+            Self::I64(v) => indices(v, limit),
+            Self::U8(v) => indices(v, limit),
+            Self::U16(v) => indices(v, limit),
+            Self::U32(v) => indices(v, limit),
+            Self::U64(v) => indices(v, limit),
+            other => Err(BadIndex { position: 0, value: format!("a {}", other.dtype().name()) }),
+        }
+    }
+
+    /// As pointers, shapes or other sizes.
+    pub(crate) fn into_sizes(self) -> std::result::Result<Vec<usize>, BadIndex> {
+        fn sizes<T: Copy + TryInto<usize> + ToString>(v: &[T]) -> std::result::Result<Vec<usize>, BadIndex> {
+            v.iter()
+                .enumerate()
+                .map(|(position, &x)| x.try_into().map_err(|_| BadIndex { position, value: x.to_string() }))
+                .collect()
+        }
+        match self {
+            Self::I8(v) => sizes(&v),
+            Self::I16(v) => sizes(&v),
+            Self::I32(v) => sizes(&v),
+            Self::I64(v) => sizes(&v),
+            Self::U8(v) => sizes(&v),
+            Self::U16(v) => sizes(&v),
+            Self::U32(v) => sizes(&v),
+            Self::U64(v) => sizes(&v),
+            other => Err(BadIndex { position: 0, value: format!("a {}", other.dtype().name()) }),
+        }
+    }
+}
+
+fn floats<T: Number>(v: &[T]) -> Vec<f64> {
+    v.iter().map(|&x| x.to_f64()).collect()
+}
+
+/// One pass that narrows and one that checks: both are vector code, unlike a pass that does both.
+fn indices<T: Copy + TryInto<u64> + ToString>(v: Vec<T>, limit: u64) -> std::result::Result<Vec<u32>, BadIndex> {
+    let bad = |x: T| x.try_into().map_or(true, |x: u64| x >= limit);
+    match v.iter().position(|&x| bad(x)) {
+        Some(position) => Err(BadIndex { position, value: v[position].to_string() }),
+        None => Ok(v.into_iter().map(|x| x.try_into().map_or(0, |x: u64| x as u32)).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_are_checked_in_their_own_type() {
+        assert_eq!(Numbers::I64(vec![0, 4]).into_indices(5), Ok(vec![0, 4]));
+        let negative = Numbers::I32(vec![1, -7]).into_indices(5);
+        assert_eq!(negative, Err(BadIndex { position: 1, value: "-7".into() }));
+        assert!(Numbers::U64(vec![1 << 40]).into_indices(usize::MAX).is_err());
+        assert!(Numbers::F32(vec![1.0]).into_indices(5).is_err());
+    }
+
+    #[test]
+    fn small_types_become_32_bit_floats_and_large_ones_64_bit() {
+        for numbers in [Numbers::F32(vec![]), Numbers::U32(vec![]), Numbers::Bool(vec![]), Numbers::I64(vec![])] {
+            let wide = numbers.dtype().is_wide();
+            assert_eq!(matches!(numbers.into_values(), Values::F64(_)), wide);
+        }
+        assert!(matches!(Numbers::Bool(vec![true]).into_values(), Values::F32(v) if v[..] == [1.0]));
+        assert!(matches!(Numbers::U16(vec![65535]).into_values(), Values::F32(v) if v[..] == [65535.0]));
+        assert!(matches!(Numbers::I32(vec![-3]).into_values(), Values::F64(v) if v[..] == [-3.0]));
+    }
+
+    #[test]
+    fn types_do_not_mix() {
+        let mut some = Numbers::I32(vec![1]);
+        assert!(some.append(Numbers::I32(vec![2])).is_ok());
+        assert!(some.append(Numbers::I64(vec![3])).is_err());
+        assert_eq!(some.slice(1..2), Numbers::I32(vec![2]));
+    }
+
+    #[test]
+    fn numbers_have_one_text() {
+        assert_eq!(Numbers::F32(vec![0.1]).to_texts(), ["0.1"]);
+        assert_eq!(Numbers::F64(vec![1.0, 2.5]).to_texts(), ["1", "2.5"]);
+    }
+}

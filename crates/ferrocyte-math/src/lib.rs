@@ -1,0 +1,54 @@
+//! Numbers without biology: linear algebra, distributions, optimisers, variance priors, random streams.
+//!
+//! The crate knows arrays and nothing of genes or cells beyond their being many; it allocates little, depends on no
+//! environment and gives the same bits for any number of threads.
+//!
+//! # Distributions
+//!
+//! [`normal`], [`student_t`], [`chi_squared`] and [`f`] speak the same words: `ln_upper(x, ..)`, `ln_lower`, `upper`,
+//! `lower`, `quantile(p, ..)`, `quantile_ln_upper(ln_p, ..)`. Of the two tails the smaller is computed directly, as a
+//! logarithm, the other from it, so that both keep about 13 digits from `ln p = -1e6` up; a p-value is never `1 - p`.
+//! Degrees of freedom may be fractional or infinite. NaN in gives NaN out, and so do impossible parameters. Underneath
+//! are the incomplete beta and gamma functions ([`beta`], [`chi_squared::ln_gamma_tails`]) and the saddle-point helpers
+//! of [`gamma`].
+//!
+//! ```
+//! use ferrocyte_math::{f, student_t::StudentT};
+//! // Many t on the same degrees of freedom: what depends on these is computed once.
+//! let law = StudentT::new(23.7);
+//! let ln_p: Vec<f64> = [0.5, 2.0, 80.0].iter().map(|&t| law.ln_two_sided(t)).collect();
+//! assert!((ln_p[2] + 68.204_323).abs() < 1e-6);
+//! // A tail that underflows as a probability.
+//! assert!((f::ln_upper(500.0, 50.0, 1e5) + 10_990.906_205_508_074).abs() < 1e-8);
+//! ```
+//!
+//! # Many tests, few variables, shared variances
+//!
+//! * [`multiple`]: Benjamini-Hochberg (also of logarithms), Holm, Bonferroni; missing tests are not counted.
+//! * [`optimise`]: a projected Newton or BFGS minimiser for a few variables in a box.
+//! * [`variance_prior`]: the distribution of a log variance over genes from their likelihoods on a grid, and the
+//!   conjugate prior of residual variances; [`trend`] holds the covariate that both may depend on.
+//!
+//! # Random streams
+//!
+//! [`random::Stream`] depends on a seed and a task number, not on who runs the task when.
+//!
+//! # Linear algebra
+//!
+//! [`linalg`] is the only file that calls the linear-algebra library.
+
+pub mod beta;
+pub mod chi_squared;
+pub mod f;
+pub mod gamma;
+pub mod linalg;
+pub mod multiple;
+pub mod normal;
+pub mod optimise;
+mod quadrature;
+pub mod random;
+mod residual_prior;
+mod root;
+pub mod student_t;
+pub mod trend;
+pub mod variance_prior;

@@ -1,0 +1,4 @@
+//! Tests against stored numbers, as one program.
+
+mod prior;
+mod tails;

@@ -1,0 +1,7 @@
+//! Mixed models over genes.
+//!
+//! * [`lmm`]: linear mixed models of many genes from additive sums (FLASH-MM's models, any number of cells).
+//!
+//! Everything here starts from sums or from a stream of cells and ends in a [`ferrocyte_base::Table`]; no file is opened.
+
+pub mod lmm;

@@ -1,0 +1,603 @@
+//! One pass over the cells: how a block of rows becomes sums.
+//!
+//! A cell adds `t · d` for each stored value t and each entry d of its design row, which has one entry per model term.
+//! Most of those entries are indicators that repeat from cell to cell. Where the cells of a group show few distinct
+//! indicator *patterns* (samples × clusters, say), a value is added once, to its pattern, and the columns are recovered
+//! at the end as sums over patterns; only covariates are added one by one. Otherwise every entry is added as it stands.
+//! What a value is added to is called an *atom* here.
+//!
+//! Work is divided by genes: each thread owns a tile of genes whose accumulators fit its cache, and adds the rows in
+//! their order. So the bits depend on neither threads, tiles nor blocks, and no partial sums are merged.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ferrocyte_base::{Fault, Result, Run, listing};
+use ferrocyte_data::{Frame, GuardFinding, ObsColumn, RowBlock, RowChunks, Transform, Values, fold_rows};
+use ferrocyte_design::{Aliased, BindOptions, Coefficients, Design, Model, replication};
+use ferrocyte_math::linalg::Matrix;
+
+use super::canonical::Canonical;
+use super::options::AliasedChoice;
+use super::sums::{Component, GroupSums, Sums, SumsInput};
+
+/// Bytes of accumulators that one thread works on at a time: a share of the second-level cache.
+const TILE_BYTES: usize = 512 * 1024;
+
+/// Accumulators of a gene and group before its atoms: y'y, sum of y, cells with a value.
+const HEAD: usize = 3;
+
+/// Values up to this one are transformed through a table.
+const TABLE: usize = 1024;
+
+/// No group.
+const NONE: u32 = u32::MAX;
+
+/// Gives the name of a cell by its row.
+pub type CellName = Arc<dyn Fn(usize) -> String + Send + Sync>;
+
+/// How the cells are collected into sums.
+#[derive(Default)]
+pub struct SumsOptions {
+    /// The obs column whose levels are fitted apart.
+    pub groups: Option<String>,
+    /// What is done to each count.
+    pub transform: Option<Transform>,
+    /// What to do with dependent fixed effects.
+    pub aliased: Option<AliasedChoice>,
+    /// Whether values are taken on trust where a count transform expects counts.
+    pub trust_values: bool,
+    /// Only these rows are observed (a shard). Designs and levels are those of the whole study, so that parts of one
+    /// study made of any rows can be merged.
+    pub rows: Option<std::ops::Range<usize>>,
+    /// Gives the name of a cell, for messages.
+    pub cell_name: Option<CellName>,
+    /// Fingerprint of the source, for provenance.
+    pub fingerprint: String,
+}
+
+impl std::fmt::Debug for SumsOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SumsOptions")
+            .field("groups", &self.groups)
+            .field("transform", &self.transform)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sums of all cells of `source` under `model`, in one pass.
+///
+/// `source` is cells × genes, `genes` names its columns, `obs` has a row per cell and the columns that the model
+/// names. With `groups`, each level of that column has its own design, in which levels without cells are dropped,
+/// and its own sums; a level to which the model cannot be fitted is refused with a reason and stops no other.
+///
+/// Checked before the pass: names, missing values, rank of the design. Checked during it: values that are not
+/// finite, values that cannot be counts (for count transforms), cells without counts under `log(libsize)`.
+pub fn sums(
+    run: &Run,
+    source: &mut dyn RowChunks,
+    genes: &[String],
+    obs: &Frame,
+    model: &Model,
+    options: &SumsOptions,
+) -> Result<Sums> {
+    let n_rows = source.n_rows();
+    if n_rows != obs.n_rows() {
+        return Err(
+            Fault::bad_input(format!("{n_rows} rows of counts, but {} rows of obs", obs.n_rows())).at(source.name())
+        );
+    }
+    if source.n_cols() != genes.len() {
+        return Err(Fault::bad_input(format!("{} columns of counts, but {} genes", source.n_cols(), genes.len()))
+            .at(source.name()));
+    }
+    let rows = options.rows.clone().unwrap_or(0..n_rows);
+    if rows.start > rows.end || rows.end > n_rows {
+        return Err(Fault::bad_input(format!("rows {}:{} of {n_rows}", rows.start, rows.end)).at("rows"));
+    }
+    let mut sums = plan(run, genes, obs, model, options)?;
+    sums.inputs.push(SumsInput {
+        name: source.name(),
+        fingerprint: options.fingerprint.clone(),
+        rows: (rows.start, rows.end),
+        n_rows,
+    });
+    let bytes = sums.plan.as_ref().map_or(0, |plan| plan.bytes(genes.len()));
+    run.reserve("the sums", bytes)?;
+    let whole = rows == (0..n_rows);
+    fold_rows(run, source, rows, &mut [&mut sums])?;
+    if whole {
+        refuse_singular(run, &mut sums)?;
+    }
+    Ok(sums)
+}
+
+/// Refuses groups whose fixed effects turn out to be dependent, now that all columns are known.
+fn refuse_singular(run: &Run, sums: &mut Sums) -> Result<()> {
+    for group in sums.groups.iter_mut().filter(|g| g.refused.is_empty()) {
+        let Err(fault) = Canonical::new(group) else { continue };
+        if sums.groups_by.is_empty() {
+            return Err(fault);
+        }
+        group.refused = fault.to_string();
+        let warning = format!("group `{}` cannot be fitted: {fault}", group.label);
+        run.warn(&warning);
+        sums.warnings.push(warning);
+    }
+    Ok(())
+}
+
+/// Binds the model to every group and lays out the accumulators.
+fn plan(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &SumsOptions) -> Result<Sums> {
+    let n_cells = obs.n_rows();
+    let mut warnings: Vec<String> = Vec::new();
+    let rows_of: Vec<(String, Vec<usize>)> = match &options.groups {
+        None => vec![(String::new(), (0..n_cells).collect())],
+        Some(column) => {
+            let factor = obs.factor(column)?;
+            let mut rows: Vec<Vec<usize>> = vec![Vec::new(); factor.levels.len()];
+            let mut without = 0;
+            for (i, &code) in factor.codes.iter().enumerate() {
+                match rows.get_mut(code as usize) {
+                    Some(list) => list.push(i),
+                    None => without += 1,
+                }
+            }
+            if without > 0 {
+                warnings.push(format!("{without} cells have no `{column}` and are left out"));
+            }
+            factor.levels.iter().cloned().zip(rows).filter(|(_, rows)| !rows.is_empty()).collect()
+        }
+    };
+    check_missing(obs, model, &rows_of)?;
+    let bind = BindOptions {
+        aliased: match options.aliased.unwrap_or(AliasedChoice::Refuse) {
+            AliasedChoice::Refuse => Aliased::Refuse,
+            AliasedChoice::Drop => Aliased::Drop,
+        },
+    };
+    let mut plan = Plan {
+        transform: options.transform.unwrap_or(Transform::Log1p),
+        trust_values: options.trust_values,
+        genes: genes.to_vec(),
+        group_of: vec![NONE; n_cells],
+        position: vec![0; n_cells],
+        groups: Vec::new(),
+        accumulators: Vec::new(),
+        stride: 0,
+        cell_name: options.cell_name.clone(),
+        bad_cells: Vec::new(),
+        n_bad_cells: 0,
+    };
+    let (mut groups, mut needs_totals, mut replication) = (Vec::new(), false, Vec::new());
+    for (label, rows) in &rows_of {
+        let place = if label.is_empty() { String::new() } else { format!("group `{label}`: ") };
+        match Design::bind(model, obs, Some(rows), &bind) {
+            Ok(design) => {
+                for (factor, levels) in design.dropped_levels() {
+                    warnings.push(format!("{place}no cells have {} of `{factor}`; dropped", listing(levels, 5)));
+                }
+                warnings.extend(
+                    design
+                        .aliased()
+                        .iter()
+                        .map(|alias| format!("{place}`{}` is left out: it {}", alias.name, alias.why)),
+                );
+                warnings.extend(replication::warnings(&design, obs, None).into_iter().map(|w| format!("{place}{w}")));
+                note_replication(&design, obs, model, &mut replication);
+                if design.components().is_empty() {
+                    return Err(Fault::bad_input("the model has no random term").at("formula").hint(
+                        "add the unit that was sampled or treated, e.g. (1 | sample); models without one are limma's",
+                    ));
+                }
+                needs_totals |= design.needs_totals();
+                groups.push(GroupSums::empty(label, design.coefficients().clone(), components(&design), genes.len()));
+                let g = plan.groups.len() as u32;
+                for (i, &row) in rows.iter().enumerate() {
+                    plan.group_of[row] = g;
+                    plan.position[row] = i as u32;
+                }
+                plan.groups.push(Some(GroupPlan::new(design, rows.len(), plan.stride)));
+                plan.stride += plan.groups.last().and_then(Option::as_ref).map_or(0, |g| HEAD + g.n_atoms);
+            }
+            Err(fault) if !label.is_empty() => {
+                let mut group = GroupSums::empty(label, Coefficients::from_names(&[])?, Vec::new(), genes.len());
+                group.refused = fault.to_string();
+                group.n_cells = rows.len() as u64;
+                warnings.push(format!("group `{label}` cannot be fitted: {fault}"));
+                groups.push(group);
+                plan.groups.push(None);
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    if plan.groups.iter().all(Option::is_none) {
+        let first = groups.first().map_or("there are no cells", |g| g.refused.as_str());
+        return Err(
+            Fault::bad_input(format!("the model can be fitted to no group; the first says: {first}")).at("formula")
+        );
+    }
+    plan.accumulators = vec![0.0; plan.stride * genes.len()];
+    let uses_libsize = model.variables().iter().any(|v| v == "libsize");
+    let libsize = match (uses_libsize, needs_totals) {
+        (false, _) => "",
+        (true, true) => "total of the cell over all genes of the matrix",
+        (true, false) => "obs column `libsize`",
+    };
+    if uses_libsize {
+        run.info(&format!("`libsize` is the {libsize}"));
+    }
+    warnings.dedup();
+    warnings.iter().for_each(|w| run.warn(w));
+    Ok(Sums {
+        genes: genes.to_vec(),
+        transform: plan.transform,
+        formula: model.display(),
+        groups_by: options.groups.clone().unwrap_or_default(),
+        libsize: libsize.to_owned(),
+        warnings,
+        replication,
+        inputs: Vec::new(),
+        groups,
+        plan: Some(plan),
+    })
+}
+
+fn components(design: &Design) -> Vec<Component> {
+    design.components().iter().map(|c| Component { name: c.name.clone(), columns: c.columns.clone() }).collect()
+}
+
+/// Remembers, for each factor of the model, what testing it would cost without a term for the unit treated.
+fn note_replication(design: &Design, obs: &Frame, model: &Model, noted: &mut Vec<(String, String)>) {
+    for variable in model.variables() {
+        if matches!(obs.get(&variable), Some(ObsColumn::Factor(_))) && !noted.iter().any(|(name, _)| *name == variable)
+        {
+            let found = replication::warnings(design, obs, Some(&variable));
+            noted.extend(found.into_iter().next().map(|warning| (variable, warning)));
+        }
+    }
+}
+
+/// Missing values of the model's columns among the cells that take part, all in one fault.
+fn check_missing(obs: &Frame, model: &Model, rows_of: &[(String, Vec<usize>)]) -> Result<()> {
+    let mut found = Vec::new();
+    for name in model.variables() {
+        if name == "libsize" && obs.get("libsize").is_none() {
+            continue;
+        }
+        let column = obs.column(&name)?;
+        let is_missing = |row: usize| match column {
+            ObsColumn::Number(values) => values[row].is_nan(),
+            ObsColumn::Factor(factor) => factor.level(row).is_none(),
+        };
+        let n: usize = rows_of.iter().map(|(_, rows)| rows.iter().filter(|&&r| is_missing(r)).count()).sum();
+        if n > 0 {
+            found.push(format!("`{name}` is missing in {n} cells"));
+        }
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::bad_input(found.join("; ")).at("obs").hint("leave those cells out, or fill the values in"))
+}
+
+/// The layout of one group's accumulators and the way to its design rows.
+#[derive(Debug)]
+struct GroupPlan {
+    design: Design,
+    /// Where this group's accumulators begin within those of a gene.
+    offset: usize,
+    n_atoms: usize,
+    /// The pattern of each of its cells, where patterns are used.
+    pattern_of: Option<Vec<u32>>,
+    /// For each pattern, the entries of its columns that depend on factors only.
+    patterns: Vec<Vec<(u32, f64)>>,
+    /// The atom of each column that is added one by one; `NONE` for those recovered from patterns.
+    atom_of: Vec<u32>,
+    n_cells: u64,
+    /// [X Z]'[X Z], (p + q) × (p + q), lower triangle.
+    cross: Matrix,
+}
+
+impl GroupPlan {
+    fn new(design: Design, n_rows: usize, offset: usize) -> Self {
+        let n_columns = design.n_fixed() + design.n_random();
+        let mut plan = Self {
+            offset,
+            n_atoms: n_columns,
+            pattern_of: None,
+            patterns: Vec::new(),
+            atom_of: (0..n_columns as u32).collect(),
+            n_cells: 0,
+            cross: Matrix::zeros(n_columns, n_columns),
+            design,
+        };
+        if let Some((pattern_of, patterns)) = find_patterns(&plan.design, n_rows, 4 * n_columns) {
+            let mut next = patterns.len() as u32;
+            for column in 0..n_columns {
+                plan.atom_of[column] = if plan.design.is_numeric(column) {
+                    next += 1;
+                    next - 1
+                } else {
+                    NONE
+                };
+            }
+            plan.n_atoms = next as usize;
+            plan.pattern_of = Some(pattern_of);
+            plan.patterns = patterns;
+        }
+        plan
+    }
+
+    /// Adds a design row to the cross-products and lists its atoms.
+    fn add_row(&mut self, position: usize, row: &[(u32, f64)], atoms: &mut Vec<(u32, f64)>) {
+        self.n_cells += 1;
+        for &(i, x) in row {
+            for &(j, y) in row {
+                if j <= i {
+                    self.cross[(i as usize, j as usize)] += x * y;
+                }
+            }
+        }
+        if let Some(pattern_of) = &self.pattern_of {
+            atoms.push((pattern_of[position], 1.0));
+        }
+        atoms.extend(row.iter().filter_map(|&(column, x)| {
+            let atom = self.atom_of[column as usize];
+            (atom != NONE).then_some((atom, x))
+        }));
+    }
+}
+
+/// The distinct rows of the columns that depend on factors only, unless there are more than `most`.
+fn find_patterns(design: &Design, n_rows: usize, most: usize) -> Option<(Vec<u32>, Vec<Vec<(u32, f64)>>)> {
+    let mut ids: HashMap<Vec<(u32, u64)>, u32> = HashMap::new();
+    let mut patterns = Vec::new();
+    let mut pattern_of = Vec::with_capacity(n_rows);
+    let (mut row, mut key) = (Vec::new(), Vec::new());
+    for i in 0..n_rows {
+        design.row(i, 1.0, &mut row);
+        row.retain(|&(column, _)| !design.is_numeric(column as usize));
+        key.clear();
+        key.extend(row.iter().map(|&(column, x)| (column, x.to_bits())));
+        let id = match ids.get(&key) {
+            Some(&id) => id,
+            None => {
+                if patterns.len() == most {
+                    return None;
+                }
+                let id = patterns.len() as u32;
+                ids.insert(key.clone(), id);
+                patterns.push(row.clone());
+                id
+            }
+        };
+        pattern_of.push(id);
+    }
+    Some((pattern_of, patterns))
+}
+
+/// Designs, layout and accumulators while cells are observed.
+pub(super) struct Plan {
+    transform: Transform,
+    trust_values: bool,
+    genes: Vec<String>,
+    /// The group of each cell, and its position among the cells of the group.
+    group_of: Vec<u32>,
+    position: Vec<u32>,
+    groups: Vec<Option<GroupPlan>>,
+    /// genes × stride.
+    accumulators: Vec<f64>,
+    stride: usize,
+    cell_name: Option<CellName>,
+    /// The first cells whose design row is not finite with their totals, and how many there are.
+    bad_cells: Vec<(String, f64)>,
+    n_bad_cells: usize,
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("transform", &self.transform).field("stride", &self.stride).finish_non_exhaustive()
+    }
+}
+
+/// The atoms of the rows of a block.
+struct BlockAtoms {
+    /// Where the accumulators of each row's group begin; `NONE` for rows that take no part.
+    offsets: Vec<u32>,
+    pointers: Vec<usize>,
+    atoms: Vec<(u32, f64)>,
+    totals: Vec<f64>,
+}
+
+impl Plan {
+    fn cell(&self, row: usize) -> String {
+        self.cell_name.as_ref().map_or_else(|| row.to_string(), |name| name(row))
+    }
+
+    /// Bytes of the accumulators and of the sums that are made of them.
+    fn bytes(&self, n_genes: usize) -> u64 {
+        let columns: usize = self.groups.iter().flatten().map(|g| g.atom_of.len() + HEAD).sum();
+        8 * (self.stride + columns) as u64 * n_genes as u64
+    }
+
+    pub(super) fn observe(&mut self, run: &Run, block: &RowBlock<'_>, sums: &Sums) -> Result<()> {
+        self.check_values(block, sums)?;
+        let atoms = self.atoms(block);
+        let (stride, transform) = (self.stride, self.transform);
+        if stride == 0 {
+            return Ok(());
+        }
+        let table: Vec<f64> = match transform {
+            Transform::LogNorm { .. } | Transform::None => Vec::new(),
+            _ => (0..TABLE).map(|v| transform.apply(v as f64, 1.0)).collect(),
+        };
+        let value = |v: f64, total: f64| {
+            let whole = v as usize;
+            if whole < table.len() && whole as f64 == v { table[whole] } else { transform.apply(v, total) }
+        };
+        let tile = (TILE_BYTES / (8 * stride)).max(16);
+        run.for_each_chunk(&mut self.accumulators, tile * stride, |i, part| {
+            let genes = i * tile..i * tile + part.len() / stride;
+            match block.values() {
+                Values::F32(v) => add_tile(part, stride, genes, block, v, &atoms, &value),
+                Values::F64(v) => add_tile(part, stride, genes, block, v, &atoms, &value),
+            }
+        })
+    }
+
+    /// Refuses values that are not finite, and values that cannot be counts where counts are expected.
+    fn check_values(&self, block: &RowBlock<'_>, sums: &Sums) -> Result<()> {
+        let source = || sums.inputs.first().map_or_else(|| "the matrix".to_owned(), |input| input.name.clone());
+        let bad = match block.values() {
+            Values::F32(v) => v.iter().position(|v| !v.is_finite()),
+            Values::F64(v) => v.iter().position(|v| !v.is_finite()),
+        };
+        if let Some(k) = bad {
+            let row = block.start() + block.pointers().partition_point(|&p| p <= k) - 1;
+            let gene = &self.genes[block.indices()[k] as usize];
+            let total = (0..block.values().len()).filter(|&k| !block.values().get(k).is_finite()).count();
+            return Err(Fault::bad_input(format!(
+                "gene `{gene}` has {} in cell `{}` ({total} such values in these rows)",
+                block.values().get(k),
+                self.cell(row)
+            ))
+            .at(source())
+            .hint("replace or leave out values that are not finite"));
+        }
+        if self.transform.wants_counts() {
+            if let Some(finding) = GuardFinding::in_block(block) {
+                if !self.trust_values || finding.value < 0.0 {
+                    return Err(finding.fault(&source(), &self.cell(finding.row), &self.genes[finding.column], None));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn atoms(&mut self, block: &RowBlock<'_>) -> BlockAtoms {
+        let needs_totals = matches!(self.transform, Transform::LogNorm { .. })
+            || self.groups.iter().flatten().any(|g| g.design.needs_totals());
+        let n_rows = block.n_rows();
+        let totals = if needs_totals { block.row_sums() } else { vec![1.0; n_rows] };
+        let mut out = BlockAtoms { offsets: Vec::with_capacity(n_rows), pointers: vec![0], atoms: Vec::new(), totals };
+        let mut row = Vec::new();
+        for i in 0..n_rows {
+            let cell = block.start() + i;
+            let mut offset = NONE;
+            if let Some(group) = self.groups.get_mut(self.group_of[cell] as usize).and_then(Option::as_mut) {
+                let position = self.position[cell] as usize;
+                group.design.row(position, out.totals[i], &mut row);
+                if row.iter().all(|(_, x)| x.is_finite()) {
+                    offset = group.offset as u32;
+                    group.add_row(position, &row, &mut out.atoms);
+                } else {
+                    self.note_bad_cell(cell, out.totals[i]);
+                }
+            }
+            out.offsets.push(offset);
+            out.pointers.push(out.atoms.len());
+        }
+        out
+    }
+
+    fn note_bad_cell(&mut self, cell: usize, total: f64) {
+        self.n_bad_cells += 1;
+        if self.bad_cells.len() < 5 {
+            self.bad_cells.push((self.cell(cell), total));
+        }
+    }
+
+    /// Recovers the columns from the atoms and hands the sums over.
+    pub(super) fn finish(mut self, _run: &Run, sums: &mut Sums) -> Result<()> {
+        if self.n_bad_cells > 0 {
+            let design = self.groups.iter().flatten().map(|g| &g.design).find(|d| d.needs_totals());
+            return Err(design.map_or_else(
+                || Fault::internal("a design row is not finite"),
+                |design| design.totals_fault(&self.bad_cells, self.n_bad_cells),
+            ));
+        }
+        let n_genes = self.genes.len();
+        for (group, out) in self.groups.iter_mut().zip(&mut sums.groups) {
+            let Some(group) = group else { continue };
+            let (p, q) = (group.design.n_fixed(), group.design.n_random());
+            out.n_cells = group.n_cells;
+            for i in 0..p + q {
+                for j in 0..=i {
+                    let x = group.cross[(i, j)];
+                    match (i < p, j < p) {
+                        (true, _) => {
+                            out.xx[(i, j)] = x;
+                            out.xx[(j, i)] = x;
+                        }
+                        (false, true) => out.zx[(i - p, j)] = x,
+                        (false, false) => {
+                            out.zz[(i - p, j - p)] = x;
+                            out.zz[(j - p, i - p)] = x;
+                        }
+                    }
+                }
+            }
+            let mut columns = vec![0.0; p + q];
+            for gene in 0..n_genes {
+                let start = gene * self.stride + group.offset;
+                let (head, atoms) = self.accumulators[start..start + HEAD + group.n_atoms].split_at(HEAD);
+                columns.fill(0.0);
+                for (pattern, &sum) in group.patterns.iter().zip(atoms) {
+                    for &(column, x) in pattern {
+                        columns[column as usize] += x * sum;
+                    }
+                }
+                for (column, &atom) in columns.iter_mut().zip(&group.atom_of) {
+                    if atom != NONE {
+                        *column = atoms[atom as usize];
+                    }
+                }
+                out.xy[gene * p..(gene + 1) * p].copy_from_slice(&columns[..p]);
+                out.zy[gene * q..(gene + 1) * q].copy_from_slice(&columns[p..]);
+                out.y_norm[gene] = head[0];
+                out.y_sum[gene] = head[1];
+                out.n_expressing[gene] = head[2];
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds the values of a tile of genes, row after row.
+fn add_tile<V: Copy + Into<f64>>(
+    part: &mut [f64],
+    stride: usize,
+    genes: std::ops::Range<usize>,
+    block: &RowBlock<'_>,
+    values: &[V],
+    rows: &BlockAtoms,
+    value: &impl Fn(f64, f64) -> f64,
+) {
+    for i in 0..block.n_rows() {
+        if rows.offsets[i] == NONE {
+            continue;
+        }
+        let (low, high) = (block.pointers()[i], block.pointers()[i + 1]);
+        let columns = &block.indices()[low..high];
+        let from = low + columns.partition_point(|&c| (c as usize) < genes.start);
+        let to = low + columns.partition_point(|&c| (c as usize) < genes.end);
+        let (offset, total) = (rows.offsets[i] as usize, rows.totals[i]);
+        let atoms = &rows.atoms[rows.pointers[i]..rows.pointers[i + 1]];
+        for k in from..to {
+            let v: f64 = values[k].into();
+            if v == 0.0 {
+                continue;
+            }
+            let t = value(v, total);
+            let start = (block.indices()[k] as usize - genes.start) * stride + offset;
+            let slots = &mut part[start..];
+            slots[0] += t * t;
+            slots[1] += t;
+            slots[2] += 1.0;
+            for &(atom, x) in atoms {
+                slots[HEAD + atom as usize] += t * x;
+            }
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! From sums to variance components of every gene.
+
+use ferrocyte_base::{Input, Kind, Provenance, Result, Run, Value, listing};
+use ferrocyte_data::{Part, Summary};
+use ferrocyte_design::Coefficients;
+
+use super::canonical::{Canonical, Spectrum};
+use super::moderate::Moderation;
+use super::one::Profile;
+use super::options::{FitOptions, Method, Negative};
+use super::several::Dense;
+use super::status::Outcome;
+use super::sums::{Component, GroupSums, Sums};
+
+/// Genes that one thread works on at a time.
+pub(super) const GENE_BLOCK: usize = 256;
+
+/// What is left of a gene counts as nothing below this share of y'y.
+const NOTHING: f64 = 1e-12;
+
+const KIND: &str = "lmm.fit";
+const LAYOUT: i64 = 1;
+
+/// Linear mixed models of all genes in all groups.
+#[derive(Debug)]
+pub struct Fit {
+    sums: Sums,
+    options: FitOptions,
+    /// One per group of the sums, in their order.
+    pub groups: Vec<GroupFit>,
+}
+
+/// The linear mixed models of all genes in one group.
+#[derive(Debug)]
+pub struct GroupFit {
+    /// The level of the grouping column; empty where there are no groups.
+    pub label: String,
+    /// The fixed effects.
+    pub coefficients: Coefficients,
+    /// The random-effect components.
+    pub components: Vec<Component>,
+    /// Number of cells.
+    pub n_cells: u64,
+    /// Number of units (levels with cells) of each component.
+    pub n_units: Vec<usize>,
+    /// Why the model was not fitted; empty where it was.
+    pub refused: String,
+    /// What became of each gene.
+    pub outcomes: Vec<Outcome>,
+    /// Variance components s_1, .., s_k, s_0 of each gene, genes × (k + 1); NaN without estimate.
+    pub theta: Vec<f64>,
+    /// Log-likelihood of each gene; REML's compares only between models with the same fixed effects.
+    pub log_likelihood: Vec<f64>,
+    /// Evaluations of the gradient.
+    pub evaluations: Vec<u32>,
+    /// The components that tests use, genes × (k + 1): those of the fit, or the fit with components at zero or above
+    /// where the outcome says so.
+    pub(super) theta_tested: Vec<f64>,
+    pub(super) core: Option<Core>,
+    pub(super) moderation: Option<Moderation>,
+    /// Why tests of this group are not moderated; empty where they are or were not asked to be.
+    pub not_moderated: String,
+}
+
+/// What contrasts are computed from.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) method: Method,
+    pub(super) shared: Canonical,
+    pub(super) structure: Structure,
+    /// Ordinary least squares, genes × p.
+    pub(super) b_ols: Vec<f64>,
+    /// One component: w = U'z; several: z. genes × q.
+    pub(super) z: Vec<f64>,
+    /// Residual sums of squares.
+    pub(super) rss: Vec<f64>,
+}
+
+/// The route by which variance components are estimated.
+#[derive(Debug)]
+pub(super) enum Structure {
+    One { spectrum: Spectrum, profile: Profile },
+    Several(Dense),
+}
+
+impl Core {
+    pub(super) fn p(&self) -> usize {
+        self.shared.p()
+    }
+
+    pub(super) fn q(&self) -> usize {
+        self.shared.q()
+    }
+
+    pub(super) fn n_genes(&self) -> usize {
+        self.rss.len()
+    }
+
+    /// n - p.
+    pub(super) fn residual_df(&self) -> f64 {
+        self.shared.n - self.p() as f64
+    }
+
+    pub(super) fn z_of(&self, gene: usize) -> &[f64] {
+        &self.z[gene * self.q()..(gene + 1) * self.q()]
+    }
+
+    /// Reduces the sums of a group.
+    fn new(run: &Run, sums: &GroupSums, method: Method) -> Result<Self> {
+        let shared = Canonical::new(sums)?;
+        let structure = if sums.components.len() == 1 {
+            let spectrum = Spectrum::new(&shared)?;
+            let profile = Profile::new(method, &spectrum.lambda, &spectrum.mu, shared.n, shared.p());
+            Structure::One { spectrum, profile }
+        } else {
+            Structure::Several(Dense::new(&shared, method)?)
+        };
+        let (p, q, m) = (shared.p(), shared.q(), sums.y_norm.len());
+        let blocks = run.map_ranges("reducing", m, GENE_BLOCK, |genes| {
+            let reduced = shared.reduce(
+                &sums.xy[genes.start * p..genes.end * p],
+                &sums.zy[genes.start * q..genes.end * q],
+                &sums.y_norm[genes],
+            );
+            let z = match &structure {
+                Structure::One { spectrum, .. } => spectrum.rotate(&reduced.z),
+                Structure::Several(_) => reduced.z,
+            };
+            Ok((reduced.b_ols, z, reduced.rss))
+        })?;
+        let (mut b_ols, mut z, mut rss) = (Vec::with_capacity(m * p), Vec::with_capacity(m * q), Vec::with_capacity(m));
+        for (b, zb, r) in blocks {
+            b_ols.extend(b);
+            z.extend(zb);
+            rss.extend(r);
+        }
+        Ok(Self { method, shared, structure, b_ols, z, rss })
+    }
+
+    /// Outcomes that are known before any estimation.
+    fn decided(&self, gene: usize, y_norm: f64) -> Option<Outcome> {
+        let rss = self.rss[gene];
+        if y_norm == 0.0 {
+            return Some(Outcome::AllZero);
+        }
+        if rss <= NOTHING * y_norm {
+            return Some(Outcome::ConstantGivenX);
+        }
+        let (left, rank) = match &self.structure {
+            Structure::One { spectrum, .. } => (spectrum.residual(self.z_of(gene), rss), spectrum.rank),
+            Structure::Several(dense) => {
+                let w = dense.whiten(self.z_of(gene));
+                (rss - w.iter().map(|w| w * w).sum::<f64>(), dense.rank())
+            }
+        };
+        (rank > 0 && left <= NOTHING * y_norm).then_some(Outcome::NoResidual)
+    }
+
+    /// Estimates one gene: components as fitted, components as tested, outcome, log-likelihood, evaluations.
+    fn estimate(&self, gene: usize, y_norm: f64, negative: Negative, buffer: &mut Vec<f64>) -> GeneFit {
+        let k = self.shared.dims.len();
+        if let Some(outcome) = self.decided(gene, y_norm) {
+            let nan = vec![f64::NAN; k + 1];
+            return GeneFit { theta: nan.clone(), tested: nan, outcome, log_likelihood: f64::NAN, evaluations: 0 };
+        }
+        let rss = self.rss[gene];
+        match &self.structure {
+            Structure::One { profile, .. } => {
+                let fit = profile.fit(self.z_of(gene), rss, negative == Negative::Zero, buffer);
+                let theta = vec![fit.gamma * fit.s0, fit.s0];
+                let tested = if fit.outcome.tested_at_zero() { vec![0.0, rss / profile.nu()] } else { theta.clone() };
+                let log_likelihood = profile.log_likelihood(fit.gamma, fit.s0);
+                GeneFit { theta, tested, outcome: fit.outcome, log_likelihood, evaluations: fit.evaluations }
+            }
+            Structure::Several(dense) => {
+                let w = dense.whiten(self.z_of(gene));
+                let fit = match negative {
+                    Negative::Allow => dense.fit(&w, rss),
+                    Negative::Zero => dense.fit_non_negative(&w, rss),
+                };
+                let tested = if matches!(fit.outcome, Outcome::VNotPd | Outcome::NoStationary) {
+                    dense.fit_non_negative(&w, rss).theta
+                } else {
+                    fit.theta.clone()
+                };
+                GeneFit {
+                    theta: fit.theta,
+                    tested,
+                    outcome: fit.outcome,
+                    log_likelihood: fit.log_likelihood,
+                    evaluations: fit.evaluations,
+                }
+            }
+        }
+    }
+}
+
+/// The estimate of one gene.
+struct GeneFit {
+    theta: Vec<f64>,
+    tested: Vec<f64>,
+    outcome: Outcome,
+    log_likelihood: f64,
+    evaluations: u32,
+}
+
+impl GroupFit {
+    /// A group without a fit, its sums' reason kept.
+    fn refused(sums: &GroupSums, n_genes: usize) -> Self {
+        Self {
+            label: sums.label.clone(),
+            coefficients: sums.coefficients.clone(),
+            components: sums.components.clone(),
+            n_cells: sums.n_cells,
+            n_units: sums.n_units(),
+            refused: sums.refused.clone(),
+            outcomes: vec![Outcome::GroupNotFitted; n_genes],
+            theta: Vec::new(),
+            log_likelihood: vec![f64::NAN; n_genes],
+            evaluations: vec![0; n_genes],
+            theta_tested: Vec::new(),
+            core: None,
+            moderation: None,
+            not_moderated: String::new(),
+        }
+    }
+
+    fn new(run: &Run, sums: &GroupSums, options: &FitOptions, counts: bool) -> Result<Self> {
+        let n_genes = sums.y_norm.len();
+        let mut group = Self::refused(sums, n_genes);
+        if !sums.refused.is_empty() {
+            return Ok(group);
+        }
+        let core = match Core::new(run, sums, options.method) {
+            Ok(core) => core,
+            // Merged parts are checked here only; a group of several stops no other.
+            Err(fault) if !sums.label.is_empty() && fault.kind() == Kind::BadInput => {
+                group.refused = fault.to_string();
+                return Ok(group);
+            }
+            Err(fault) => return Err(fault),
+        };
+        let fits = run.map_ranges("fitting", n_genes, GENE_BLOCK, |genes| {
+            let mut buffer = Vec::new();
+            let mut out = Vec::with_capacity(genes.len());
+            for gene in genes {
+                // One gene of a large dense model can take long: look up for a wish to stop.
+                if gene % 16 == 0 {
+                    run.check()?;
+                }
+                out.push(core.estimate(gene, sums.y_norm[gene], options.negative, &mut buffer));
+            }
+            Ok(out)
+        })?;
+        group.outcomes.clear();
+        group.log_likelihood.clear();
+        group.evaluations.clear();
+        for fit in fits.into_iter().flatten() {
+            group.theta.extend(fit.theta);
+            group.theta_tested.extend(fit.tested);
+            group.outcomes.push(fit.outcome);
+            group.log_likelihood.push(fit.log_likelihood);
+            group.evaluations.push(fit.evaluations);
+        }
+        group.core = Some(core);
+        group.moderate(run, sums, options, counts)?;
+        Ok(group)
+    }
+
+    /// Learns the distribution of the variance components over genes, where that is asked for and possible.
+    fn moderate(&mut self, run: &Run, sums: &GroupSums, options: &FitOptions, counts: bool) -> Result<()> {
+        let Some(core) = &self.core else { return Ok(()) };
+        if !options.moderate {
+            return Ok(());
+        }
+        match Moderation::new(run, core, sums, &self.outcomes, counts)? {
+            Ok(moderation) => self.moderation = Some(moderation),
+            Err(reason) => self.not_moderated = reason,
+        }
+        Ok(())
+    }
+
+    /// Number of variance components, the residual not counted.
+    pub fn n_components(&self) -> usize {
+        self.components.len()
+    }
+
+    /// How many genes have each outcome, in the order of [`Outcome::ALL`], those without genes left out.
+    pub fn outcome_counts(&self) -> Vec<(Outcome, usize)> {
+        Outcome::ALL
+            .into_iter()
+            .map(|o| (o, self.outcomes.iter().filter(|&&x| x == o).count()))
+            .filter(|&(_, n)| n > 0)
+            .collect()
+    }
+
+    /// A few words on what the tests are made of: `moderated` or why not.
+    pub fn moderation_note(&self) -> String {
+        match &self.moderation {
+            Some(m) => m.describe(),
+            None => self.not_moderated.clone(),
+        }
+    }
+}
+
+impl Fit {
+    /// Fits every gene of every group of `sums`. No gene and no group stops the others.
+    pub fn new(run: &Run, sums: Sums, options: FitOptions) -> Result<Self> {
+        let counts = sums.transform.wants_counts();
+        let missing = sums.missing_rows();
+        if !missing.is_empty() {
+            run.warn(&format!("the sums lack {}", missing.join(", ")));
+        }
+        let groups = sums.groups.iter().map(|g| GroupFit::new(run, g, &options, counts)).collect::<Result<Vec<_>>>()?;
+        for group in groups.iter().filter(|g| !g.not_moderated.is_empty()) {
+            let place = if group.label.is_empty() { String::new() } else { format!("group `{}`: ", group.label) };
+            run.info(&format!("{place}tests are not moderated: {}", group.not_moderated));
+        }
+        Ok(Self { sums, options, groups })
+    }
+
+    /// The sums that were fitted.
+    pub fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
+    /// The options of the fit.
+    pub fn options(&self) -> &FitOptions {
+        &self.options
+    }
+
+    /// The genes, in order.
+    pub fn genes(&self) -> &[String] {
+        &self.sums.genes
+    }
+
+    /// What was done to what.
+    pub fn provenance(&self) -> Provenance {
+        let mut provenance = Provenance::new("lmm.fit")
+            .option("formula", self.sums.formula.as_str())
+            .option("groups", self.sums.groups_by.as_str())
+            .option("transform", self.sums.transform.word())
+            .option("libsize", self.sums.libsize.as_str())
+            .option("method", self.options.method.word())
+            .option("negative", self.options.negative.word())
+            .option("moderate", self.options.moderate);
+        provenance.inputs =
+            self.sums.inputs.iter().map(|i| Input { name: i.describe(), fingerprint: i.fingerprint.clone() }).collect();
+        provenance.warnings.clone_from(&self.sums.warnings);
+        provenance
+    }
+
+    /// A few lines for people: model, size, groups, outcomes.
+    pub fn describe(&self) -> String {
+        let mut lines = vec![format!(
+            "lmm fit  {}\n{} genes, {} cells, {} by {}",
+            if self.sums.formula.is_empty() { "(from sums)" } else { &self.sums.formula },
+            self.sums.n_genes(),
+            self.sums.n_cells(),
+            self.sums.transform.unit(),
+            self.options.method.word(),
+        )];
+        for group in &self.groups {
+            let name = if group.label.is_empty() { String::new() } else { format!("{}: ", group.label) };
+            if !group.refused.is_empty() {
+                lines.push(format!("  {name}not fitted: {}", group.refused));
+                continue;
+            }
+            let units: Vec<String> =
+                group.components.iter().zip(&group.n_units).map(|(c, n)| format!("{n} x {}", c.name)).collect();
+            let counts: Vec<String> =
+                group.outcome_counts().iter().map(|(o, n)| format!("{n} {}", o.status().word)).collect();
+            lines.push(format!("  {name}{} cells, {}; {}", group.n_cells, units.join(", "), counts.join(", ")));
+            let note = group.moderation_note();
+            if !note.is_empty() {
+                lines.push(format!("    {note}"));
+            }
+        }
+        let names = self.groups.iter().find(|g| g.refused.is_empty()).map_or(&[][..], |g| g.coefficients.names());
+        lines.push(format!("coefficients: {}", listing(names, 8)));
+        lines.join("\n")
+    }
+
+    /// Header and arrays: the sums and the estimates. Everything else follows from them.
+    pub fn to_part(&self) -> Part {
+        let sums = self.sums.to_part();
+        let header = Value::map([
+            ("sums", sums.header),
+            ("method", Value::from(self.options.method.word())),
+            ("negative", Value::from(self.options.negative.word())),
+            ("moderate", Value::from(self.options.moderate)),
+            ("provenance", self.provenance().to_value()),
+        ]);
+        let mut part = Part::new(KIND, LAYOUT, header);
+        part.arrays = sums.arrays;
+        part
+    }
+
+    /// Back from [`Fit::to_part`]: refitted from the sums, which gives the same bits.
+    pub fn from_part(run: &Run, part: &Part) -> Result<Self> {
+        part.expect(KIND, LAYOUT)?;
+        let broken =
+            || ferrocyte_base::Fault::bad_file("the header lacks the sums").at(format!("part of kind `{KIND}`"));
+        let sums = Part {
+            kind: "lmm.sums".to_owned(),
+            version: 1,
+            header: part.header.get("sums").cloned().ok_or_else(broken)?,
+            arrays: part.arrays.clone(),
+        };
+        let options = FitOptions {
+            method: Method::from_word(part.text("method")?)?,
+            negative: Negative::from_word(part.text("negative")?)?,
+            moderate: part.header.get("moderate").and_then(Value::as_bool).unwrap_or(true),
+        };
+        Self::new(run, Sums::from_part(&sums)?, options)
+    }
+}

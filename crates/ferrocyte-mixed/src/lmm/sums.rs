@@ -1,0 +1,568 @@
+//! The additive sums: all that a linear mixed model needs of the cells.
+//!
+//! Per group: n, X'X, Z'X, Z'Z once, and per gene X'y, Z'y, y'y. They add over disjoint cells (shards, machines,
+//! hospitals) and are concatenated over genes. Everything after them costs nothing per cell.
+
+use ferrocyte_base::{Fault, Result, Run, Value, listing};
+use ferrocyte_data::{Part, RowBlock, Summary, Transform};
+use ferrocyte_design::Coefficients;
+use ferrocyte_math::linalg::Matrix;
+
+use super::collect::Plan;
+
+const KIND: &str = "lmm.sums";
+const LAYOUT: i64 = 1;
+
+/// A variance component: random effects that share one variance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    /// What groups the cells: `sample`, `donor:batch`, `sample:time`.
+    pub name: String,
+    /// The names of the random effects, one per column of Z.
+    pub columns: Vec<String>,
+}
+
+/// The sums of one group of cells (of all cells, where there are no groups).
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupSums {
+    /// The level of the grouping column; empty where there are no groups.
+    pub label: String,
+    /// Names and terms of the fixed effects, p of them.
+    pub coefficients: Coefficients,
+    /// The random-effect components, with q columns in all.
+    pub components: Vec<Component>,
+    /// Number of cells.
+    pub n_cells: u64,
+    /// X'X, p × p.
+    pub xx: Matrix,
+    /// Z'X, q × p.
+    pub zx: Matrix,
+    /// Z'Z, q × q.
+    pub zz: Matrix,
+    /// X'y, genes × p.
+    pub xy: Vec<f64>,
+    /// Z'y, genes × q.
+    pub zy: Vec<f64>,
+    /// y'y, one per gene.
+    pub y_norm: Vec<f64>,
+    /// Sum of y, one per gene.
+    pub y_sum: Vec<f64>,
+    /// Number of cells with a value other than zero, one per gene.
+    pub n_expressing: Vec<f64>,
+    /// Why the model cannot be fitted to this group; empty where it can.
+    pub refused: String,
+}
+
+/// Rows of a source that went into sums.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SumsInput {
+    /// The source: `X of study.h5ad`.
+    pub name: String,
+    /// Its fingerprint; empty where there is none.
+    pub fingerprint: String,
+    /// First row, and the row after the last.
+    pub rows: (usize, usize),
+    /// Number of rows of the whole source.
+    pub n_rows: usize,
+}
+
+impl SumsInput {
+    fn to_value(&self) -> Value {
+        Value::map([
+            ("name", Value::from(self.name.as_str())),
+            ("fingerprint", Value::from(self.fingerprint.as_str())),
+            ("first_row", Value::from(self.rows.0)),
+            ("end_row", Value::from(self.rows.1)),
+            ("n_rows", Value::from(self.n_rows)),
+        ])
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let number = |key: &str| usize::try_from(value.get(key)?.as_i64()?).ok();
+        Some(Self {
+            name: value.get("name")?.as_str()?.to_owned(),
+            fingerprint: value.get("fingerprint")?.as_str()?.to_owned(),
+            rows: (number("first_row")?, number("end_row")?),
+            n_rows: number("n_rows")?,
+        })
+    }
+
+    fn same_source(&self, other: &Self) -> bool {
+        self.name == other.name && self.fingerprint == other.fingerprint && self.n_rows == other.n_rows
+    }
+
+    /// The rows for people: `rows 0:400 of X of study.h5ad`.
+    pub fn describe(&self) -> String {
+        if self.rows == (0, self.n_rows) {
+            self.name.clone()
+        } else {
+            format!("rows {}:{} of {}", self.rows.0, self.rows.1, self.name)
+        }
+    }
+}
+
+/// The sums of a study: a header, and the sums of each group.
+#[derive(Debug)]
+pub struct Sums {
+    /// The genes, in order; names may repeat.
+    pub genes: Vec<String>,
+    /// What was done to each count.
+    pub transform: Transform,
+    /// The model, in canonical text.
+    pub formula: String,
+    /// The grouping column; empty where there is none.
+    pub groups_by: String,
+    /// Where `libsize` came from: an obs column or the totals; empty where the model does not use it.
+    pub libsize: String,
+    /// What was said while the design was made.
+    pub warnings: Vec<String>,
+    /// For each factor that varies within a unit without a term for what was treated: its name and what that costs.
+    pub replication: Vec<(String, String)>,
+    /// The sources, and which of their rows were observed.
+    pub inputs: Vec<SumsInput>,
+    /// The groups, in order of their levels.
+    pub groups: Vec<GroupSums>,
+    /// How to observe cells; absent once sums were loaded or built from arrays.
+    pub(super) plan: Option<Plan>,
+}
+
+impl GroupSums {
+    /// Sums of zero cells.
+    pub fn empty(label: &str, coefficients: Coefficients, components: Vec<Component>, n_genes: usize) -> Self {
+        let p = coefficients.len();
+        let q = components.iter().map(|c| c.columns.len()).sum();
+        Self {
+            label: label.to_owned(),
+            coefficients,
+            components,
+            n_cells: 0,
+            xx: Matrix::zeros(p, p),
+            zx: Matrix::zeros(q, p),
+            zz: Matrix::zeros(q, q),
+            xy: vec![0.0; n_genes * p],
+            zy: vec![0.0; n_genes * q],
+            y_norm: vec![0.0; n_genes],
+            y_sum: vec![0.0; n_genes],
+            n_expressing: vec![0.0; n_genes],
+            refused: String::new(),
+        }
+    }
+
+    /// Number of fixed effects.
+    pub fn n_fixed(&self) -> usize {
+        self.coefficients.len()
+    }
+
+    /// Number of random effects, all components together.
+    pub fn n_random(&self) -> usize {
+        self.zz.n_rows()
+    }
+
+    /// Number of units behind each component: levels that have cells.
+    pub fn n_units(&self) -> Vec<usize> {
+        let mut from = 0;
+        let mut units = Vec::new();
+        for component in &self.components {
+            let to = from + component.columns.len();
+            units.push((from..to).filter(|&j| self.zz[(j, j)] > 0.0).count());
+            from = to;
+        }
+        units
+    }
+
+    /// Refuses sums of another model by the first difference.
+    fn check_alike(&self, other: &Self) -> Result<()> {
+        let place = if self.label.is_empty() { "the sums".to_owned() } else { format!("group `{}`", self.label) };
+        if self.coefficients != other.coefficients {
+            let (mine, theirs) = (self.coefficients.names(), other.coefficients.names());
+            let odd = mine.iter().find(|n| !theirs.contains(n)).or_else(|| theirs.iter().find(|n| !mine.contains(n)));
+            return Err(Fault::bad_input(match odd {
+                Some(name) => format!("only one of the two has the coefficient `{name}`"),
+                None => "the coefficients stand in another order".to_owned(),
+            })
+            .at(place)
+            .hint("make all parts with the same formula and the same levels"));
+        }
+        if self.components != other.components {
+            return Err(Fault::bad_input("the random effects differ")
+                .at(place)
+                .hint("make all parts with the same formula and the same levels"));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.n_cells += other.n_cells;
+        let mut all = [
+            (self.xx.entries_mut(), other.xx.entries()),
+            (self.zx.entries_mut(), other.zx.entries()),
+            (self.zz.entries_mut(), other.zz.entries()),
+            (&mut self.xy[..], &other.xy[..]),
+            (&mut self.zy[..], &other.zy[..]),
+            (&mut self.y_norm[..], &other.y_norm[..]),
+            (&mut self.y_sum[..], &other.y_sum[..]),
+            (&mut self.n_expressing[..], &other.n_expressing[..]),
+        ];
+        for (mine, theirs) in &mut all {
+            mine.iter_mut().zip(theirs.iter()).for_each(|(a, b)| *a += b);
+        }
+    }
+}
+
+impl Sums {
+    /// Sums from arrays that were made elsewhere: one group, no plan to observe cells.
+    ///
+    /// `y_sum` may be left empty: it is then taken from the column `(Intercept)`, or from indicators that add up to
+    /// one in every cell, and is NaN where there are neither (only moderation uses it).
+    pub fn from_arrays(genes: Vec<String>, transform: Transform, mut group: GroupSums) -> Result<Self> {
+        let (m, p, q) = (genes.len(), group.n_fixed(), group.n_random());
+        let d: usize = group.components.iter().map(|c| c.columns.len()).sum();
+        if d != q {
+            return Err(Fault::bad_input(format!("the components have {d} columns, Z'Z has {q}")).at("d"));
+        }
+        for (name, found, expected) in [
+            ("XX", group.xx.entries().len(), p * p),
+            ("ZX", group.zx.entries().len(), q * p),
+            ("XY", group.xy.len(), m * p),
+            ("ZY", group.zy.len(), m * q),
+            ("Ynorm", group.y_norm.len(), m),
+        ] {
+            if found != expected {
+                return Err(Fault::bad_input(format!(
+                    "{found} numbers, expected {expected} ({m} genes, p = {p}, q = {q})"
+                ))
+                .at(name));
+            }
+        }
+        for (name, values) in [
+            ("XX", group.xx.entries()),
+            ("ZX", group.zx.entries()),
+            ("ZZ", group.zz.entries()),
+            ("XY", &group.xy[..]),
+            ("ZY", &group.zy[..]),
+            ("Ynorm", &group.y_norm[..]),
+        ] {
+            let bad = values.iter().filter(|v| !v.is_finite()).count();
+            if bad > 0 {
+                return Err(Fault::bad_input(format!("{bad} numbers are missing or infinite")).at(name));
+            }
+        }
+        if group.y_sum.is_empty() {
+            group.y_sum = derive_y_sum(&group, m);
+        }
+        if group.n_expressing.is_empty() {
+            group.n_expressing = vec![f64::NAN; m];
+        }
+        Ok(Self {
+            genes,
+            transform,
+            formula: String::new(),
+            groups_by: String::new(),
+            libsize: String::new(),
+            warnings: Vec::new(),
+            replication: Vec::new(),
+            inputs: Vec::new(),
+            groups: vec![group],
+            plan: None,
+        })
+    }
+
+    /// Number of genes.
+    pub fn n_genes(&self) -> usize {
+        self.genes.len()
+    }
+
+    /// Number of cells in all groups.
+    pub fn n_cells(&self) -> u64 {
+        self.groups.iter().map(|g| g.n_cells).sum()
+    }
+
+    /// Refuses parts that share rows of one source.
+    fn check_overlap(&self, other: &Self) -> Result<()> {
+        for mine in &self.inputs {
+            for theirs in other.inputs.iter().filter(|t| mine.same_source(t)) {
+                if mine.rows.0 < theirs.rows.1 && theirs.rows.0 < mine.rows.1 {
+                    return Err(Fault::bad_input(format!("{} and {} overlap", mine.describe(), theirs.describe()))
+                        .at("merge")
+                        .hint("each cell may be in one part only"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins rows that follow each other, and sorts the rest.
+    fn join_inputs(&mut self, other: &Self) {
+        self.inputs.extend(other.inputs.iter().cloned());
+        self.inputs.sort_by(|a, b| (&a.name, a.rows).cmp(&(&b.name, b.rows)));
+        let mut joined: Vec<SumsInput> = Vec::new();
+        for input in self.inputs.drain(..) {
+            match joined.last_mut() {
+                Some(last) if last.same_source(&input) && last.rows.1 == input.rows.0 => last.rows.1 = input.rows.1,
+                _ => joined.push(input),
+            }
+        }
+        self.inputs = joined;
+    }
+
+    /// The rows of sources that no part has seen, for people; empty when all were seen.
+    pub fn missing_rows(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        let mut sources: Vec<&SumsInput> = Vec::new();
+        for input in &self.inputs {
+            if !sources.iter().any(|s| s.same_source(input)) {
+                sources.push(input);
+            }
+        }
+        for source in sources {
+            let mut next = 0;
+            for input in self.inputs.iter().filter(|i| i.same_source(source)) {
+                if input.rows.0 > next {
+                    missing.push(SumsInput { rows: (next, input.rows.0), ..source.clone() }.describe());
+                }
+                next = next.max(input.rows.1);
+            }
+            if next < source.n_rows {
+                missing.push(SumsInput { rows: (next, source.n_rows), ..source.clone() }.describe());
+            }
+        }
+        missing
+    }
+
+    fn header(&self) -> Value {
+        Value::map([
+            ("genes", Value::list(self.genes.iter().map(String::as_str))),
+            ("transform", Value::from(self.transform.word())),
+            (
+                "transform_target",
+                if let Transform::LogNorm { target } = self.transform { Value::from(target) } else { Value::Null },
+            ),
+            ("formula", Value::from(self.formula.as_str())),
+            ("groups_by", Value::from(self.groups_by.as_str())),
+            ("libsize", Value::from(self.libsize.as_str())),
+            ("warnings", Value::list(self.warnings.iter().map(String::as_str))),
+            ("replication", pairs(&self.replication, ["variable", "warning"])),
+            ("inputs", Value::List(self.inputs.iter().map(SumsInput::to_value).collect())),
+            (
+                "groups",
+                Value::list(self.groups.iter().map(|g| {
+                    Value::map([
+                        ("label", Value::from(g.label.as_str())),
+                        ("n_cells", Value::Int(g.n_cells as i64)),
+                        ("refused", Value::from(g.refused.as_str())),
+                        ("coefficients", g.coefficients.to_value()),
+                        ("components", Value::list(g.components.iter().map(component_value))),
+                    ])
+                })),
+            ),
+        ])
+    }
+}
+
+impl Clone for Sums {
+    /// A copy that can be merged and fitted, but not observe more cells.
+    fn clone(&self) -> Self {
+        Self {
+            genes: self.genes.clone(),
+            transform: self.transform,
+            formula: self.formula.clone(),
+            groups_by: self.groups_by.clone(),
+            libsize: self.libsize.clone(),
+            warnings: self.warnings.clone(),
+            replication: self.replication.clone(),
+            inputs: self.inputs.clone(),
+            groups: self.groups.clone(),
+            plan: None,
+        }
+    }
+}
+
+/// Pairs of texts as a list of maps with the given keys.
+fn pairs(items: &[(String, String)], keys: [&str; 2]) -> Value {
+    Value::list(
+        items.iter().map(|(a, b)| Value::map([(keys[0], Value::from(a.as_str())), (keys[1], Value::from(b.as_str()))])),
+    )
+}
+
+/// Back from [`pairs`].
+fn from_pairs(value: Option<&Value>, keys: [&str; 2]) -> Option<Vec<(String, String)>> {
+    let text = |v: &Value, key: &str| v.get(key)?.as_str().map(str::to_owned);
+    value?.as_list()?.iter().map(|v| Some((text(v, keys[0])?, text(v, keys[1])?))).collect()
+}
+
+fn component_value(component: &Component) -> Value {
+    Value::map([
+        ("name", Value::from(component.name.as_str())),
+        ("columns", Value::list(component.columns.iter().map(String::as_str))),
+    ])
+}
+
+pub(super) fn component_from_value(value: &Value) -> Option<Component> {
+    Some(Component { name: value.get("name")?.as_str()?.to_owned(), columns: value.get("columns")?.as_texts()? })
+}
+
+/// The sum of y from columns that add up to one in every cell.
+fn derive_y_sum(group: &GroupSums, n_genes: usize) -> Vec<f64> {
+    let (p, q) = (group.n_fixed(), group.n_random());
+    if let Some(k) = group.coefficients.names().iter().position(|n| n == "(Intercept)") {
+        return (0..n_genes).map(|g| group.xy[g * p + k]).collect();
+    }
+    let first = group.components.first().map_or(0, |c| c.columns.len());
+    // Indicators: Z'Z diagonal with whole numbers that add up to the number of cells.
+    let diagonal = (0..first).all(|i| (0..first).all(|j| i == j || group.zz[(i, j)] == 0.0));
+    let total: f64 = (0..first).map(|i| group.zz[(i, i)]).sum();
+    if first > 0 && diagonal && total == group.n_cells as f64 {
+        return (0..n_genes).map(|g| group.zy[g * q..g * q + first].iter().sum()).collect();
+    }
+    vec![f64::NAN; n_genes]
+}
+
+impl Summary for Sums {
+    fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()> {
+        match self.plan.take() {
+            Some(mut plan) => {
+                let outcome = plan.observe(run, block, self);
+                self.plan = Some(plan);
+                outcome
+            }
+            None => Err(Fault::internal("these sums were loaded: they cannot observe more cells, only be merged")),
+        }
+    }
+
+    fn finish(&mut self, run: &Run) -> Result<()> {
+        match self.plan.take() {
+            Some(plan) => plan.finish(run, self),
+            None => Ok(()),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<()> {
+        let differ = |what: &str, mine: &str, theirs: &str| {
+            Fault::bad_input(format!("{what} differs: `{mine}` here, `{theirs}` there"))
+                .hint("only parts of one study made with the same options can be merged")
+        };
+        if self.genes != other.genes {
+            let at = self.genes.iter().zip(&other.genes).position(|(a, b)| a != b);
+            return Err(match at {
+                Some(i) => differ(&format!("gene {i}"), &self.genes[i], &other.genes[i]),
+                None => differ("the number of genes", &self.genes.len().to_string(), &other.genes.len().to_string()),
+            });
+        }
+        for (what, mine, theirs) in [
+            ("the transform", self.transform.unit(), other.transform.unit()),
+            ("the formula", self.formula.clone(), other.formula.clone()),
+            ("the grouping column", self.groups_by.clone(), other.groups_by.clone()),
+            ("the source of `libsize`", self.libsize.clone(), other.libsize.clone()),
+        ] {
+            if mine != theirs {
+                return Err(differ(what, &mine, &theirs));
+            }
+        }
+        let labels = |s: &Self| s.groups.iter().map(|g| g.label.clone()).collect::<Vec<_>>();
+        if labels(self) != labels(other) {
+            return Err(differ("the list of groups", &listing(&labels(self), 20), &listing(&labels(other), 20)));
+        }
+        self.check_overlap(other)?;
+        for (mine, theirs) in self.groups.iter().zip(&other.groups) {
+            mine.check_alike(theirs)?;
+        }
+        for (mine, theirs) in self.groups.iter_mut().zip(&other.groups) {
+            mine.add(theirs);
+        }
+        self.join_inputs(other);
+        for warning in &other.warnings {
+            if !self.warnings.contains(warning) {
+                self.warnings.push(warning.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn to_part(&self) -> Part {
+        let mut part = Part::new(KIND, LAYOUT, self.header());
+        let m = self.n_genes();
+        for (i, g) in self.groups.iter().enumerate() {
+            let (p, q) = (g.n_fixed(), g.n_random());
+            part.push_f64(format!("XX_{i}"), &[p, p], g.xx.entries().to_vec());
+            part.push_f64(format!("ZX_{i}"), &[q, p], g.zx.entries().to_vec());
+            part.push_f64(format!("ZZ_{i}"), &[q, q], g.zz.entries().to_vec());
+            part.push_f64(format!("XY_{i}"), &[m, p], g.xy.clone());
+            part.push_f64(format!("ZY_{i}"), &[m, q], g.zy.clone());
+            part.push_f64(format!("Ynorm_{i}"), &[m], g.y_norm.clone());
+            part.push_f64(format!("Ysum_{i}"), &[m], g.y_sum.clone());
+            part.push_f64(format!("n_expressing_{i}"), &[m], g.n_expressing.clone());
+        }
+        part
+    }
+
+    fn from_part(part: &Part) -> Result<Self> {
+        part.expect(KIND, LAYOUT)?;
+        let broken = |what: &str| {
+            Fault::bad_file(format!("{what} of the header cannot be read")).at(format!("part of kind `{KIND}`"))
+        };
+        let genes = part.texts("genes")?;
+        let m = genes.len();
+        let transform = match (
+            Transform::from_word(part.text("transform")?)?,
+            part.header.get("transform_target").and_then(Value::as_f64),
+        ) {
+            (Transform::LogNorm { .. }, Some(target)) => Transform::LogNorm { target },
+            (transform, _) => transform,
+        };
+        let inputs = part
+            .header
+            .get("inputs")
+            .and_then(Value::as_list)
+            .and_then(|l| l.iter().map(SumsInput::from_value).collect())
+            .ok_or_else(|| broken("the list of inputs"))?;
+        let replication = from_pairs(part.header.get("replication"), ["variable", "warning"])
+            .ok_or_else(|| broken("the list of unreplicated factors"))?;
+        let mut groups = Vec::new();
+        for (i, g) in part
+            .header
+            .get("groups")
+            .and_then(Value::as_list)
+            .ok_or_else(|| broken("the list of groups"))?
+            .iter()
+            .enumerate()
+        {
+            let coefficients =
+                Coefficients::from_value(g.get("coefficients").ok_or_else(|| broken("the list of coefficients"))?)?;
+            let components: Vec<Component> = g
+                .get("components")
+                .and_then(Value::as_list)
+                .and_then(|l| l.iter().map(component_from_value).collect())
+                .ok_or_else(|| broken("the list of components"))?;
+            let p = coefficients.len();
+            let q = components.iter().map(|c| c.columns.len()).sum();
+            let array = |name: &str, shape: &[usize]| part.f64(&format!("{name}_{i}"), shape).map(<[f64]>::to_vec);
+            groups.push(GroupSums {
+                label: g.get("label").and_then(Value::as_str).ok_or_else(|| broken("the label of a group"))?.to_owned(),
+                n_cells: g.get("n_cells").and_then(Value::as_i64).ok_or_else(|| broken("the number of cells"))? as u64,
+                refused: g.get("refused").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                coefficients,
+                components,
+                xx: Matrix::from_rows(p, p, array("XX", &[p, p])?),
+                zx: Matrix::from_rows(q, p, array("ZX", &[q, p])?),
+                zz: Matrix::from_rows(q, q, array("ZZ", &[q, q])?),
+                xy: array("XY", &[m, p])?,
+                zy: array("ZY", &[m, q])?,
+                y_norm: array("Ynorm", &[m])?,
+                y_sum: array("Ysum", &[m])?,
+                n_expressing: array("n_expressing", &[m])?,
+            });
+        }
+        Ok(Self {
+            genes,
+            transform,
+            formula: part.text("formula")?.to_owned(),
+            groups_by: part.text("groups_by")?.to_owned(),
+            libsize: part.text("libsize")?.to_owned(),
+            warnings: part.texts("warnings")?,
+            replication,
+            inputs,
+            groups,
+            plan: None,
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! The family as a user of the crates meets it: from cells to tables.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod lmm_calibration;
+mod lmm_pipeline;

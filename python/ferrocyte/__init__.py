@@ -1,0 +1,65 @@
+"""Statistics of multi-sample gene-expression studies, from a count matrix to conclusions.
+
+``import ferrocyte as fe`` loads no other library than numpy; pandas, anndata and matplotlib load when they are first used.
+
+=====================  =====================================================================
+:mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
+:mod:`ferrocyte.pl`    figures of results, on matplotlib axes
+:mod:`ferrocyte.io`    what a file holds
+:mod:`ferrocyte.compat`  the names of other packages, for scripts that move here
+=====================  =====================================================================
+
+Errors are those of :mod:`ferrocyte.errors`: each names what was found, where, and the way out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from ._core import __version__
+from .errors import (
+    BadFileError,
+    BadInputError,
+    FerrocyteError,
+    FerrocyteWarning,
+    InternalError,
+    MissingKeyError,
+    TooLargeError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from . import compat, errors, io, lmm, pl
+
+_MODULES = ("compat", "errors", "io", "lmm", "pl")
+
+__all__ = [
+    "BadFileError",
+    "BadInputError",
+    "FerrocyteError",
+    "FerrocyteWarning",
+    "InternalError",
+    "MissingKeyError",
+    "TooLargeError",
+    "UnsupportedError",
+    "__version__",
+    "compat",
+    "errors",
+    "io",
+    "lmm",
+    "pl",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,13 @@
+//! The program inside the package: the console script `ferrocyte` calls it here.
+
+use std::ffi::OsString;
+
+use pyo3::prelude::*;
+
+/// Runs the program with the given arguments (the first is its name) and gives its exit code.
+///
+/// Ctrl-C is the program's own here: it stops the work and ends with code 130.
+#[pyfunction]
+pub(crate) fn run_program(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+    py.detach(|| ferrocyte_cli::run(arguments))
+}

@@ -1,0 +1,35 @@
+//! The extension module `ferrocyte._core`: arguments in, one call, results out. No numerics live here.
+//!
+//! * `faults`: errors become exceptions, in one `match`.
+//! * `monitor`: long work beside a Python that stays responsive: progress, warnings, Ctrl-C.
+//! * `values`: plain data, tables and arrays on their way out.
+//! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
+//! * `obs`: columns of cells on their way in.
+//! * `lmm`, `io`, `cli`: one file per module of the package.
+
+mod faults;
+mod io;
+mod lmm;
+mod monitor;
+mod obs;
+mod sources;
+mod values;
+
+use pyo3::prelude::*;
+
+/// Statistics of multi-sample gene-expression studies, compiled.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use super::io::{gene_values, h5ad_index, h5ad_info, h5ad_obs};
+    #[pymodule_export]
+    use super::lmm::{
+        Fit, Sums, lmm_contrast_weights, lmm_fit, lmm_options, lmm_statuses, lmm_sums, lmm_sums_from_arrays, lmm_t_p_values, lmm_variables,
+    };
+    use super::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", ferrocyte_base::VERSION)
+    }
+}

@@ -1,0 +1,541 @@
+//! `fe.lmm`: sums and fits as opaque objects, their arrays and tables.
+
+use std::path::Path;
+
+use ferrocyte_base::{Fault, Result, Run};
+use ferrocyte_data::{LOGNORM_TARGET, RowChunks, Summary, Transform, guard_counts};
+use ferrocyte_design::{Coefficients, Model};
+use ferrocyte_io::{part_from_bytes, part_to_bytes, read_part, write_part};
+use ferrocyte_math::linalg::Matrix as Square;
+use ferrocyte_mixed::lmm::{
+    Adjust, AliasedChoice, Alternative, Component, Contrast, Df, FitOptions, GroupFit, GroupSums, Method, Negative, OPTIONS, Outcome, PeerStop, Surface,
+    TestOptions, ln_p_value,
+};
+use ferrocyte_mixed::lmm::{self as lmm, SumsOptions};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::faults::OrRaise;
+use crate::monitor::{Means, attended};
+use crate::obs::frame;
+use crate::sources::{Held, Matrix};
+use crate::values::{matrix, table, to_python};
+
+/// A transform from its word, `lognorm` with its target.
+fn transform_of(word: &str, target: Option<f64>) -> Result<Transform> {
+    match (Transform::from_word(word)?, target) {
+        (Transform::LogNorm { .. }, target) => {
+            let target = target.unwrap_or(LOGNORM_TARGET);
+            if target > 0.0 && target.is_finite() {
+                Ok(Transform::LogNorm { target })
+            } else {
+                Err(Fault::bad_input(format!("the target must be above zero and finite, found {target}")).at("target_sum"))
+            }
+        }
+        (_, Some(_)) => Err(Fault::bad_input(format!("`{word}` has no target")).at("target_sum").hint("use transform=\"lognorm\"")),
+        (transform, None) => Ok(transform),
+    }
+}
+
+/// What the sums are made of: `ferrocyte.lmm._Request`.
+#[derive(FromPyObject)]
+pub(crate) struct Request {
+    formula: String,
+    random: Vec<String>,
+    groups: Option<String>,
+    transform: String,
+    target_sum: Option<f64>,
+    aliased: String,
+    trust_values: bool,
+    fingerprint: String,
+}
+
+/// The columns of obs that a model names, fixed terms first.
+#[pyfunction]
+pub(crate) fn lmm_variables(py: Python<'_>, formula: &str, random: Vec<String>) -> PyResult<Vec<String>> {
+    Ok(Model::parse(formula, &random).or_raise(py)?.variables())
+}
+
+/// The options of the family: name, verbs, default, choices, meaning.
+#[pyfunction]
+pub(crate) fn lmm_options() -> Vec<(&'static str, Vec<&'static str>, &'static str, Vec<&'static str>, &'static str)> {
+    OPTIONS.iter().map(|o| (o.name, o.verbs.to_vec(), o.default, o.choices.to_vec(), o.meaning)).collect()
+}
+
+/// The words of statuses and their sentences.
+#[pyfunction]
+pub(crate) fn lmm_statuses() -> Vec<(&'static str, &'static str)> {
+    Outcome::ALL.iter().map(|o| (o.status().word, o.status().sentence)).collect()
+}
+
+/// p-values of t with df degrees of freedom; both arrays of one shape.
+#[pyfunction]
+pub(crate) fn lmm_t_p_values<'py>(
+    py: Python<'py>,
+    t: PyReadonlyArray1<'py, f64>,
+    df: PyReadonlyArray1<'py, f64>,
+    alternative: &str,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let alternative = Alternative::from_word(alternative).or_raise(py)?;
+    let p: Vec<f64> = t.as_array().iter().zip(df.as_array()).map(|(&t, &df)| ln_p_value(t, df, alternative).exp()).collect();
+    Ok(p.into_pyarray(py))
+}
+
+/// Weights of an expression (or of each in turn) over coefficients of which the names are given, expressions × names.
+#[pyfunction]
+pub(crate) fn lmm_contrast_weights<'py>(py: Python<'py>, names: Vec<String>, expressions: Vec<String>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let coefficients = Coefficients::from_names(&names).or_raise(py)?;
+    let mut weights = Vec::with_capacity(expressions.len() * names.len());
+    for expression in &expressions {
+        weights.extend(coefficients.contrast(expression).or_raise(py)?);
+    }
+    matrix(py, expressions.len(), names.len(), weights)
+}
+
+/// The same sums once more, without the plan of their pass.
+fn copy_of(sums: &lmm::Sums) -> Result<lmm::Sums> {
+    lmm::Sums::from_part(&sums.to_part())
+}
+
+/// The additive sums of a study.
+#[pyclass(frozen, module = "ferrocyte._core")]
+pub(crate) struct Sums(lmm::Sums);
+
+/// One pass over the cells. `alternatives` are matrices that may hold counts where `source` does not.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "one call of the package with everything that it knows")]
+pub(crate) fn lmm_sums<'py>(
+    py: Python<'py>,
+    source: Matrix<'py>,
+    alternatives: Vec<Matrix<'py>>,
+    genes: Vec<String>,
+    n_cells: usize,
+    obs: &Bound<'py, PyDict>,
+    cell_name: Py<PyAny>,
+    request: Request,
+    means: Means,
+) -> PyResult<Sums> {
+    let model = Model::parse(&request.formula, &request.random).or_raise(py)?;
+    let transform = transform_of(&request.transform, request.target_sum).or_raise(py)?;
+    let aliased = AliasedChoice::from_word(&request.aliased).or_raise(py)?;
+    let obs = frame(py, n_cells, obs)?;
+    let source = Held::new(source)?;
+    let alternatives = alternatives.into_iter().map(Held::new).collect::<PyResult<Vec<_>>>()?;
+    let mut opened = source.open(py).or_raise(py)?;
+    // An alternative that cannot be read is none.
+    let mut others: Vec<Box<dyn RowChunks + '_>> = alternatives.iter().filter_map(|held| held.open(py).ok()).collect();
+    let name_of = |cell: usize| name_of_cell(&cell_name, cell);
+    let sums = attended(py, &means, |run| {
+        if transform.wants_counts() && !request.trust_values {
+            guard_counts(run, &mut opened, &genes, &mut others)?;
+        }
+        let options = SumsOptions {
+            groups: request.groups.clone(),
+            transform: Some(transform),
+            aliased: Some(aliased),
+            trust_values: request.trust_values,
+            cell_name: Some(&name_of),
+            fingerprint: request.fingerprint.clone(),
+        };
+        lmm::sums(run, &mut opened, &genes, &obs, &model, &options)
+    })?;
+    Ok(Sums(sums))
+}
+
+/// The name of a cell, asked of Python when a message needs it.
+fn name_of_cell(names: &Py<PyAny>, cell: usize) -> String {
+    Python::attach(|py| names.call1(py, (cell,)).and_then(|name| name.extract(py))).unwrap_or_else(|_: PyErr| cell.to_string())
+}
+
+/// Rows of numbers in row-major order, and their number of rows and columns.
+fn numbers(array: &PyReadonlyArray2<'_, f64>) -> (Vec<f64>, usize, usize) {
+    let view = array.as_array();
+    (view.iter().copied().collect(), view.nrows(), view.ncols())
+}
+
+/// Sums that were made elsewhere. `xy` is genes × p, `zy` genes × q, `components` a list of names and columns.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "the arrays of the sums, by the names of the literature")]
+pub(crate) fn lmm_sums_from_arrays(
+    py: Python<'_>,
+    genes: Vec<String>,
+    coefficients: Vec<String>,
+    components: Vec<(String, Vec<String>)>,
+    n: u64,
+    xx: PyReadonlyArray2<'_, f64>,
+    zx: PyReadonlyArray2<'_, f64>,
+    zz: PyReadonlyArray2<'_, f64>,
+    xy: PyReadonlyArray2<'_, f64>,
+    zy: PyReadonlyArray2<'_, f64>,
+    y_norm: PyReadonlyArray1<'_, f64>,
+    transform: &str,
+) -> PyResult<Sums> {
+    let square = |array: &PyReadonlyArray2<'_, f64>, name: &str, rows: usize, columns: usize| {
+        let (entries, found_rows, found_columns) = numbers(array);
+        if (found_rows, found_columns) == (rows, columns) {
+            Ok(Square::from_rows(rows, columns, entries))
+        } else {
+            Err(Fault::bad_input(format!("{found_rows} x {found_columns} numbers, expected {rows} x {columns}")).at(name))
+        }
+    };
+    let make = || {
+        let (p, q) = (coefficients.len(), components.iter().map(|(_, columns)| columns.len()).sum::<usize>());
+        let components = components.iter().map(|(name, columns)| Component { name: name.clone(), columns: columns.clone() }).collect();
+        let mut group = GroupSums::empty("", Coefficients::from_names(&coefficients)?, components, genes.len());
+        group.n_cells = n;
+        group.xx = square(&xx, "XX", p, p)?;
+        group.zx = square(&zx, "ZX", q, p)?;
+        group.zz = square(&zz, "ZZ", q, q)?;
+        group.xy = square(&xy, "XY", genes.len(), p)?.into_entries();
+        group.zy = square(&zy, "ZY", genes.len(), q)?.into_entries();
+        group.y_norm = y_norm.as_array().to_vec();
+        // Left empty to be derived.
+        group.y_sum = Vec::new();
+        group.n_expressing = Vec::new();
+        lmm::Sums::from_arrays(genes.clone(), transform_of(transform, None)?, group)
+    };
+    make().or_raise(py).map(Sums)
+}
+
+#[pymethods]
+impl Sums {
+    /// Back from `to_bytes`.
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, bytes: &[u8]) -> PyResult<Self> {
+        lmm::Sums::from_part(&part_from_bytes(bytes).or_raise(py)?).or_raise(py).map(Self)
+    }
+
+    /// Reads a part file.
+    #[staticmethod]
+    fn load(py: Python<'_>, path: &str) -> PyResult<Self> {
+        py.detach(|| lmm::Sums::from_part(&read_part(Path::new(path))?).map_err(|f| f.at(path))).or_raise(py).map(Self)
+    }
+
+    /// The bytes of the part file.
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &part_to_bytes(&self.0.to_part()).or_raise(py)?))
+    }
+
+    /// Writes a part file.
+    fn save(&self, py: Python<'_>, path: &str) -> PyResult<()> {
+        py.detach(|| write_part(Path::new(path), &self.0.to_part())).or_raise(py)
+    }
+
+    /// The sum of these and others, added in the order given.
+    fn merge(&self, py: Python<'_>, others: Vec<Py<Sums>>) -> PyResult<Self> {
+        let mut total = copy_of(&self.0).or_raise(py)?;
+        for other in &others {
+            total.merge(&other.get().0).or_raise(py)?;
+        }
+        Ok(Self(total))
+    }
+
+    /// Names, sizes and options, as plain data.
+    fn header<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_python(py, &self.0.to_part().header)
+    }
+
+    #[getter]
+    fn genes(&self) -> Vec<String> {
+        self.0.genes.clone()
+    }
+
+    #[getter]
+    fn n_genes(&self) -> usize {
+        self.0.n_genes()
+    }
+
+    #[getter]
+    fn n_cells(&self) -> u64 {
+        self.0.n_cells()
+    }
+
+    #[getter]
+    fn n_groups(&self) -> usize {
+        self.0.groups.len()
+    }
+
+    /// The arrays of a group, by the names of the literature: XX, ZX, ZZ; XY and ZY genes × columns; Ynorm.
+    fn arrays<'py>(&self, py: Python<'py>, group: usize) -> PyResult<Bound<'py, PyDict>> {
+        let out = PyDict::new(py);
+        let Some(sums) = self.0.groups.get(group) else {
+            return Err(Fault::missing(format!("there is no group {group}"))).or_raise(py);
+        };
+        let (p, q, m) = (sums.n_fixed(), sums.n_random(), self.0.n_genes());
+        out.set_item("XX", matrix(py, p, p, sums.xx.entries().to_vec())?)?;
+        out.set_item("ZX", matrix(py, q, p, sums.zx.entries().to_vec())?)?;
+        out.set_item("ZZ", matrix(py, q, q, sums.zz.entries().to_vec())?)?;
+        out.set_item("XY", matrix(py, m, p, sums.xy.clone())?)?;
+        out.set_item("ZY", matrix(py, m, q, sums.zy.clone())?)?;
+        out.set_item("Ynorm", sums.y_norm.clone().into_pyarray(py))?;
+        Ok(out)
+    }
+}
+
+/// The linear mixed models of all genes in all groups.
+#[pyclass(frozen, module = "ferrocyte._core")]
+pub(crate) struct Fit(lmm::Fit);
+
+/// Fits every gene of every group. With `stop` (most evaluations, largest gradient, start) the estimates are those of
+/// the published iteration.
+#[pyfunction]
+#[pyo3(signature = (sums, method, negative, moderate, means, stop = None))]
+pub(crate) fn lmm_fit(
+    py: Python<'_>,
+    sums: &Sums,
+    method: &str,
+    negative: &str,
+    moderate: bool,
+    means: Means,
+    stop: Option<(u32, f64, Option<Vec<f64>>)>,
+) -> PyResult<Fit> {
+    let options =
+        FitOptions { method: Method::from_word(method).or_raise(py)?, negative: Negative::from_word(negative).or_raise(py)?, moderate };
+    let sums = &sums.0;
+    let fit = attended(py, &means, |run| {
+        let mut fit = lmm::Fit::new(run, copy_of(sums)?, options)?;
+        if let Some((max_iter, epsilon, theta0)) = stop {
+            fit.iterate_as_published(run, &PeerStop { max_iter, epsilon, theta0 })?;
+        }
+        Ok(fit)
+    })?;
+    Ok(Fit(fit))
+}
+
+/// A contrast as the package hands it over.
+#[derive(FromPyObject)]
+enum Asked {
+    Difference(String, String, String, Vec<(String, String)>),
+    Expression(String, String),
+}
+
+impl From<Asked> for Contrast {
+    fn from(asked: Asked) -> Self {
+        match asked {
+            Asked::Difference(variable, level, reference, at) => Self::Difference { variable, level, reference, at },
+            Asked::Expression(name, expression) => Self::Expression { name, expression },
+        }
+    }
+}
+
+/// The unit matrix: every coefficient as a contrast.
+fn every_coefficient(group: &GroupFit) -> Square {
+    let p = group.coefficients.len();
+    let mut identity = Square::zeros(p, p);
+    for i in 0..p {
+        identity[(i, i)] = 1.0;
+    }
+    identity
+}
+
+#[pymethods]
+impl Fit {
+    /// Back from `to_bytes`.
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, bytes: &[u8], means: Means) -> PyResult<Self> {
+        attended(py, &means, |run| lmm::Fit::from_part(run, &part_from_bytes(bytes)?)).map(Self)
+    }
+
+    /// Reads a part file.
+    #[staticmethod]
+    fn load(py: Python<'_>, path: &str, means: Means) -> PyResult<Self> {
+        attended(py, &means, |run| lmm::Fit::from_part(run, &read_part(Path::new(path))?).map_err(|f| f.at(path))).map(Self)
+    }
+
+    /// The bytes of the part file.
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &part_to_bytes(&self.0.to_part()).or_raise(py)?))
+    }
+
+    /// Writes a part file.
+    fn save(&self, py: Python<'_>, path: &str) -> PyResult<()> {
+        py.detach(|| write_part(Path::new(path), &self.0.to_part())).or_raise(py)
+    }
+
+    /// Tests contrasts, as a table.
+    fn test<'py>(
+        &self,
+        py: Python<'py>,
+        contrasts: Vec<Asked>,
+        df: Option<&str>,
+        alternative: &str,
+        adjust: &str,
+        means: Means,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let options = TestOptions {
+            df: df.map(Df::from_word).transpose().or_raise(py)?,
+            alternative: Alternative::from_word(alternative).or_raise(py)?,
+            adjust: Adjust::from_word(adjust).or_raise(py)?,
+        };
+        let contrasts: Vec<Contrast> = contrasts.into_iter().map(Contrast::from).collect();
+        let fit = &self.0;
+        let tested = attended(py, &means, |run| fit.test(run, &contrasts, &options))?;
+        table(py, tested)
+    }
+
+    /// Estimates of the contrasts in the rows of `weights` (of all coefficients if absent) for one group, with n - p
+    /// degrees of freedom: `estimate`, `se`, `t`, `p` and Satterthwaite's `df`, each genes × contrasts.
+    fn estimates<'py>(
+        &self,
+        py: Python<'py>,
+        group: usize,
+        weights: Option<PyReadonlyArray2<'py, f64>>,
+        alternative: &str,
+        means: Means,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let alternative = Alternative::from_word(alternative).or_raise(py)?;
+        let group = self.group(py, group)?;
+        let contrasts = match &weights {
+            Some(array) => {
+                let (entries, rows, columns) = numbers(array);
+                if columns != group.coefficients.len() {
+                    let message = format!("{columns} weights for {} coefficients", group.coefficients.len());
+                    return Err(Fault::bad_input(message).at("contrast")).or_raise(py);
+                }
+                Square::from_rows(rows, columns, entries).transpose()
+            }
+            None => every_coefficient(group),
+        };
+        let found = attended(py, &means, |run| group.estimates(run, &contrasts, Surface::Fitted))?;
+        let (m, r) = (group.outcomes.len(), found.n_contrasts);
+        let se: Vec<f64> = found.variance.iter().map(|v| v.sqrt()).collect();
+        let t: Vec<f64> = found.estimate.iter().zip(&se).map(|(b, s)| b / s).collect();
+        let residual = group.n_cells as f64 - group.coefficients.len() as f64;
+        let p = t.iter().map(|&t| ln_p_value(t, residual, alternative).exp()).collect();
+        let out = PyDict::new(py);
+        for (name, values) in [("estimate", found.estimate), ("se", se), ("t", t), ("p", p), ("df", found.df)] {
+            out.set_item(name, matrix(py, m, r, values)?)?;
+        }
+        out.set_item("residual_df", residual)?;
+        Ok(out)
+    }
+
+    /// Variance components of one group: `theta`, `se_theta`, `dlogL`, genes × (k + 1), and per gene `log_likelihood`
+    /// and `n_iter`.
+    fn components<'py>(&self, py: Python<'py>, group: usize, means: Means) -> PyResult<Bound<'py, PyDict>> {
+        let group = self.group(py, group)?;
+        let errors = attended(py, &means, |run| group.component_errors(run))?;
+        let (m, width) = (group.outcomes.len(), group.n_components() + 1);
+        let theta = if group.theta.is_empty() { vec![f64::NAN; m * width] } else { group.theta.clone() };
+        let out = PyDict::new(py);
+        out.set_item("theta", matrix(py, m, width, theta)?)?;
+        out.set_item("se_theta", matrix(py, m, width, errors.se)?)?;
+        out.set_item("dlogL", matrix(py, m, width, errors.score)?)?;
+        out.set_item("log_likelihood", group.log_likelihood.clone().into_pyarray(py))?;
+        out.set_item("n_iter", group.evaluations.iter().map(|&n| i64::from(n)).collect::<Vec<_>>().into_pyarray(py))?;
+        Ok(out)
+    }
+
+    /// Predicted random effects of one group, genes × q.
+    fn random_effects<'py>(&self, py: Python<'py>, group: usize, means: Means) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        let group = self.group(py, group)?;
+        let found = attended(py, &means, |run| group.random_effects(run))?;
+        let (m, q) = (group.outcomes.len(), group.components.iter().map(|c| c.columns.len()).sum());
+        matrix(py, m, q, if found.is_empty() { vec![f64::NAN; m * q] } else { found })
+    }
+
+    /// The moderated test of one contrast in one group: arrays `estimate`, `se`, `df`, `p`; `None` where there is none.
+    fn moderated<'py>(
+        &self,
+        py: Python<'py>,
+        group: usize,
+        weights: Vec<f64>,
+        alternative: &str,
+        means: Means,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let alternative = Alternative::from_word(alternative).or_raise(py)?;
+        let group = self.group(py, group)?;
+        let Some(tests) = attended(py, &means, |run: &Run| group.moderated(run, &weights, alternative))? else { return Ok(None) };
+        let out = PyDict::new(py);
+        let column = |f: fn(&lmm::ModeratedTest) -> f64| tests.iter().map(f).collect::<Vec<f64>>().into_pyarray(py);
+        out.set_item("estimate", column(|t| t.estimate))?;
+        out.set_item("se", column(|t| t.se))?;
+        out.set_item("df", column(|t| t.df))?;
+        out.set_item("p", column(|t| t.ln_p.exp()))?;
+        Ok(Some(out))
+    }
+
+    /// The priors of moderated tests of one group: per gene `trend`, `ln_gamma`, `residual_variance`, and
+    /// `coefficients`, `omega`, `residual_df`; `None` where tests are not moderated.
+    fn priors<'py>(&self, py: Python<'py>, group: usize) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(priors) = self.group(py, group)?.priors() else { return Ok(None) };
+        let out = PyDict::new(py);
+        out.set_item("trend", priors.trend.into_pyarray(py))?;
+        out.set_item("ln_gamma", priors.ln_gamma.into_pyarray(py))?;
+        out.set_item("residual_variance", priors.residual_variance.into_pyarray(py))?;
+        out.set_item("coefficients", priors.coefficients)?;
+        out.set_item("omega", priors.omega)?;
+        out.set_item("residual_df", priors.residual_df)?;
+        Ok(Some(out))
+    }
+
+    /// Codes into `lmm_statuses()`, one per gene.
+    fn outcomes<'py>(&self, py: Python<'py>, group: usize) -> PyResult<Bound<'py, PyArray1<i32>>> {
+        Ok(self.group(py, group)?.outcomes.iter().map(|o| o.code() as i32).collect::<Vec<_>>().into_pyarray(py))
+    }
+
+    /// One `dict` per group: label, cells, coefficients, components with their columns and units, refused, moderation.
+    fn groups<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let describe = |group: &GroupFit| -> PyResult<Bound<'py, PyDict>> {
+            let out = PyDict::new(py);
+            out.set_item("label", &group.label)?;
+            out.set_item("n_cells", group.n_cells)?;
+            out.set_item("coefficients", group.coefficients.names())?;
+            let components: Vec<_> =
+                group.components.iter().zip(&group.n_units).map(|(c, &n)| (c.name.clone(), c.columns.clone(), n)).collect();
+            out.set_item("components", components)?;
+            out.set_item("refused", &group.refused)?;
+            out.set_item("moderated", group.default_df() == Df::Moderated)?;
+            out.set_item("note", group.moderation_note())?;
+            Ok(out)
+        };
+        self.0.groups.iter().map(describe).collect()
+    }
+
+    #[getter]
+    fn genes(&self) -> Vec<String> {
+        self.0.genes().to_vec()
+    }
+
+    #[getter]
+    fn formula(&self) -> String {
+        self.0.sums().formula.clone()
+    }
+
+    #[getter]
+    fn groups_by(&self) -> String {
+        self.0.sums().groups_by.clone()
+    }
+
+    #[getter]
+    fn unit(&self) -> String {
+        self.0.sums().transform.unit()
+    }
+
+    #[getter]
+    fn method(&self) -> &'static str {
+        self.0.options().method.word()
+    }
+
+    /// What was done to what, as plain data.
+    fn provenance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_python(py, &self.0.provenance().to_value())
+    }
+
+    /// A few lines for people.
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
+    /// A copy of the sums that were fitted.
+    fn sums(&self, py: Python<'_>) -> PyResult<Sums> {
+        copy_of(self.0.sums()).or_raise(py).map(Sums)
+    }
+}
+
+impl Fit {
+    fn group(&self, py: Python<'_>, group: usize) -> PyResult<&GroupFit> {
+        self.0.groups.get(group).ok_or_else(|| Fault::missing(format!("there is no group {group}"))).or_raise(py)
+    }
+}

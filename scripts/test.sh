@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# The steps of CI, each with its seconds. `fast` is what every push runs; `slow` is what an issue's end runs besides.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+level=${1:-fast}
+profile=ci
+export CARGO_INCREMENTAL=0
+summary=()
+failed=0
+
+step() {
+  local name=$1 start=$SECONDS outcome=ok
+  shift
+  echo "== $name"
+  "$@" || { outcome=FAILED; failed=1; }
+  summary+=("$(printf '%6d s  %-6s %s' $((SECONDS - start)) "$outcome" "$name")")
+}
+
+rust_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --cargo-profile "$profile" --status-level fail --hide-progress-bar
+  else
+    cargo test --workspace --profile "$profile" --quiet --lib --bins --tests
+  fi
+}
+
+formats() {
+  cargo fmt --all --check && ruff check --quiet python scripts demo benches && ruff format --quiet --check python scripts demo benches
+}
+
+api_docs() {
+  RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --profile "$profile" --quiet
+}
+
+types() { mypy --no-error-summary python/ferrocyte; }
+
+demo() {
+  python demo/kang_ifnb.py --out out/demo --check
+}
+
+if [ "$level" = fast ]; then
+  step "format and lint of Python" formats
+  step "clippy" cargo clippy --workspace --all-targets --profile "$profile" --quiet -- -D warnings
+  step "Rust tests" rust_tests
+  step "Rust examples in the docs" cargo test --workspace --doc --profile "$profile" --quiet
+  step "Rust API docs" api_docs
+  step "Python extension" maturin develop --profile "$profile" --quiet
+  step "types of the Python package" types
+  step "generated pages are current" python scripts/make_docs.py --check
+  step "demo" demo
+  step "Python tests" python -m pytest -q -n 2 --dist loadfile python
+else
+  step "Python extension" maturin develop --profile "$profile" --quiet
+  step "slow Rust tests" env FERROCYTE_SLOW=1 cargo test --workspace --profile "$profile" --quiet --lib --tests
+  step "calibration" python benches/calibration.py --check
+  step "slow Python tests" python -m pytest -q -m slow python
+fi
+
+echo "== seconds"
+printf '%s\n' "${summary[@]}"
+passed=$(printf '%s\n' "${summary[@]}" | grep -c ' ok ' || true)
+echo "steps: $passed passed, $((${#summary[@]} - passed)) failed"
+exit "$failed"
