@@ -1,6 +1,6 @@
 """Statistics of multi-sample gene-expression studies, from a count matrix to conclusions.
 
-``import ferrocyte as fe`` loads no other library than numpy; pandas, anndata and matplotlib load when they are first used.
+``import ferrocyte as fe`` is light: pandas, anndata and matplotlib load when they are first used.
 
 =====================  =====================================================================
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models

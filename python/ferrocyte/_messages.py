@@ -23,4 +23,4 @@ def warn(message: str) -> None:
     depth, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, depth = frame.f_back, depth + 1
-    warnings.warn(message, FerrocyteWarning, stacklevel=depth - 1)
+    warnings.warn(message, FerrocyteWarning, stacklevel=depth)

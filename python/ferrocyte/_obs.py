@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    Column = Union["np.ndarray[Any, Any]", tuple["np.ndarray[Any, Any]", list[str]]]
+    Column: TypeAlias = np.ndarray[Any, Any] | tuple[np.ndarray[Any, Any], list[str]]
 
 
 def columns(obs: pd.DataFrame, names: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Column]:
@@ -45,7 +45,7 @@ def column(series: pd.Series[Any], name: str) -> Column:
     if pd.api.types.is_bool_dtype(dtype):
         values = series.array
         missing = np.asarray(pd.isna(values))
-        truths = np.asarray(series.fillna(False) if missing.any() else values, dtype=bool)
+        truths = np.asarray(series.fillna(value=False) if missing.any() else values, dtype=bool)
         return _codes(np.where(missing, -1, truths)), ["FALSE", "TRUE"]
     if pd.api.types.is_complex_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype):
         message = f"the column has type {dtype}, expected numbers, text, categories or truth values"

@@ -27,7 +27,7 @@ class Means:
     progress: Callable[[str, int, int], None] | None
 
 
-def means(n_threads: int | None = None, max_memory: int | str | None = None, progress: bool | None = None) -> Means:
+def means(n_threads: int | None = None, max_memory: int | str | None = None, *, progress: bool | None = None) -> Means:
     """Resolve the words `n_threads`, `max_memory` and `progress`.
 
     Parameters

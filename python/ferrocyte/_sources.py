@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ._obs import Column
 
-    Rows = Union[tuple[int, int], list[int], None]
+    Rows: TypeAlias = tuple[int, int] | list[int] | None
 
 _READABLE = {np.dtype(t) for t in ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")}
 
@@ -58,40 +58,42 @@ class Source:
     cell_name: Callable[[int], str]
 
 
-def open_source(data: ad.AnnData | str | os.PathLike[str], layer: str | None, rows: tuple[int, int] | None = None) -> Source:
+def open_source(data: ad.AnnData | str | os.PathLike[str], layer: str | None) -> Source:
     """Describe a study and the matrix of it that `layer` names (``None`` is ``X``; a layer; ``"raw"``)."""
     if isinstance(data, (str, os.PathLike)):
-        return _of_path(os.fspath(data), layer, rows)
+        return _of_path(os.fspath(data), layer)
     if not all(hasattr(data, attribute) for attribute in ("obs", "var_names", "X", "layers")):
         message = f"expected an AnnData, a path or Sums, found {type(data).__name__}"
         raise BadInputError(message, place="data")
-    return _of_anndata(data, layer, rows)
+    return _of_anndata(data, layer)
 
 
 # Paths
 
 
-def _of_path(path: str, layer: str | None, rows: tuple[int, int] | None) -> Source:
+def _of_path(path: str, layer: str | None) -> Source:
     element = layer or "X"
     (n_cells, n_genes), genes, matrices = _core.h5ad_index(path, element)
-    rows = _range(rows, n_cells)
     full = _path_of(element)
-    matrix = Matrix(f"{full} of {os.path.basename(path)}", (n_cells, n_genes), ("file", path, element), rows)
+    matrix = Matrix(f"{full} of {os.path.basename(path)}", (n_cells, n_genes), ("file", path, element))
     others = [name for name in _best_first(matrices) if name != full]
 
     def columns(names: Iterable[str], optional: Iterable[str]) -> dict[str, Column]:
-        found, _ = _core.h5ad_obs(path, list(names), list(optional), all_factors=True)
-        return found if rows is None else {name: _cut(column, rows) for name, column in found.items()}
+        return _core.h5ad_obs(path, list(names), list(optional), all_factors=True)[0]
 
     def cell_name(cell: int) -> str:
-        return str(_core.h5ad_obs(path, [], [], cells=True)[1][cell + (rows[0] if rows else 0)])
+        return str(_core.h5ad_obs(path, [], [], cells=True)[1][cell])
 
     return Source(
         matrix,
         # Only X and layers have the same genes.
-        [replace(matrix, name=f"{name} of {os.path.basename(path)}", content=("file", path, name)) for name in others if name != "raw/X"],
+        [
+            replace(matrix, name=f"{name} of {os.path.basename(path)}", content=("file", path, name))
+            for name in others
+            if name != "raw/X"
+        ],
         genes,
-        n_cells if rows is None else rows[1] - rows[0],
+        n_cells,
         f"{n_cells} x {n_genes}",
         columns,
         cell_name,
@@ -109,47 +111,26 @@ def _best_first(matrices: list[str]) -> list[str]:
     return sorted(matrices, key=lambda name: ("count" not in name, name == "X"))
 
 
-def _cut(column: Column, rows: tuple[int, int]) -> Column:
-    if isinstance(column, tuple):
-        return column[0][rows[0] : rows[1]], column[1]
-    return column[rows[0] : rows[1]]
-
-
-def _range(rows: tuple[int, int] | None, n_cells: int) -> tuple[int, int] | None:
-    if rows is None:
-        return None
-    start, stop = (int(bound) for bound in rows)
-    if not 0 <= start <= stop <= n_cells:
-        message = f"rows {start}:{stop} of {n_cells} cells"
-        raise BadInputError(message, place="rows")
-    return start, stop
-
-
 # AnnData
 
 
-def _of_anndata(adata: ad.AnnData, layer: str | None, rows: tuple[int, int] | None) -> Source:
-    n_cells = adata.n_obs
-    rows = _range(rows, n_cells)
+def _of_anndata(adata: ad.AnnData, layer: str | None) -> Source:
     lazy = _is_lazy(adata)
     names = adata.raw.var_names if _is_raw(layer) and adata.raw is not None else adata.var_names
     matrix = _matrix(adata, layer)
-    part = slice(*rows) if rows else slice(None)
 
     def columns(wanted: Iterable[str], optional: Iterable[str]) -> dict[str, Column]:
-        obs = adata.obs
-        if lazy:
-            obs = _lazy_columns(obs, [*wanted, *optional])
-        return obs_columns(obs.iloc[part], wanted, optional)
+        obs = _lazy_columns(adata.obs, [*wanted, *optional]) if lazy else adata.obs
+        return obs_columns(obs, wanted, optional)
 
     return Source(
-        _select(matrix, rows),
-        [_select(other, rows) for other in _alternatives(adata, layer, matrix.shape)],
+        matrix,
+        _alternatives(adata, layer),
         [str(name) for name in names],
-        n_cells if rows is None else rows[1] - rows[0],
+        adata.n_obs,
         _fingerprint(matrix),
         columns,
-        lambda cell: str(adata.obs_names[cell + (rows[0] if rows else 0)]),
+        lambda cell: str(adata.obs_names[cell]),
     )
 
 
@@ -176,16 +157,7 @@ def _fingerprint(matrix: Matrix) -> str:
     return f"{matrix.shape[0]} x {matrix.shape[1]}{stored}"
 
 
-def _select(matrix: Matrix, rows: tuple[int, int] | None) -> Matrix:
-    if rows is None:
-        return matrix
-    if matrix.rows is None:
-        return replace(matrix, rows=rows)
-    kept = range(*matrix.rows) if isinstance(matrix.rows, tuple) else matrix.rows
-    return replace(matrix, rows=list(kept[rows[0] : rows[1]]))
-
-
-def _alternatives(adata: ad.AnnData, layer: str | None, shape: tuple[int, int]) -> list[Matrix]:
+def _alternatives(adata: ad.AnnData, layer: str | None) -> list[Matrix]:
     """Other matrices of the same cells and genes, which may hold counts."""
     names = [None, *_best_first(list(adata.layers))]
     found = []
@@ -197,7 +169,7 @@ def _alternatives(adata: ad.AnnData, layer: str | None, shape: tuple[int, int]) 
                 continue
     if adata.raw is not None and not _is_raw(layer):
         found.append(_matrix(adata, "raw"))
-    return [matrix for matrix in found if matrix.shape[0] == shape[0] or matrix.rows is not None]
+    return found
 
 
 def _matrix(adata: ad.AnnData, layer: str | None) -> Matrix:
@@ -210,8 +182,8 @@ def _matrix(adata: ad.AnnData, layer: str | None) -> Matrix:
     if adata.is_view and not _is_raw(layer):
         parent, rows, genes = _selection(adata)
         if parent is not None:
-            return replace(_of_values(_values(parent, layer), name, adata.n_obs), rows=rows, genes=genes)
-    return _of_values(_values(adata, layer), name, adata.n_obs)
+            return replace(matrix_of(_values(parent, layer), name), rows=rows, genes=genes)
+    return matrix_of(_values(adata, layer), name)
 
 
 def _name(layer: str | None) -> str:
@@ -283,11 +255,11 @@ def _of_file(adata: ad.AnnData, layer: str | None, name: str) -> Matrix | None:
     shape, _, _ = _core.h5ad_index(path, layer or "X")
     if tuple(shape) != (root.n_obs, root.n_vars):
         return None
-    return Matrix(f"{name} ({os.path.basename(path)})", tuple(shape), ("file", path, layer or "X"), rows, genes)
+    return Matrix(f"{name} ({os.path.basename(path)})", shape, ("file", path, layer or "X"), rows, genes)
 
 
-def _of_values(values: Any, name: str, n_cells: int) -> Matrix:
-    """A matrix from whatever stands in an AnnData."""
+def matrix_of(values: Any, name: str) -> Matrix:
+    """A matrix, cells x genes, from whatever stands in an AnnData."""
     if sparse.issparse(values):
         return _of_sparse(values, name)
     if isinstance(values, np.ndarray):

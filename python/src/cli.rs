@@ -11,3 +11,9 @@ use pyo3::prelude::*;
 pub(crate) fn run_program(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
     py.detach(|| ferrocyte_cli::run(arguments))
 }
+
+/// The options of the program's family `lmm`: verb, name, default, choices.
+#[pyfunction]
+pub(crate) fn lmm_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::lmm_arguments()
+}

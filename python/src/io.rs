@@ -1,6 +1,5 @@
 //! `fe.io`: what a file holds, and columns and genes of it.
 
-use ferrocyte_data::{Factor, ObsColumn};
 use ferrocyte_io::H5ad;
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
@@ -8,6 +7,7 @@ use pyo3::types::PyDict;
 
 use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
+use crate::simulate::columns;
 use crate::sources::{Held, Matrix, column};
 use crate::values::table;
 
@@ -20,7 +20,11 @@ pub(crate) fn h5ad_info<'py>(py: Python<'py>, path: &str, means: Means) -> PyRes
 
 /// Shape and gene names of a matrix of a file, and the names of all its matrices.
 #[pyfunction]
-pub(crate) fn h5ad_index(py: Python<'_>, path: &str, element: &str) -> PyResult<((usize, usize), Vec<String>, Vec<String>)> {
+pub(crate) fn h5ad_index(
+    py: Python<'_>,
+    path: &str,
+    element: &str,
+) -> PyResult<((usize, usize), Vec<String>, Vec<String>)> {
     let open = || {
         let file = H5ad::open(path)?;
         let genes = file.var_names(element)?;
@@ -29,8 +33,8 @@ pub(crate) fn h5ad_index(py: Python<'_>, path: &str, element: &str) -> PyResult<
     py.detach(open).or_raise(py)
 }
 
-/// Columns of `obs`: numbers, or codes (-1 where missing) and levels. Without `names`, all that are not numbers.
-/// Those of `optional` are given if they exist. The key `None` holds the names of the cells if `cells` is true.
+/// Columns of `obs`: numbers, or codes (-1 where missing) and levels; and the names of the cells if `cells` is true.
+/// Those of `optional` are given if they exist, and all that are categorical if `all_factors` is true.
 #[pyfunction]
 #[pyo3(signature = (path, names, optional, all_factors = false, cells = false))]
 pub(crate) fn h5ad_obs<'py>(
@@ -46,7 +50,10 @@ pub(crate) fn h5ad_obs<'py>(
         let mut frame = file.obs(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
         let mut more = optional.clone();
         if all_factors {
-            let categories = file.obs_columns().into_iter().filter(|(_, kind)| matches!(kind, ferrocyte_io::ColumnKind::Category { .. }));
+            let categories = file
+                .obs_columns()
+                .into_iter()
+                .filter(|(_, kind)| matches!(kind, ferrocyte_io::ColumnKind::Category { .. }));
             more.extend(categories.map(|(name, _)| name));
         }
         let more: Vec<&str> = more.iter().map(String::as_str).filter(|name| frame.get(name).is_none()).collect();
@@ -59,23 +66,17 @@ pub(crate) fn h5ad_obs<'py>(
         Ok((frame, if cells { file.obs_names()? } else { Vec::new() }))
     };
     let (frame, cell_names) = py.detach(read).or_raise(py)?;
-    let columns = PyDict::new(py);
-    for name in frame.names() {
-        match frame.get(name) {
-            Some(ObsColumn::Number(numbers)) => columns.set_item(name, numbers.clone().into_pyarray(py))?,
-            Some(ObsColumn::Factor(Factor { levels, codes })) => {
-                let codes: Vec<i32> = codes.iter().map(|&code| code as i32).collect();
-                columns.set_item(name, (codes.into_pyarray(py), levels.clone()))?;
-            }
-            None => {}
-        }
-    }
-    Ok((columns, cell_names))
+    Ok((columns(py, &frame)?, cell_names))
 }
 
 /// The values of one gene, cell by cell.
 #[pyfunction]
-pub(crate) fn gene_values<'py>(py: Python<'py>, matrix: Matrix<'py>, gene: usize, means: Means) -> PyResult<Bound<'py, PyArray1<f64>>> {
+pub(crate) fn gene_values<'py>(
+    py: Python<'py>,
+    matrix: Matrix<'py>,
+    gene: usize,
+    means: Means,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let held = Held::new(matrix)?;
     let source = held.open(py).or_raise(py)?;
     Ok(attended(py, &means, |run| column(run, source, gene))?.into_pyarray(py))

@@ -5,13 +5,15 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `lmm`, `io`, `cli`: one file per module of the package.
+//! * `lmm`, `simulate`, `io`, `cli`: one file per module of the package.
 
+mod cli;
 mod faults;
 mod io;
 mod lmm;
 mod monitor;
 mod obs;
+mod simulate;
 mod sources;
 mod values;
 
@@ -21,11 +23,16 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use super::cli::{lmm_arguments, run_program};
+    #[pymodule_export]
     use super::io::{gene_values, h5ad_index, h5ad_info, h5ad_obs};
     #[pymodule_export]
     use super::lmm::{
-        Fit, Sums, lmm_contrast_weights, lmm_fit, lmm_options, lmm_statuses, lmm_sums, lmm_sums_from_arrays, lmm_t_p_values, lmm_variables,
+        Fit, Sums, lmm_contrast_weights, lmm_fit, lmm_options, lmm_statuses, lmm_sums, lmm_sums_from_arrays,
+        lmm_t_p_values, lmm_variables,
     };
+    #[pymodule_export]
+    use super::simulate::{lmm_moments, lmm_simulate, lmm_simulate_rnaseq};
     use super::*;
 
     #[pymodule_init]

@@ -1,18 +1,19 @@
 //! `fe.lmm`: sums and fits as opaque objects, their arrays and tables.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use ferrocyte_base::{Fault, Result, Run};
+use ferrocyte_base::{Fault, Result, Run, Severity, Status};
 use ferrocyte_data::{LOGNORM_TARGET, RowChunks, Summary, Transform, guard_counts};
 use ferrocyte_design::{Coefficients, Model};
 use ferrocyte_io::{part_from_bytes, part_to_bytes, read_part, write_part};
-use ferrocyte_math::linalg::Matrix as Square;
-use ferrocyte_mixed::lmm::{
-    Adjust, AliasedChoice, Alternative, Component, Contrast, Df, FitOptions, GroupFit, GroupSums, Method, Negative, OPTIONS, Outcome, PeerStop, Surface,
-    TestOptions, ln_p_value,
-};
+use ferrocyte_math::linalg::{Matrix as Square, scaled_inverse};
 use ferrocyte_mixed::lmm::{self as lmm, SumsOptions};
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
+use ferrocyte_mixed::lmm::{
+    Adjust, AliasedChoice, Alternative, CellName, Component, Contrast, Df, FitOptions, GroupFit, GroupSums, Method, Negative,
+    OPTIONS, Outcome, PeerStop, Surface, TestOptions, ln_p_value,
+};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -30,10 +31,13 @@ fn transform_of(word: &str, target: Option<f64>) -> Result<Transform> {
             if target > 0.0 && target.is_finite() {
                 Ok(Transform::LogNorm { target })
             } else {
-                Err(Fault::bad_input(format!("the target must be above zero and finite, found {target}")).at("target_sum"))
+                Err(Fault::bad_input(format!("the target must be above zero and finite, found {target}"))
+                    .at("target_sum"))
             }
         }
-        (_, Some(_)) => Err(Fault::bad_input(format!("`{word}` has no target")).at("target_sum").hint("use transform=\"lognorm\"")),
+        (_, Some(_)) => {
+            Err(Fault::bad_input(format!("`{word}` has no target")).at("target_sum").hint("use transform=\"lognorm\""))
+        }
         (transform, None) => Ok(transform),
     }
 }
@@ -48,6 +52,7 @@ pub(crate) struct Request {
     target_sum: Option<f64>,
     aliased: String,
     trust_values: bool,
+    rows: Option<(usize, usize)>,
     fingerprint: String,
 }
 
@@ -63,10 +68,15 @@ pub(crate) fn lmm_options() -> Vec<(&'static str, Vec<&'static str>, &'static st
     OPTIONS.iter().map(|o| (o.name, o.verbs.to_vec(), o.default, o.choices.to_vec(), o.meaning)).collect()
 }
 
-/// The words of statuses and their sentences.
+/// The statuses: word, severity (`ok`, `note`, `no estimate`), sentence.
 #[pyfunction]
-pub(crate) fn lmm_statuses() -> Vec<(&'static str, &'static str)> {
-    Outcome::ALL.iter().map(|o| (o.status().word, o.status().sentence)).collect()
+pub(crate) fn lmm_statuses() -> Vec<(&'static str, &'static str, &'static str)> {
+    let severity = |status: Status| match status.severity {
+        Severity::Ok => "ok",
+        Severity::Note => "note",
+        Severity::NoEstimate => "no estimate",
+    };
+    Outcome::ALL.iter().map(|o| o.status()).map(|s| (s.word, severity(s), s.sentence)).collect()
 }
 
 /// p-values of t with df degrees of freedom; both arrays of one shape.
@@ -78,24 +88,24 @@ pub(crate) fn lmm_t_p_values<'py>(
     alternative: &str,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let alternative = Alternative::from_word(alternative).or_raise(py)?;
-    let p: Vec<f64> = t.as_array().iter().zip(df.as_array()).map(|(&t, &df)| ln_p_value(t, df, alternative).exp()).collect();
+    let p: Vec<f64> =
+        t.as_array().iter().zip(df.as_array()).map(|(&t, &df)| ln_p_value(t, df, alternative).exp()).collect();
     Ok(p.into_pyarray(py))
 }
 
 /// Weights of an expression (or of each in turn) over coefficients of which the names are given, expressions × names.
 #[pyfunction]
-pub(crate) fn lmm_contrast_weights<'py>(py: Python<'py>, names: Vec<String>, expressions: Vec<String>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+pub(crate) fn lmm_contrast_weights<'py>(
+    py: Python<'py>,
+    names: Vec<String>,
+    expressions: Vec<String>,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
     let coefficients = Coefficients::from_names(&names).or_raise(py)?;
     let mut weights = Vec::with_capacity(expressions.len() * names.len());
     for expression in &expressions {
         weights.extend(coefficients.contrast(expression).or_raise(py)?);
     }
     matrix(py, expressions.len(), names.len(), weights)
-}
-
-/// The same sums once more, without the plan of their pass.
-fn copy_of(sums: &lmm::Sums) -> Result<lmm::Sums> {
-    lmm::Sums::from_part(&sums.to_part())
 }
 
 /// The additive sums of a study.
@@ -125,7 +135,7 @@ pub(crate) fn lmm_sums<'py>(
     let mut opened = source.open(py).or_raise(py)?;
     // An alternative that cannot be read is none.
     let mut others: Vec<Box<dyn RowChunks + '_>> = alternatives.iter().filter_map(|held| held.open(py).ok()).collect();
-    let name_of = |cell: usize| name_of_cell(&cell_name, cell);
+    let name_of: CellName = Arc::new(move |cell| name_of_cell(&cell_name, cell));
     let sums = attended(py, &means, |run| {
         if transform.wants_counts() && !request.trust_values {
             guard_counts(run, &mut opened, &genes, &mut others)?;
@@ -135,7 +145,8 @@ pub(crate) fn lmm_sums<'py>(
             transform: Some(transform),
             aliased: Some(aliased),
             trust_values: request.trust_values,
-            cell_name: Some(&name_of),
+            rows: request.rows.map(|(start, stop)| start..stop),
+            cell_name: Some(name_of),
             fingerprint: request.fingerprint.clone(),
         };
         lmm::sums(run, &mut opened, &genes, &obs, &model, &options)
@@ -145,7 +156,8 @@ pub(crate) fn lmm_sums<'py>(
 
 /// The name of a cell, asked of Python when a message needs it.
 fn name_of_cell(names: &Py<PyAny>, cell: usize) -> String {
-    Python::attach(|py| names.call1(py, (cell,)).and_then(|name| name.extract(py))).unwrap_or_else(|_: PyErr| cell.to_string())
+    Python::attach(|py| names.call1(py, (cell,)).and_then(|name| name.extract(py)))
+        .unwrap_or_else(|_: PyErr| cell.to_string())
 }
 
 /// Rows of numbers in row-major order, and their number of rows and columns.
@@ -176,12 +188,16 @@ pub(crate) fn lmm_sums_from_arrays(
         if (found_rows, found_columns) == (rows, columns) {
             Ok(Square::from_rows(rows, columns, entries))
         } else {
-            Err(Fault::bad_input(format!("{found_rows} x {found_columns} numbers, expected {rows} x {columns}")).at(name))
+            Err(Fault::bad_input(format!("{found_rows} x {found_columns} numbers, expected {rows} x {columns}"))
+                .at(name))
         }
     };
     let make = || {
         let (p, q) = (coefficients.len(), components.iter().map(|(_, columns)| columns.len()).sum::<usize>());
-        let components = components.iter().map(|(name, columns)| Component { name: name.clone(), columns: columns.clone() }).collect();
+        let components = components
+            .iter()
+            .map(|(name, columns)| Component { name: name.clone(), columns: columns.clone() })
+            .collect();
         let mut group = GroupSums::empty("", Coefficients::from_names(&coefficients)?, components, genes.len());
         group.n_cells = n;
         group.xx = square(&xx, "XX", p, p)?;
@@ -224,7 +240,7 @@ impl Sums {
 
     /// The sum of these and others, added in the order given.
     fn merge(&self, py: Python<'_>, others: Vec<Py<Sums>>) -> PyResult<Self> {
-        let mut total = copy_of(&self.0).or_raise(py)?;
+        let mut total = self.0.clone();
         for other in &others {
             total.merge(&other.get().0).or_raise(py)?;
         }
@@ -290,11 +306,14 @@ pub(crate) fn lmm_fit(
     means: Means,
     stop: Option<(u32, f64, Option<Vec<f64>>)>,
 ) -> PyResult<Fit> {
-    let options =
-        FitOptions { method: Method::from_word(method).or_raise(py)?, negative: Negative::from_word(negative).or_raise(py)?, moderate };
+    let options = FitOptions {
+        method: Method::from_word(method).or_raise(py)?,
+        negative: Negative::from_word(negative).or_raise(py)?,
+        moderate,
+    };
     let sums = &sums.0;
     let fit = attended(py, &means, |run| {
-        let mut fit = lmm::Fit::new(run, copy_of(sums)?, options)?;
+        let mut fit = lmm::Fit::new(run, sums.clone(), options)?;
         if let Some((max_iter, epsilon, theta0)) = stop {
             fit.iterate_as_published(run, &PeerStop { max_iter, epsilon, theta0 })?;
         }
@@ -340,7 +359,8 @@ impl Fit {
     /// Reads a part file.
     #[staticmethod]
     fn load(py: Python<'_>, path: &str, means: Means) -> PyResult<Self> {
-        attended(py, &means, |run| lmm::Fit::from_part(run, &read_part(Path::new(path))?).map_err(|f| f.at(path))).map(Self)
+        attended(py, &means, |run| lmm::Fit::from_part(run, &read_part(Path::new(path))?).map_err(|f| f.at(path)))
+            .map(Self)
     }
 
     /// The bytes of the part file.
@@ -435,6 +455,32 @@ impl Fit {
         matrix(py, m, q, if found.is_empty() { vec![f64::NAN; m * q] } else { found })
     }
 
+    /// `cov` and `FIM_beta`, genes × p × p, and `FIM_theta`, genes × (k + 1) × (k + 1), of one group; NaN without
+    /// estimate.
+    fn matrices<'py>(&self, py: Python<'py>, group: usize, means: Means) -> PyResult<Bound<'py, PyDict>> {
+        let group = self.group(py, group)?;
+        let (m, p, width) = (group.outcomes.len(), group.coefficients.len(), group.n_components() + 1);
+        let genes = attended(py, &means, |run| {
+            run.map_blocks("covariances", m, 64, |gene| {
+                let (nan_p, nan_k) = (vec![f64::NAN; p * p], vec![f64::NAN; width * width]);
+                let Some(found) = group.covariance(gene) else { return Ok((nan_p.clone(), nan_p, nan_k)) };
+                let inverse = scaled_inverse(&found.coefficients, 0.0).map_or(nan_p, Square::into_entries);
+                Ok((found.coefficients.into_entries(), inverse, found.information.into_entries()))
+            })
+        })?;
+        let out = PyDict::new(py);
+        let (mut cov, mut beta, mut theta) = (Vec::new(), Vec::new(), Vec::new());
+        for (c, b, t) in genes {
+            cov.extend(c);
+            beta.extend(b);
+            theta.extend(t);
+        }
+        out.set_item("cov", cov.into_pyarray(py).reshape([m, p, p])?)?;
+        out.set_item("FIM_beta", beta.into_pyarray(py).reshape([m, p, p])?)?;
+        out.set_item("FIM_theta", theta.into_pyarray(py).reshape([m, width, width])?)?;
+        Ok(out)
+    }
+
     /// The moderated test of one contrast in one group: arrays `estimate`, `se`, `df`, `p`; `None` where there is none.
     fn moderated<'py>(
         &self,
@@ -446,7 +492,9 @@ impl Fit {
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let alternative = Alternative::from_word(alternative).or_raise(py)?;
         let group = self.group(py, group)?;
-        let Some(tests) = attended(py, &means, |run: &Run| group.moderated(run, &weights, alternative))? else { return Ok(None) };
+        let Some(tests) = attended(py, &means, |run: &Run| group.moderated(run, &weights, alternative))? else {
+            return Ok(None);
+        };
         let out = PyDict::new(py);
         let column = |f: fn(&lmm::ModeratedTest) -> f64| tests.iter().map(f).collect::<Vec<f64>>().into_pyarray(py);
         out.set_item("estimate", column(|t| t.estimate))?;
@@ -482,8 +530,12 @@ impl Fit {
             out.set_item("label", &group.label)?;
             out.set_item("n_cells", group.n_cells)?;
             out.set_item("coefficients", group.coefficients.names())?;
-            let components: Vec<_> =
-                group.components.iter().zip(&group.n_units).map(|(c, &n)| (c.name.clone(), c.columns.clone(), n)).collect();
+            let components: Vec<_> = group
+                .components
+                .iter()
+                .zip(&group.n_units)
+                .map(|(c, &n)| (c.name.clone(), c.columns.clone(), n))
+                .collect();
             out.set_item("components", components)?;
             out.set_item("refused", &group.refused)?;
             out.set_item("moderated", group.default_df() == Df::Moderated)?;
@@ -529,8 +581,8 @@ impl Fit {
     }
 
     /// A copy of the sums that were fitted.
-    fn sums(&self, py: Python<'_>) -> PyResult<Sums> {
-        copy_of(self.0.sums()).or_raise(py).map(Sums)
+    fn sums(&self) -> Sums {
+        Sums(self.0.sums().clone())
     }
 }
 

@@ -76,12 +76,14 @@ impl Monitor for Watch {
 ///
 /// The interpreter is free while it runs. Nothing that `work` does can unwind into Python: a panic is an
 /// `InternalError`.
-pub(crate) fn attended<T: Send>(py: Python<'_>, means: &Means, work: impl FnOnce(&Run) -> Result<T> + Send) -> PyResult<T> {
+pub(crate) fn attended<T: Send>(
+    py: Python<'_>,
+    means: &Means,
+    work: impl FnOnce(&Run) -> Result<T> + Send,
+) -> PyResult<T> {
     let watch = Arc::new(Watch::default());
-    let run = Run::new()
-        .threads(means.n_threads)
-        .memory(means.max_memory)
-        .monitor(Arc::clone(&watch) as Arc<dyn Monitor>);
+    let run =
+        Run::new().threads(means.n_threads).memory(means.max_memory).monitor(Arc::clone(&watch) as Arc<dyn Monitor>);
     let (finished, mut finish) = mpsc::channel();
     let mut interruption = None;
     let outcome = std::thread::scope(|scope| {

@@ -26,7 +26,10 @@ impl Handed<'_> {
                     return Err(Fault::bad_input(format!("code {code}, but there are {n} levels")));
                 }
                 // -1 is u32::MAX, which means missing.
-                Ok(ObsColumn::Factor(Factor { levels: levels.clone(), codes: codes.iter().map(|&code| code as u32).collect() }))
+                Ok(ObsColumn::Factor(Factor {
+                    levels: levels.clone(),
+                    codes: codes.iter().map(|&code| code as u32).collect(),
+                }))
             }
         }
     }

@@ -54,7 +54,9 @@ impl<'py> FromPyObject<'_, 'py> for Content<'py> {
             "dense" => Self::Dense(item(1)?, item(2)?.extract()?),
             "file" => Self::File(item(1)?.extract()?, item(2)?.extract()?),
             "blocks" => Self::Blocks(item(1)?.unbind(), item(2)?.extract()?),
-            other => return Err(Fault::internal(format!("matrices of kind `{other}` are unknown"))).or_raise(object.py()),
+            other => {
+                return Err(Fault::internal(format!("matrices of kind `{other}` are unknown"))).or_raise(object.py());
+            }
         })
     }
 }
@@ -125,8 +127,12 @@ impl<'py> Held<'py> {
     /// Borrows the arrays of a matrix.
     pub(crate) fn new(matrix: Matrix<'py>) -> PyResult<Self> {
         let arrays = match matrix.content {
-            Content::Csr(data, indices, indptr) => Arrays::Csr(Values::of(&data)?, Indices::of(&indices)?, pointers(&indptr)?),
-            Content::Csc(data, indices, indptr) => Arrays::Csc(Values::of(&data)?, Indices::of(&indices)?, pointers(&indptr)?),
+            Content::Csr(data, indices, indptr) => {
+                Arrays::Csr(Values::of(&data)?, Indices::of(&indices)?, pointers(&indptr)?)
+            }
+            Content::Csc(data, indices, indptr) => {
+                Arrays::Csc(Values::of(&data)?, Indices::of(&indices)?, pointers(&indptr)?)
+            }
             Content::Dense(entries, by_rows) => Arrays::Dense(Values::of(&entries)?, by_rows),
             Content::File(path, element) => Arrays::File(path, element),
             Content::Blocks(read, n_stored) => Arrays::Blocks(read, n_stored),
@@ -176,16 +182,29 @@ fn pointers(indptr: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     })
 }
 
-fn csr<'a, V: Number, I: Index>(n_rows: usize, n_cols: usize, values: &'a [V], indices: &'a [I], pointers: &[i64]) -> Result<Box<dyn RowChunks + 'a>> {
+fn csr<'a, V: Number, I: Index>(
+    n_rows: usize,
+    n_cols: usize,
+    values: &'a [V],
+    indices: &'a [I],
+    pointers: &[i64],
+) -> Result<Box<dyn RowChunks + 'a>> {
     Ok(Box::new(Csr::new(n_rows, n_cols, values, indices, pointers)?))
 }
 
-fn csc<'a, V: Number, I: Index>(n_rows: usize, n_cols: usize, values: &'a [V], indices: &'a [I], pointers: &[i64]) -> Result<Box<dyn RowChunks + 'a>> {
+fn csc<'a, V: Number, I: Index>(
+    n_rows: usize,
+    n_cols: usize,
+    values: &'a [V],
+    indices: &'a [I],
+    pointers: &[i64],
+) -> Result<Box<dyn RowChunks + 'a>> {
     Ok(Box::new(Csc::new(n_rows, n_cols, values, indices, pointers)?))
 }
 
 fn dense<V: Number>(n_rows: usize, n_cols: usize, values: &[V], by_rows: bool) -> Result<Box<dyn RowChunks + '_>> {
-    let matrix = if by_rows { Dense::row_major(n_rows, n_cols, values)? } else { Dense::column_major(n_rows, n_cols, values)? };
+    let matrix =
+        if by_rows { Dense::row_major(n_rows, n_cols, values)? } else { Dense::column_major(n_rows, n_cols, values)? };
     Ok(Box::new(matrix))
 }
 
@@ -236,7 +255,13 @@ impl Blocks {
 }
 
 /// Rows as an owned block.
-fn csr_block<V: Number, I: Index>(rows: Range<usize>, n_cols: usize, values: &[V], indices: &[I], pointers: &[i64]) -> Result<RowBlock<'static>> {
+fn csr_block<V: Number, I: Index>(
+    rows: Range<usize>,
+    n_cols: usize,
+    values: &[V],
+    indices: &[I],
+    pointers: &[i64],
+) -> Result<RowBlock<'static>> {
     // The checks of `Csr` first, on what is borrowed.
     let mut block = Csr::new(rows.len(), n_cols, values, indices, pointers)?;
     let whole = block.read(&Run::new(), 0..rows.len())?;

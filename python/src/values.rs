@@ -59,6 +59,11 @@ pub(crate) fn table(py: Python<'_>, table: Table) -> PyResult<Bound<'_, PyDict>>
 }
 
 /// Numbers as an array of rows × columns.
-pub(crate) fn matrix(py: Python<'_>, rows: usize, columns: usize, numbers: Vec<f64>) -> PyResult<Bound<'_, PyArray2<f64>>> {
+pub(crate) fn matrix(
+    py: Python<'_>,
+    rows: usize,
+    columns: usize,
+    numbers: Vec<f64>,
+) -> PyResult<Bound<'_, PyArray2<f64>>> {
     numbers.into_pyarray(py).reshape([rows, columns])
 }

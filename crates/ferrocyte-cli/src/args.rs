@@ -99,7 +99,10 @@ fn common() -> Vec<Arg> {
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
             .help("TOML file with options, dashes as underscores; those of the command line win"),
-        flag("threads").value_name("N").default_value("0").help("threads; 0 takes all processors; never changes the answer"),
+        flag("threads")
+            .value_name("N")
+            .default_value("0")
+            .help("threads; 0 takes all processors; never changes the answer"),
         Arg::new("max_memory")
             .long("max-memory")
             .global(true)
@@ -107,7 +110,9 @@ fn common() -> Vec<Arg> {
             .value_name("SIZE")
             .default_value("2G")
             .help("memory for buffers and sums, such as 500M or 4G; never changes the answer"),
-        flag("json").action(ArgAction::SetTrue).help("messages on stderr and the summary on stdout as JSON, one object a line"),
+        flag("json")
+            .action(ArgAction::SetTrue)
+            .help("messages on stderr and the summary on stdout as JSON, one object a line"),
         flag("quiet").short('q').action(ArgAction::SetTrue).help("say nothing but errors"),
         flag("verbose").short('v').action(ArgAction::SetTrue).help("say what is decided on the way"),
     ]
@@ -199,7 +204,13 @@ fn input(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 }
 
 fn output(value: &'static str, help: &'static str) -> Arg {
-    Arg::new("output").short('o').long("output").value_name(value).required(true).value_parser(value_parser!(PathBuf)).help(help)
+    Arg::new("output")
+        .short('o')
+        .long("output")
+        .value_name(value)
+        .required(true)
+        .value_parser(value_parser!(PathBuf))
+        .help(help)
 }
 
 fn merge() -> Command {
@@ -210,14 +221,20 @@ fn merge() -> Command {
 }
 
 fn info() -> Command {
-    Command::new("info")
-        .about("What a file holds: matrices, columns, parts")
-        .arg(input("file", "FILE", "an .h5ad file, sums or a fit"))
+    Command::new("info").about("What a file holds: matrices, columns, parts").arg(input(
+        "file",
+        "FILE",
+        "an .h5ad file, sums or a fit",
+    ))
 }
 
 fn completions() -> Command {
     Command::new("completions").about("Completions for a shell, on stdout").arg(
-        Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(clap_complete::Shell)).help("which shell"),
+        Arg::new("shell")
+            .value_name("SHELL")
+            .required(true)
+            .value_parser(value_parser!(clap_complete::Shell))
+            .help("which shell"),
     )
 }
 
@@ -237,7 +254,12 @@ mod tests {
             for verb in option.verbs {
                 let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
                 let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
-                assert_eq!(found.map(|(_, _, d, c)| (d.as_str(), c)), Some((option.default, &expected)), "{verb} {}", option.name);
+                assert_eq!(
+                    found.map(|(_, _, d, c)| (d.as_str(), c)),
+                    Some((option.default, &expected)),
+                    "{verb} {}",
+                    option.name
+                );
             }
         }
     }

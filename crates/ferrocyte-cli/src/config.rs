@@ -3,6 +3,7 @@
 //! One config file serves all commands: keys that another command takes are allowed and passed over; a key that no
 //! command takes is refused.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::parser::ValueSource;
@@ -38,7 +39,12 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Resolves the options of `verb`, those of the whole program (`root`) included.
-    pub(crate) fn resolve(root: &Command, verb: &Command, matches: &ArgMatches, config: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn resolve(
+        root: &Command,
+        verb: &Command,
+        matches: &ArgMatches,
+        config: Option<&Path>,
+    ) -> Result<Self, Failure> {
         let file = match config {
             Some(path) => read(path, &args::config_keys(root)).map_err(|f| at_file(f, path))?,
             None => Toml::new(),
@@ -74,11 +80,19 @@ impl Settings {
         names.into_iter().filter(given).map(|name| format!("--{}", name.replace('_', "-"))).collect()
     }
 
-    /// The options that decide the answer, as the text of a config file that asks for the same again.
-    pub(crate) fn to_toml(&self, command: &str) -> String {
+    /// The value of an option, if the config file gives it.
+    pub(crate) fn configured(&self, name: &str) -> Option<&str> {
+        let setting = self.settings.iter().find(|s| s.name == name && s.source == Source::Config)?;
+        setting.values.last().map(String::as_str)
+    }
+
+    /// The options that decide the answer, as the text of a config file that asks for the same again. Those among
+    /// `decided` are left out: they belong to what the command started from.
+    pub(crate) fn to_toml(&self, command: &str, decided: &[&str]) -> String {
         let mut text = format!("# options of `ferrocyte {command}`\n");
         for setting in &self.settings {
-            if args::MEANS.contains(&setting.name.as_str()) || setting.values.is_empty() {
+            let name = setting.name.as_str();
+            if args::MEANS.contains(&name) || decided.contains(&name) || setting.values.is_empty() {
                 continue;
             }
             let mut values = setting.values.iter().map(|v| match v.parse() {
@@ -87,7 +101,7 @@ impl Settings {
             });
             let value = if setting.repeatable { Some(Value::Array(values.collect())) } else { values.next_back() };
             if let Some(value) = value {
-                text.push_str(&format!("{} = {value}\n", setting.name));
+                let _ = writeln!(text, "{name} = {value}");
             }
         }
         text
@@ -158,7 +172,13 @@ fn texts(name: &str, value: &Value, repeatable: bool, choices: &[String]) -> Res
                 Value::Integer(number) => number.to_string(),
                 Value::Float(number) => number.to_string(),
                 Value::Boolean(truth) => truth.to_string(),
-                _ => return Err(Failure::usage(name, format!("`{item}` is not a single value"), "give a text, a number, true or false")),
+                _ => {
+                    return Err(Failure::usage(
+                        name,
+                        format!("`{item}` is not a single value"),
+                        "give a text, a number, true or false",
+                    ));
+                }
             };
             if !choices.is_empty() && !text.is_empty() && !choices.contains(&text) {
                 let hint = format!("it is one of {}", listing(choices, 9));
@@ -191,7 +211,8 @@ mod tests {
 
     #[test]
     fn sizes_have_suffixes() {
-        let cases = [("4G", 4 << 30), ("500M", 500 << 20), ("1.5GiB", 3 << 29), ("64kb", 64 << 10), ("2000000", 2_000_000)];
+        let cases =
+            [("4G", 4 << 30), ("500M", 500 << 20), ("1.5GiB", 3 << 29), ("64kb", 64 << 10), ("2000000", 2_000_000)];
         for (text, expected) in cases {
             assert_eq!(bytes(text), Some(expected), "{text}");
         }

@@ -72,9 +72,12 @@ fn report_arguments(error: &clap::Error, as_json: bool) -> u8 {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if as_json && !asked {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let hint = text.lines().map(str::trim).find(|line| line.starts_with("[possible values"));
-        stderr(&error_line("usage", None, message, hint, USAGE).to_string());
+        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let (hints, words): (Vec<&str>, Vec<&str>) =
+            first.lines().map(str::trim).partition(|line| line.starts_with("[possible values"));
+        let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+        let (message, hint) = (words.join(" "), hints.first().copied().or(tip));
+        stderr(&error_line("usage", None, &message, hint, USAGE).to_string());
     } else {
         // A reader that went away is no reason to fail.
         let _ = error.print();

@@ -31,10 +31,8 @@ mod merge;
 mod monitor;
 mod output;
 mod session;
-mod shard;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use clap::ArgMatches;

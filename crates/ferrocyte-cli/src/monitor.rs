@@ -14,9 +14,9 @@ use crate::interrupt;
 /// The monitor of the program. Every message is said once.
 pub(crate) struct Console {
     json: bool,
-    quiet: bool,
-    verbose: bool,
     bars: bool,
+    /// The least level that is said; `None` says nothing.
+    least: Option<Level>,
     bar: Mutex<Option<ProgressBar>>,
     said: Mutex<HashSet<String>>,
 }
@@ -25,7 +25,12 @@ impl Console {
     /// Speaks JSON or plain text; `quiet` leaves errors only, `verbose` adds what is decided on the way.
     pub(crate) fn new(json: bool, quiet: bool, verbose: bool) -> Self {
         let bars = !json && !quiet && std::io::stderr().is_terminal();
-        Self { json, quiet, verbose, bars, bar: Mutex::new(None), said: Mutex::new(HashSet::new()) }
+        let least = match (quiet, verbose) {
+            (true, _) => None,
+            (false, true) => Some(Level::Info),
+            (false, false) => Some(Level::Warning),
+        };
+        Self { json, bars, least, bar: Mutex::new(None), said: Mutex::new(HashSet::new()) }
     }
 
     /// Whether messages and the summary are JSON.
@@ -35,7 +40,7 @@ impl Console {
 
     /// Text for people, where people are addressed.
     pub(crate) fn tell(&self, text: &str) {
-        if !self.quiet && !self.json {
+        if self.least.is_some() && !self.json {
             self.line(text);
         }
     }
@@ -78,14 +83,13 @@ impl Monitor for Console {
     }
 
     fn say(&self, level: Level, message: &str) {
-        let word = match level {
-            Level::Info if self.verbose => "info",
-            Level::Warning => "warning",
-            Level::Info => return,
-        };
-        if self.quiet || !lock(&self.said).insert(message.to_owned()) {
+        if self.least.is_none_or(|least| level < least) || !lock(&self.said).insert(message.to_owned()) {
             return;
         }
+        let word = match level {
+            Level::Info => "info",
+            Level::Warning => "warning",
+        };
         if self.json {
             self.line(&json!({"level": word, "message": message}).to_string());
         } else {

@@ -45,7 +45,7 @@ impl Target {
             return Err(Failure::usage(option, format!("there is no folder `{}`", folder.display()), "make it first"));
         }
         let plain = name.strip_suffix(".gz").unwrap_or(&name);
-        if name.ends_with(".npz") {
+        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
             Ok(Self::Part(path.to_owned()))
         } else if TABLES.iter().any(|ending| plain.ends_with(ending)) {
             Ok(Self::Table(path.to_owned()))
@@ -59,7 +59,11 @@ impl Target {
     pub(crate) fn part(option: &str, path: &Path, inputs: &[&Path]) -> std::result::Result<PathBuf, Failure> {
         match Self::of(option, path, inputs)? {
             Self::Part(path) => Ok(path),
-            _ => Err(Failure::usage(option, format!("`{}` does not end in .npz", path.display()), "sums are stored as .npz")),
+            _ => Err(Failure::usage(
+                option,
+                format!("`{}` does not end in .npz", path.display()),
+                "sums are stored as .npz",
+            )),
         }
     }
 
@@ -98,6 +102,8 @@ pub(crate) struct Results<'a> {
     pub(crate) tables: Vec<(Target, &'a Table)>,
     /// What was done to what.
     pub(crate) provenance: Provenance,
+    /// Options that were decided when the input was made; the config file beside the output leaves them out.
+    pub(crate) decided: Vec<&'static str>,
     /// A few lines for people.
     pub(crate) lines: String,
     /// The same as data.
@@ -108,7 +114,9 @@ impl Results<'_> {
     /// Writes the results, what lies beside the first, and the summary.
     pub(crate) fn write(self, session: &Session) -> std::result::Result<(), Failure> {
         session.run.check()?;
-        let targets = || self.parts.iter().map(|(path, _)| path.as_path()).chain(self.tables.iter().filter_map(|(t, _)| t.file()));
+        let targets = || {
+            self.parts.iter().map(|(path, _)| path.as_path()).chain(self.tables.iter().filter_map(|(t, _)| t.file()))
+        };
         let outputs: Vec<String> = targets().map(|path| path.display().to_string()).collect();
         for (path, part) in &self.parts {
             write_part(path, part)?;
@@ -120,8 +128,10 @@ impl Results<'_> {
             }
         }
         if let Some(main) = targets().next() {
-            let config = session.settings.to_toml(&session.command);
-            write_atomically(&beside(main, "config.toml"), |file| file.write_all(config.as_bytes()).map_err(not_printed))?;
+            let config = session.settings.to_toml(&session.command, &self.decided);
+            write_atomically(&beside(main, "config.toml"), |file| {
+                file.write_all(config.as_bytes()).map_err(not_printed)
+            })?;
             write_json(&beside(main, "run.json"), &record(session, &self.provenance, &outputs))?;
         }
         let printed = self.tables.iter().find(|(target, _)| *target == Target::Stdout).map(|(_, table)| *table);
@@ -137,8 +147,12 @@ impl Results<'_> {
                 None => to_stdout(|out| writeln!(out, "{line}").map_err(not_printed))?,
             }
         } else {
-            let wrote = outputs.iter().map(|path| format!("\nwrote {path}")).collect::<String>();
-            session.console.tell(format!("{}{wrote}", self.lines).trim_start());
+            let wrote = outputs.iter().map(|path| format!("wrote {path}"));
+            let lines: Vec<String> = std::iter::once(self.lines).chain(wrote).collect();
+            session.console.tell(&lines.join(
+                "
+",
+            ));
         }
         match printed {
             Some(table) if session.console.is_json() => to_stdout(|out| write_json_lines(table, out)),
@@ -189,7 +203,8 @@ fn utc(time: SystemTime) -> String {
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
-    let (day, month) = (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
+    let (day, month) =
+        (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }

@@ -36,7 +36,8 @@ impl Session {
         let root = args::command();
         let verb = path.iter().try_fold(&root, |command: &Command, name| command.find_subcommand(name));
         let verb = verb.ok_or_else(|| Fault::internal("no such command"))?;
-        let settings = Settings::resolve(&root, verb, matches, matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
+        let settings =
+            Settings::resolve(&root, verb, matches, matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
         let flag = |name: &str| matches.get_flag(name);
         let console = Arc::new(Console::new(flag("json"), flag("quiet"), flag("verbose")));
         let threads = settings.word("threads");
@@ -45,7 +46,11 @@ impl Session {
         })?;
         let size = settings.word("max_memory");
         let memory = bytes(size).ok_or_else(|| {
-            Failure::usage("max_memory", format!("expected a size, found `{size}`"), "write 500M, 4G or a number of bytes")
+            Failure::usage(
+                "max_memory",
+                format!("expected a size, found `{size}`"),
+                "write 500M, 4G or a number of bytes",
+            )
         })?;
         Ok(Self {
             command: path.join(" "),
@@ -66,6 +71,12 @@ impl Session {
 
 /// A path among the arguments that the definition requires.
 pub(crate) fn path<'a>(matches: &'a ArgMatches, name: &str) -> Result<&'a Path, Failure> {
-    let path = matches.get_one::<PathBuf>(name).ok_or_else(|| Fault::internal(format!("argument `{name}` is absent")))?;
+    let path =
+        matches.get_one::<PathBuf>(name).ok_or_else(|| Fault::internal(format!("argument `{name}` is absent")))?;
     Ok(path)
+}
+
+/// The paths of an argument that takes several.
+pub(crate) fn paths<'a>(matches: &'a ArgMatches, name: &str) -> Vec<&'a Path> {
+    matches.get_many::<PathBuf>(name).into_iter().flatten().map(PathBuf::as_path).collect()
 }

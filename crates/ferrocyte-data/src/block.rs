@@ -201,7 +201,7 @@ fn sort_rows(
         for &k in &order {
             match new_values.last_mut() {
                 Some(last) if new_indices.len() > row_start && new_indices.last() == Some(&indices[k]) => {
-                    *last += values.get(k)
+                    *last += values.get(k);
                 }
                 _ => {
                     new_indices.push(indices[k]);

@@ -27,18 +27,17 @@ impl Factor {
         let mut first_seen: Vec<String> = Vec::new();
         let mut codes: Vec<u32> = Vec::new();
         for text in texts {
-            codes.push(match text {
-                None => Self::MISSING,
-                Some(text) => match seen.get(text.as_ref()) {
-                    Some(&code) => code,
-                    None => {
-                        let code = first_seen.len() as u32;
-                        seen.insert(text.as_ref().to_owned(), code);
-                        first_seen.push(text.as_ref().to_owned());
-                        code
-                    }
-                },
+            let Some(text) = text else {
+                codes.push(Self::MISSING);
+                continue;
+            };
+            let code = seen.get(text.as_ref()).copied().unwrap_or_else(|| {
+                let code = first_seen.len() as u32;
+                seen.insert(text.as_ref().to_owned(), code);
+                first_seen.push(text.as_ref().to_owned());
+                code
             });
+            codes.push(code);
         }
         let mut order: Vec<usize> = (0..first_seen.len()).collect();
         order.sort_by(|&a, &b| first_seen[a].cmp(&first_seen[b]));

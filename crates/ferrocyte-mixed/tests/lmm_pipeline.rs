@@ -59,7 +59,7 @@ fn paired(m: usize, seed: u64) -> (Vec<Vec<f64>>, Frame) {
     for i in 0..n {
         let s = i / CELLS;
         donor.push(format!("d{}", s / 2));
-        condition.push(if s % 2 == 0 { "ctrl" } else { "stim" }.to_owned());
+        condition.push(["ctrl", "stim"][s % 2].to_owned());
         sample.push(format!("s{s:02}"));
     }
     for g in 0..m {
@@ -348,4 +348,46 @@ fn sums_from_arrays_are_checked() {
     assert!(make(vec![1.0]).is_ok());
     assert!(make(vec![1.0, 2.0]).unwrap_err().to_string().starts_with("XY: 2 numbers, expected 1"));
     assert!(make(vec![f64::NAN]).unwrap_err().to_string().starts_with("XY: 1 numbers are missing"));
+}
+
+#[test]
+fn crossed_terms_are_stationary_on_either_side_of_zero() -> Result<()> {
+    let (n, m) = (600, 40);
+    let mut stream = Stream::new(17, 0);
+    let mut obs = Frame::new(n);
+    let sample: Vec<usize> = (0..n).map(|_| stream.below(12)).collect();
+    let place: Vec<usize> = (0..n).map(|_| stream.below(5)).collect();
+    obs.insert("sample", texts(&sample.iter().map(|s| format!("s{s:02}")).collect::<Vec<_>>()))?;
+    obs.insert("place", texts(&place.iter().map(|s| format!("p{s}")).collect::<Vec<_>>()))?;
+    let mut values = vec![vec![0.0; m]; n];
+    for g in 0..m {
+        let effect: Vec<f64> = (0..12).map(|_| 0.3 * stream.normal()).collect();
+        for i in 0..n {
+            values[i][g] = effect[sample[i]] + stream.normal();
+        }
+    }
+    let run = Run::new();
+    for method in [Method::Reml, Method::Ml] {
+        let sums = sums_of(&run, &values, &obs, "~ 1 + (1 | sample) + (1 | place)")?;
+        let fit = Fit::new(&run, sums, FitOptions { method, ..FitOptions::default() })?;
+        let group = &fit.groups[0];
+        let errors = group.component_errors(&run)?;
+        let negative = group.outcomes.iter().filter(|&&o| o == Outcome::Negative).count();
+        assert!(negative > m / 5, "only {negative} genes are negative");
+        for g in 0..m {
+            assert!(
+                matches!(group.outcomes[g], Outcome::Ok | Outcome::Negative),
+                "{method:?} gene {g}: {:?}",
+                group.outcomes[g]
+            );
+            for i in 3 * g..3 * g + 3 {
+                assert!(
+                    (errors.score[i] * errors.se[i]).abs() < 1e-8,
+                    "{method:?} gene {g}: {}",
+                    errors.score[i] * errors.se[i]
+                );
+            }
+        }
+    }
+    Ok(())
 }

@@ -281,6 +281,9 @@ fn check_missing(obs: &Frame, model: &Model, rows_of: &[(String, Vec<usize>)]) -
     Err(Fault::bad_input(found.join("; ")).at("obs").hint("leave those cells out, or fill the values in"))
 }
 
+/// The entries of a design row that depend on factors only.
+type Pattern = Vec<(u32, f64)>;
+
 /// The layout of one group's accumulators and the way to its design rows.
 #[derive(Debug)]
 struct GroupPlan {
@@ -291,7 +294,7 @@ struct GroupPlan {
     /// The pattern of each of its cells, where patterns are used.
     pattern_of: Option<Vec<u32>>,
     /// For each pattern, the entries of its columns that depend on factors only.
-    patterns: Vec<Vec<(u32, f64)>>,
+    patterns: Vec<Pattern>,
     /// The atom of each column that is added one by one; `NONE` for those recovered from patterns.
     atom_of: Vec<u32>,
     n_cells: u64,
@@ -350,7 +353,7 @@ impl GroupPlan {
 }
 
 /// The distinct rows of the columns that depend on factors only, unless there are more than `most`.
-fn find_patterns(design: &Design, n_rows: usize, most: usize) -> Option<(Vec<u32>, Vec<Vec<(u32, f64)>>)> {
+fn find_patterns(design: &Design, n_rows: usize, most: usize) -> Option<(Vec<u32>, Vec<Pattern>)> {
     let mut ids: HashMap<Vec<(u32, u64)>, u32> = HashMap::new();
     let mut patterns = Vec::new();
     let mut pattern_of = Vec::with_capacity(n_rows);
@@ -465,14 +468,13 @@ impl Plan {
             .at(source())
             .hint("replace or leave out values that are not finite"));
         }
-        if self.transform.wants_counts() {
-            if let Some(finding) = GuardFinding::in_block(block) {
-                if !self.trust_values || finding.value < 0.0 {
-                    return Err(finding.fault(&source(), &self.cell(finding.row), &self.genes[finding.column], None));
-                }
+        let finding = if self.transform.wants_counts() { GuardFinding::in_block(block) } else { None };
+        match finding {
+            Some(f) if !self.trust_values || f.value < 0.0 => {
+                Err(f.fault(&source(), &self.cell(f.row), &self.genes[f.column], None))
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn atoms(&mut self, block: &RowBlock<'_>) -> BlockAtoms {

@@ -24,6 +24,7 @@ mod peer;
 mod satterthwaite;
 mod several;
 mod simulate;
+mod simulate_rnaseq;
 mod status;
 mod sums;
 mod test;
@@ -38,6 +39,7 @@ pub use options::{
 pub use peer::PeerStop;
 pub use satterthwaite::{Estimates, Surface};
 pub use simulate::{Study, StudyOptions, simulate_study};
+pub use simulate_rnaseq::{ReferenceMoments, Rnaseq, RnaseqOptions, simulate_rnaseq};
 pub use status::Outcome;
 pub use sums::{Component, GroupSums, Sums, SumsInput};
-pub use test::{Contrast, ln_p_value};
+pub use test::{Contrast, ln_p_value, test_columns};

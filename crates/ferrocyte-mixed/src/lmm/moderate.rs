@@ -19,6 +19,9 @@ use super::sums::GroupSums;
 /// Fewer usable genes than this say too little about a distribution.
 const FEWEST_GENES: usize = 20;
 
+/// Terms of a mixture smaller than the largest by this much (in ln) are below the last digit.
+const NEGLIGIBLE: f64 = 42.0;
+
 const GRID_POINTS: usize = 79;
 const GRID_START: f64 = -9.5;
 const GRID_STEP: f64 = 1.0 / 6.0;
@@ -204,8 +207,14 @@ impl Moderation {
         if weights[0].is_nan() {
             return ModeratedTest::NONE;
         }
+        let ln_tail = |t: f64| match alternative {
+            Alternative::TwoSided => tail.ln_two_sided(t),
+            Alternative::Less => tail.ln_lower(t),
+            Alternative::Greater => tail.ln_upper(t),
+        };
         let (mut precision, mut precision2, mut weighted) = (0.0, 0.0, 0.0);
-        let mut terms = [f64::NEG_INFINITY; GRID_POINTS];
+        let mut t = [0.0; GRID_POINTS];
+        let mut likeliest = 0;
         for k in 0..GRID_POINTS {
             let estimate = ols - self.gamma[k] * shift[k];
             let variance = quadratic[k] / self.df * spread[k];
@@ -213,13 +222,20 @@ impl Moderation {
             precision += r / variance;
             precision2 += r / (variance * variance);
             weighted += r * estimate / variance;
-            let t = estimate / variance.sqrt();
-            let ln_tail = match alternative {
-                Alternative::TwoSided => tail.ln_two_sided(t),
-                Alternative::Less => tail.ln_lower(t),
-                Alternative::Greater => tail.ln_upper(t),
-            };
-            terms[k] = r.ln() + ln_tail;
+            t[k] = estimate / variance.sqrt();
+            if r > weights[likeliest] {
+                likeliest = k;
+            }
+        }
+        // A tail is at most one: grid points whose weight alone is far below what is known already add nothing.
+        let mut terms = [f64::NEG_INFINITY; GRID_POINTS];
+        let mut known = weights[likeliest].ln() + ln_tail(t[likeliest]);
+        for k in 0..GRID_POINTS {
+            let ln_weight = weights[k].ln();
+            if ln_weight > known - NEGLIGIBLE {
+                terms[k] = ln_weight + ln_tail(t[k]);
+                known = known.max(terms[k]);
+            }
         }
         let largest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let ln_p = if largest.is_finite() {

@@ -4,6 +4,7 @@ use ferrocyte_base::{Fault, Result, Run};
 
 use super::fit::{Fit, GENE_BLOCK, GroupFit, Structure};
 use super::several::Dense;
+use super::status::Outcome;
 
 /// How the published iteration starts and stops.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +75,8 @@ impl GroupFit {
             Ok(Some(dense.score_undamped(&w, core.rss[gene], stop.theta0.as_deref(), stop.max_iter, stop.epsilon)))
         })?;
         for (gene, fit) in fits.into_iter().enumerate() {
-            let Some(fit) = fit else { continue };
+            // A path that leaves the region of the likelihood has nothing to report: the exact estimate stays.
+            let Some(fit) = fit.filter(|f| f.outcome != Outcome::NoStationary) else { continue };
             self.theta[gene * (k + 1)..(gene + 1) * (k + 1)].copy_from_slice(&fit.theta);
             self.outcomes[gene] = fit.outcome;
             self.log_likelihood[gene] = fit.log_likelihood;

@@ -245,7 +245,7 @@ fn gene_of_several(
     };
     let u = project(z);
     let inverse = scaled_inverse(
-        &information(core, dense, &point, &k_a, &u, project(&u), &gamma, &owner, at.expected_information)?,
+        &information(core, dense, &point, &k_a, &u, &project(&u), &gamma, &owner, at.expected_information)?,
         0.0,
     )
     .or_else(|_| scaled_inverse(&point.information, 0.0))
@@ -280,7 +280,7 @@ fn information(
     point: &super::several::Point,
     k_a: &Matrix,
     u: &[f64],
-    v: Vec<f64>,
+    v: &[f64],
     gamma: &[f64],
     owner: &[usize],
     expected: bool,

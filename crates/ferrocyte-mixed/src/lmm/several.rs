@@ -353,6 +353,10 @@ impl Dense {
             return self.at_zero(rss, Outcome::NoStationary, evaluations);
         };
         let mut fit = self.judge(&point, false, evaluations);
+        // The published log-likelihood takes the determinant at the new ratios, which matters before convergence only.
+        if let Some(moved) = self.evaluate(&fit.theta, w, rss) {
+            fit.log_likelihood += 0.5 * (point.ln_det - moved.ln_det);
+        }
         if largest > epsilon && fit.outcome != Outcome::VNotPd {
             fit.outcome = Outcome::MaxIter;
         }

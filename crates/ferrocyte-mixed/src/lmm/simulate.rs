@@ -88,7 +88,8 @@ pub fn simulate_study(run: &Run, options: &StudyOptions) -> Result<Study> {
         let mut stream = Stream::new(options.seed, GENE_STREAMS + gene as u64);
         draw_gene(&mut stream, options, &sample, &cluster, &treatment, &depth)
     })?;
-    let (pointers, indices, counts) = transpose(&genes, n_cells);
+    let (genes, effect): (Vec<Drawn>, Vec<_>) = genes.into_iter().unzip();
+    let (pointers, indices, counts) = to_rows(&genes, n_cells);
     let mut obs = Frame::new(n_cells);
     let factor = |codes: &[usize], levels: Vec<String>| {
         ObsColumn::Factor(Factor { levels, codes: codes.iter().map(|&c| c as u32).collect() })
@@ -100,7 +101,7 @@ pub fn simulate_study(run: &Run, options: &StudyOptions) -> Result<Study> {
     obs.insert("treatment", factor(&treatment, vec!["A".to_owned(), "B".to_owned()]))?;
     let width = n_genes.to_string().len();
     let names = (1..=n_genes).map(|i| format!("g{i:0width$}")).collect();
-    Ok(Study { pointers, indices, counts, obs, genes: names, effect: genes.into_iter().map(|g| g.effect).collect() })
+    Ok(Study { pointers, indices, counts, obs, genes: names, effect })
 }
 
 /// Gives every cluster a cell in each treatment, by moving cells in order of their index.
@@ -119,10 +120,9 @@ fn cover_both_treatments(sample: &[usize], cluster: &mut [usize], n_clusters: us
     }
 }
 
-struct Gene {
-    effect: (f64, usize),
-    /// Cells with counts, and the counts.
-    cells: Vec<(u32, f32)>,
+/// The counts of one gene: cells with counts, and the counts.
+pub(super) struct Drawn {
+    pub(super) cells: Vec<(u32, f32)>,
 }
 
 fn draw_gene(
@@ -132,7 +132,7 @@ fn draw_gene(
     cluster: &[usize],
     treatment: &[usize],
     depth: &[f64],
-) -> Result<Gene> {
+) -> Result<(Drawn, (f64, usize))> {
     let mean = (-3.2 + 1.6 * stream.normal()).exp().clamp(0.002, 60.0);
     let size = 0.5 + stream.gamma(2.0, 1.0)?;
     let cluster_effect: Vec<f64> =
@@ -158,11 +158,11 @@ fn draw_gene(
             cells.push((i as u32, count as f32));
         }
     }
-    Ok(Gene { effect, cells })
+    Ok((Drawn { cells }, effect))
 }
 
-/// Genes with their cells to rows of cells.
-fn transpose(genes: &[Gene], n_cells: usize) -> (Vec<i64>, Vec<i32>, Vec<f32>) {
+/// Genes with their cells to compressed rows of cells: pointers, columns, counts.
+pub(super) fn to_rows(genes: &[Drawn], n_cells: usize) -> (Vec<i64>, Vec<i32>, Vec<f32>) {
     let mut pointers = vec![0_i64; n_cells + 1];
     genes.iter().flat_map(|g| &g.cells).for_each(|&(cell, _)| pointers[cell as usize + 1] += 1);
     for i in 0..n_cells {

@@ -58,7 +58,7 @@ impl Outcome {
             ),
             Self::VNotPd => Status::note(
                 "V_not_pd",
-                "the variance component is so negative that the cells' covariance is not positive definite; tests use zero instead",
+                "the variance component is so negative that the covariance of the cells is not positive definite; tests do not use it",
             ),
             Self::NoStationary => Status::note(
                 "no_stationary",

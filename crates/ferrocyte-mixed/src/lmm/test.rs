@@ -2,7 +2,8 @@
 
 use std::f64::consts::LN_10;
 
-use ferrocyte_base::{Column, Fault, Result, Run, Table};
+use ferrocyte_base::{Cells, Column, Fault, Result, Run, Table};
+use ferrocyte_data::Transform;
 use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::multiple::benjamini_hochberg_ln;
 use ferrocyte_math::student_t;
@@ -157,9 +158,8 @@ impl Fit {
             // Rows stand by group and contrast, one per gene.
             Adjust::Group => ln_p.chunks(self.genes().len().max(1)).flat_map(benjamini_hochberg_ln).collect(),
         };
-        let column = |f: &dyn Fn(&Row) -> f64| rows.iter().map(|r| f(&r.3)).collect::<Vec<f64>>();
-        let unit = self.sums().transform.unit();
-        let difference = format!("difference of {unit}");
+        let column = |f: &dyn Fn(&Row) -> f64| Cells::Float(rows.iter().map(|r| f(&r.3)).collect());
+        let level = |codes: Vec<u32>, levels: Vec<String>| Cells::Level { codes, levels };
         let labels =
             self.groups.iter().map(|g| if g.label.is_empty() { "all".to_owned() } else { g.label.clone() }).collect();
         let words: Vec<String> = Outcome::ALL.iter().map(|o| o.status().word.to_owned()).collect();
@@ -170,55 +170,49 @@ impl Fit {
                 .map_or_else(String::new, |(_, _, why)| why.clone()),
             outcome => outcome.status().sentence.to_owned(),
         };
-        Table::new("tests")
-            .with(Column::level(
-                "group",
-                "level of the grouping column; `all` without one",
-                rows.iter().map(|r| r.0 as u32).collect(),
-                labels,
-            ))
-            .with(Column::text("gene", "gene", rows.iter().map(|r| self.genes()[r.2].clone()).collect()))
-            .with(Column::level(
-                "contrast",
-                "what is tested against zero",
-                rows.iter().map(|r| r.1 as u32).collect(),
-                contrasts.iter().map(Contrast::name).collect(),
-            ))
-            .with(Column::float("estimate", &difference, "estimate of the contrast", column(&|r| r.estimate)))
-            .with(Column::float("se", &difference, "standard error of the estimate", column(&|r| r.se)))
-            .with(Column::float("t", "", "estimate / se", column(&|r| r.t)))
-            .with(Column::float("df", "", "degrees of freedom of the reference distribution", column(&|r| r.df)))
-            .with(Column::float("p_value", "", "p-value", column(&|r| r.ln_p.exp())))
-            .with(Column::float(
-                "adj_p_value",
-                "",
-                "p-value adjusted for the false discovery rate",
-                adjusted.iter().map(|x| x.exp()).collect(),
-            ))
-            .with(Column::float(
-                "log10_p_value",
-                "",
-                "log10 of the p-value, where the p-value itself is too small",
-                column(&|r| r.ln_p / LN_10),
-            ))
-            .with(Column::level(
-                "status",
-                "what became of the gene",
-                rows.iter().map(|r| r.3.outcome.code() as u32).collect(),
-                words,
-            ))
-            .with(Column::text(
-                "reason",
-                "the status in a sentence",
-                rows.iter().map(|(g, c, _, row)| reason(*g, *c, row)).collect(),
-            ))
-            .with(Column::int(
-                "n_cells",
-                "cells",
-                "cells of the group",
-                rows.iter().map(|r| self.groups[r.0].n_cells as i64).collect(),
-            ))
+        let cells = [
+            level(rows.iter().map(|r| r.0 as u32).collect(), labels),
+            Cells::Text(rows.iter().map(|r| self.genes()[r.2].clone()).collect()),
+            level(rows.iter().map(|r| r.1 as u32).collect(), contrasts.iter().map(Contrast::name).collect()),
+            column(&|r| r.estimate),
+            column(&|r| r.se),
+            column(&|r| r.t),
+            column(&|r| r.df),
+            column(&|r| r.ln_p.exp()),
+            Cells::Float(adjusted.iter().map(|x| x.exp()).collect()),
+            column(&|r| r.ln_p / LN_10),
+            level(rows.iter().map(|r| r.3.outcome.code() as u32).collect(), words),
+            Cells::Text(rows.iter().map(|(g, c, _, row)| reason(*g, *c, row)).collect()),
+            Cells::Int(rows.iter().map(|r| self.groups[r.0].n_cells as i64).collect()),
+        ];
+        test_columns(self.sums().transform)
+            .into_iter()
+            .zip(cells)
+            .fold(Table::new("tests"), |table, ((name, unit, meaning), cells)| {
+                table.with(Column::new(name, unit, meaning, cells))
+            })
     }
+}
+
+/// The columns of a table of tests: name, unit, meaning.
+pub fn test_columns(transform: Transform) -> [(&'static str, String, &'static str); 13] {
+    let difference = format!("difference of {}", transform.unit());
+    let none = String::new;
+    [
+        ("group", none(), "level of the grouping column; `all` without one"),
+        ("gene", none(), "gene"),
+        ("contrast", none(), "what is tested against zero"),
+        ("estimate", difference.clone(), "estimate of the contrast"),
+        ("se", difference, "standard error of the estimate"),
+        ("t", none(), "estimate / se"),
+        ("df", none(), "degrees of freedom of the reference distribution"),
+        ("p_value", none(), "p-value"),
+        ("adj_p_value", none(), "p-value adjusted for the false discovery rate"),
+        ("log10_p_value", none(), "log10 of the p-value, also where the p-value itself is too small for a number"),
+        ("status", none(), "what became of the gene"),
+        ("reason", none(), "the status in a sentence"),
+        ("n_cells", "cells".to_owned(), "cells of the group"),
+    ]
 }
 
 impl Row {

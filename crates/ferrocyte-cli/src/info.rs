@@ -1,0 +1,142 @@
+//! `ferrocyte info`: what a file holds.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::ArgMatches;
+use ferrocyte_base::{Cells, Result, Table, Value};
+use ferrocyte_data::{Data, Part, Summary};
+use ferrocyte_io::{H5ad, number_text, read_part, to_json};
+use ferrocyte_mixed::lmm::Sums;
+use serde_json::{Value as Json, json};
+
+use crate::faults::Failure;
+use crate::lmm;
+use crate::output::{not_printed, to_stdout};
+use crate::session::{Session, path};
+
+/// Runs the command.
+pub(crate) fn run(session: &Session, matches: &ArgMatches) -> std::result::Result<(), Failure> {
+    let file = path(matches, "file")?;
+    let json = session.console.is_json();
+    let text = if lmm::is_part(file) {
+        let part = read_part(file)?;
+        if json { line(&part_as_data(&part)) } else { part_as_text(file, &part)? }
+    } else {
+        let study = H5ad::open(file)?;
+        let elements = study.describe(&session.run);
+        if json {
+            let rows = rows_as_data(&elements);
+            line(&json!({"kind": "h5ad", "cells": study.n_obs(), "genes": study.n_var(), "elements": rows}))
+        } else {
+            format!("{}: {} cells x {} genes\n{}", file.display(), study.n_obs(), study.n_var(), aligned(&elements))
+        }
+    };
+    to_stdout(|out| out.write_all(text.as_bytes()).map_err(not_printed))
+}
+
+fn line(json: &Json) -> String {
+    format!("{json}\n")
+}
+
+/// The header of a part without its long lists, and its arrays.
+fn part_as_data(part: &Part) -> Json {
+    let arrays = part.arrays.iter().map(|a| json!({"name": a.name, "shape": a.shape, "dtype": dtype(&a.data)}));
+    json!({
+        "kind": part.kind,
+        "layout": part.version,
+        "header": to_json(&part.header),
+        "arrays": arrays.collect::<Vec<_>>(),
+    })
+}
+
+fn part_as_text(file: &Path, part: &Part) -> Result<String> {
+    let mut text = format!("{}: {}, layout {}\n", file.display(), part.kind, part.version);
+    if let Some(sums) = sums_behind(part)? {
+        for input in &sums.inputs {
+            let _ = writeln!(text, "made from {} ({})", input.describe(), input.fingerprint);
+        }
+        for option in ["method", "negative", "moderate"] {
+            if let Some(value) = part.header.get(option) {
+                let _ = writeln!(text, "{option} = {}", to_json(value));
+            }
+        }
+        let _ = writeln!(text, "{}", lmm::summary::of_sums(&sums));
+        for warning in &sums.warnings {
+            let _ = writeln!(text, "warning: {warning}");
+        }
+    } else {
+        for array in &part.arrays {
+            let _ = writeln!(text, "  {}  {} {:?}", array.name, dtype(&array.data), array.shape);
+        }
+    }
+    Ok(text)
+}
+
+/// The sums that a part holds, or that the fit in it was made from.
+fn sums_behind(part: &Part) -> Result<Option<Sums>> {
+    match part.kind.as_str() {
+        lmm::SUMS => Sums::from_part(part).map(Some),
+        lmm::FIT => {
+            let header = part.header.get("sums").cloned().unwrap_or(Value::Null);
+            let sums = Part { kind: lmm::SUMS.to_owned(), header, ..part.clone() };
+            Sums::from_part(&sums).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+const fn dtype(data: &Data) -> &'static str {
+    match data {
+        Data::F64(_) => "float64",
+        Data::I64(_) => "int64",
+    }
+}
+
+fn rows_as_data(table: &Table) -> Vec<Json> {
+    let row = |i: usize| {
+        let cells = table.columns().iter().map(|c| (c.name.clone(), cell_as_data(&c.cells, i)));
+        Json::Object(cells.collect())
+    };
+    (0..table.n_rows()).map(row).collect()
+}
+
+fn cell_as_data(cells: &Cells, row: usize) -> Json {
+    match cells {
+        Cells::Float(v) => to_json(&Value::Float(v[row])),
+        _ => Json::String(cell(cells, row)),
+    }
+}
+
+fn cell(cells: &Cells, row: usize) -> String {
+    match cells {
+        Cells::Text(v) => v[row].clone(),
+        Cells::Level { codes, levels } => levels.get(codes[row] as usize).cloned().unwrap_or_default(),
+        Cells::Float(v) if v[row].is_nan() => String::new(),
+        Cells::Float(v) => number_text(v[row]),
+        Cells::Int(v) => v[row].to_string(),
+        Cells::Bool(v) => v[row].to_string(),
+    }
+}
+
+/// A table for people: aligned columns, those without any content left out.
+fn aligned(table: &Table) -> String {
+    let columns: Vec<(usize, Vec<String>)> = table
+        .columns()
+        .iter()
+        .map(|column| {
+            let cells: Vec<String> = (0..table.n_rows()).map(|row| cell(&column.cells, row)).collect();
+            let empty = cells.iter().all(String::is_empty);
+            let width = cells.iter().map(|c| c.chars().count()).max().unwrap_or(0).max(column.name.chars().count());
+            let head = std::iter::once(column.name.clone());
+            (if empty { 0 } else { width }, head.chain(cells).collect())
+        })
+        .filter(|(width, _)| *width > 0)
+        .collect();
+    let mut text = String::new();
+    for row in 0..=table.n_rows() {
+        let line: Vec<String> = columns.iter().map(|(width, cells)| format!("{:width$}", cells[row])).collect();
+        let _ = writeln!(text, "  {}", line.join("  ").trim_end());
+    }
+    text
+}

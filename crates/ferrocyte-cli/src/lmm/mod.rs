@@ -1,0 +1,83 @@
+//! `ferrocyte lmm`: linear mixed models. One file per verb; what they share beside them.
+
+mod contrasts;
+pub(crate) mod fit;
+mod study;
+pub(crate) mod summary;
+pub(crate) mod sums;
+pub(crate) mod test;
+
+use std::path::Path;
+
+use ferrocyte_base::{Fault, Result};
+use ferrocyte_data::{Part, Summary};
+use ferrocyte_design::Model;
+use ferrocyte_io::read_part;
+use ferrocyte_mixed::lmm::{FitOptions, Method, Negative, OPTIONS, Sums};
+
+use crate::config::Settings;
+use crate::faults::Failure;
+
+/// The kind of a part that holds sums.
+pub(crate) const SUMS: &str = "lmm.sums";
+/// The kind of a part that holds a fit.
+pub(crate) const FIT: &str = "lmm.fit";
+
+/// How a model is fitted, from the settings.
+fn fit_options(settings: &Settings) -> Result<FitOptions> {
+    Ok(FitOptions {
+        method: Method::from_word(settings.word("method"))?,
+        negative: Negative::from_word(settings.word("negative"))?,
+        moderate: settings.word("moderate") == "true",
+    })
+}
+
+/// Whether a file is a part rather than a study, from its first bytes: parts are zip archives.
+pub(crate) fn is_part(path: &Path) -> bool {
+    use std::io::Read;
+    let mut start = [0; 4];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"PK\x03\x04"
+}
+
+/// The options that are decided when sums are made.
+fn options_of_sums() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().filter(|o| o.verbs.contains(&"sums")).map(|o| o.name)
+}
+
+/// Saved sums. Options that were decided when the sums were made are refused on the command line; those of a config
+/// file, which may serve several commands, must agree with the sums.
+fn saved_sums(path: &Path, part: &Part, settings: &Settings) -> std::result::Result<Sums, Failure> {
+    let place = path.display().to_string();
+    if let Some(option) = settings.given(options_of_sums()).first() {
+        let message = format!("this was decided when `{place}` was made");
+        return Err(Failure::usage(option, message, "leave it out, or start from the study"));
+    }
+    let sums = Sums::from_part(part).map_err(|f| f.at(place.as_str()))?;
+    let formula = match settings.configured("formula") {
+        Some(formula) => Some(Model::parse(formula, settings.all("random"))?.display()),
+        None => None,
+    };
+    for (option, wanted, found) in [
+        ("formula", formula.as_deref(), sums.formula.as_str()),
+        ("groups", settings.configured("groups"), sums.groups_by.as_str()),
+        ("transform", settings.configured("transform"), sums.transform.word()),
+    ] {
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
+            let message = format!("the config file asks for `{wanted}`, but `{place}` was made with `{found}`");
+            return Err(Failure::usage(option, message, "make the sums anew, or mend the config file"));
+        }
+    }
+    Ok(sums)
+}
+
+/// Reads a part of one of the given kinds.
+fn read_kind(path: &Path, kinds: &[&str], hint: &str) -> Result<Part> {
+    let part = read_part(path)?;
+    if kinds.contains(&part.kind.as_str()) {
+        return Ok(part);
+    }
+    let kinds: Vec<String> = kinds.iter().map(|k| format!("`{k}`")).collect();
+    Err(Fault::bad_input(format!("a part of kind {} was expected, found `{}`", kinds.join(" or "), part.kind))
+        .at(path.display().to_string())
+        .hint(hint))
+}

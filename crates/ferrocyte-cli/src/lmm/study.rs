@@ -1,0 +1,106 @@
+//! From a study on disk to sums: opens the file, looks at it, and makes the one pass.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use ferrocyte_base::{Result, Run};
+use ferrocyte_data::{Frame, RowChunks, Transform, guard_counts};
+use ferrocyte_design::{LIBSIZE, Model};
+use ferrocyte_io::H5ad;
+use ferrocyte_mixed::lmm::{AliasedChoice, Sums, SumsOptions, sums};
+
+use crate::config::Settings;
+use crate::faults::Failure;
+
+/// Sums of a study, or of the cells `rows` (`A:B`) of it.
+pub(super) fn collect(
+    run: &Run,
+    path: &Path,
+    settings: &Settings,
+    rows: Option<&str>,
+) -> std::result::Result<Sums, Failure> {
+    let Some(formula) = settings.one("formula") else {
+        return Err(Failure::usage(
+            "formula",
+            "a study needs a model, none was given",
+            "give one, as in --formula \"~ condition + (1 | sample)\"",
+        ));
+    };
+    let model = Model::parse(formula, settings.all("random"))?;
+    let transform = Transform::from_word(settings.word("transform"))?;
+    let aliased = AliasedChoice::from_word(settings.word("aliased"))?;
+    let groups = settings.one("groups").map(str::to_owned);
+
+    let study = Arc::new(H5ad::open(path)?);
+    let layer = settings.one("layer").unwrap_or("X");
+    let mut matrix = study.matrix(layer)?;
+    let genes = study.var_names(layer)?;
+    let obs = read_obs(&study, &model, groups.as_deref())?;
+    let rows = rows.map(|text| row_range(text, study.n_obs())).transpose()?;
+    if transform.wants_counts() {
+        let mut others = other_matrices(&study, &matrix.name(), genes.len());
+        guard_counts(run, &mut matrix, &genes, &mut others)?;
+    }
+    // Names of cells are read only where a message needs them.
+    let named = Arc::clone(&study);
+    let cell_name = move |row: usize| {
+        let names = named.obs_names().unwrap_or_default();
+        names.get(row).cloned().unwrap_or_else(|| row.to_string())
+    };
+    let options = SumsOptions {
+        groups,
+        transform: Some(transform),
+        aliased: Some(aliased),
+        rows,
+        cell_name: Some(Arc::new(cell_name)),
+        fingerprint: study.fingerprint(layer)?,
+        ..SumsOptions::default()
+    };
+    Ok(sums(run, &mut matrix, &genes, &obs, &model, &options)?)
+}
+
+/// The rows of `A:B`, of which either may be left out.
+fn row_range(text: &str, total: usize) -> std::result::Result<Range<usize>, Failure> {
+    let end = |part: &str, otherwise: usize| if part.is_empty() { Some(otherwise) } else { part.parse().ok() };
+    match text.split_once(':').and_then(|(a, b)| Some(end(a, 0)?..end(b, total)?)) {
+        Some(rows) if rows.start < rows.end && rows.end <= total => Ok(rows),
+        Some(_) => {
+            let hint = format!("write A:B with 0 <= A < B <= {total}");
+            Err(Failure::usage("rows", format!("`{text}` are no rows of {total}"), hint))
+        }
+        None => {
+            Err(Failure::usage("rows", format!("expected A:B, found `{text}`"), "0:65536 are the first 65,536 cells"))
+        }
+    }
+}
+
+/// The columns of obs that the model and the groups need, and no others. `libsize` may be absent.
+fn read_obs(study: &H5ad, model: &Model, groups: Option<&str>) -> Result<Frame> {
+    let has_libsize = study.obs_columns().iter().any(|(name, _)| name == LIBSIZE);
+    let mut names = model.variables();
+    names.retain(|name| name != LIBSIZE || has_libsize);
+    names.extend(groups.filter(|g| !names.iter().any(|n| n == g)).map(str::to_owned));
+    study.obs(&names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The other matrices of the file with as many genes: where the counts may be, if not here.
+fn other_matrices(study: &H5ad, source: &str, n_genes: usize) -> Vec<Box<dyn RowChunks>> {
+    let all = study.matrices().into_iter().filter_map(|element| study.matrix(&element).ok());
+    all.filter(|m| m.name() != source && m.n_cols() == n_genes).map(|m| Box::new(m) as Box<dyn RowChunks>).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_or_refused() {
+        assert_eq!(row_range("10:20", 90).ok(), Some(10..20));
+        assert_eq!(row_range(":20", 90).ok(), Some(0..20));
+        assert_eq!(row_range("80:", 90).ok(), Some(80..90));
+        for text in ["", "5", "20:10", "10:10", "0:91", "a:b", "-1:5"] {
+            assert!(matches!(row_range(text, 90), Err(Failure::Usage(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The program as its users meet it: whole commands, their files, messages and exit codes.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod errors;
+mod means;
+mod outputs;
+mod support;

@@ -1,0 +1,25 @@
+"""The names of other packages, for scripts that move here: change the import line, keep the rest.
+
+=============================  ==========================================================
+:mod:`ferrocyte.compat.flashmm`  the R package FLASHMM: genes x cells in, coefficients x genes out
+=============================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from . import flashmm
+
+__all__ = ["flashmm"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

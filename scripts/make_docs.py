@@ -1,0 +1,81 @@
+"""Make the reference pages that follow from the code; `--check` fails when a page is out of date."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from ferrocyte import _core
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAD = "<!-- Made by `make docs` from the code. Do not edit. -->\n\n"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def lmm_page() -> str:
+    """Options, statuses and table columns of the family `lmm`."""
+    options = [
+        [f"`{name}`", ", ".join(verbs), f"`{default}`" if default else "", ", ".join(f"`{c}`" for c in choices), meaning]
+        for name, verbs, default, choices, meaning in _core.lmm_options()
+    ]
+    statuses = [[f"`{word}`", severity, sentence] for word, severity, sentence in _core.lmm_statuses()]
+    columns = [[f"`{name}`", unit, meaning] for name, unit, meaning in _core.lmm_test_columns()]
+    return (
+        f"{HEAD}# Reference: lmm\n\n## Options\n\n"
+        "The same words are keyword arguments in Python, `--flags` (with dashes) of the program and keys of its "
+        "config file.\n\n"
+        + table(["option", "taken by", "default", "choices", "meaning"], options)
+        + "\n## Statuses of genes\n\n"
+        + table(["word", "severity", "meaning"], statuses)
+        + "\n## Columns of the table of tests\n\n"
+        + table(["column", "unit (with `log1p`)", "meaning"], columns)
+    )
+
+
+def command_page() -> str:
+    """The help of every command of the program."""
+    parts = [f"{HEAD}# Reference: the program\n"]
+    for words in _core.cli_commands():
+        text = subprocess.run(  # noqa: S603
+            [str(Path(sys.executable).with_name("ferrocyte")), *words, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"COLUMNS": "100", "PATH": ""},
+        ).stdout
+        body = "\n".join(line.rstrip() for line in text.strip().splitlines())
+        parts.append(f"## `{' '.join(['ferrocyte', *words])}`\n\n```text\n{body}\n```\n")
+    return "\n".join(parts)
+
+
+PAGES = {"docs/reference/lmm.md": lmm_page, "docs/reference/program.md": command_page}
+
+
+def main() -> int:
+    """Write the pages, or compare them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail when a page is out of date")
+    check = parser.parse_args().check
+    stale = []
+    for name, make in PAGES.items():
+        path, text = ROOT / name, make()
+        if check:
+            if not path.exists() or path.read_text() != text:
+                stale.append(name)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            print(f"wrote {name}")
+    if stale:
+        print(f"out of date: {', '.join(stale)}: run `make docs`", file=sys.stderr)
+    return bool(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
