@@ -18,13 +18,12 @@ pub(crate) fn h5ad_info<'py>(py: Python<'py>, path: &str, means: Means) -> PyRes
     table(py, found)
 }
 
+/// Shape, names of genes, names of matrices.
+type Index = ((usize, usize), Vec<String>, Vec<String>);
+
 /// Shape and gene names of a matrix of a file, and the names of all its matrices.
 #[pyfunction]
-pub(crate) fn h5ad_index(
-    py: Python<'_>,
-    path: &str,
-    element: &str,
-) -> PyResult<((usize, usize), Vec<String>, Vec<String>)> {
+pub(crate) fn h5ad_index(py: Python<'_>, path: &str, element: &str) -> PyResult<Index> {
     let open = || {
         let file = H5ad::open(path)?;
         let genes = file.var_names(element)?;

@@ -7,6 +7,8 @@
 //! * `obs`: columns of cells on their way in.
 //! * `lmm`, `simulate`, `io`, `cli`: one file per module of the package.
 
+#![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
+
 mod cli;
 mod faults;
 mod io;
@@ -17,7 +19,7 @@ mod simulate;
 mod sources;
 mod values;
 
-use pyo3::prelude::*;
+use pyo3::pymodule;
 
 /// Statistics of multi-sample gene-expression studies, compiled.
 #[pymodule(gil_used = false)]
@@ -29,11 +31,11 @@ mod _core {
     #[pymodule_export]
     use super::lmm::{
         Fit, Sums, lmm_contrast_weights, lmm_fit, lmm_options, lmm_statuses, lmm_sums, lmm_sums_from_arrays,
-        lmm_t_p_values, lmm_variables,
+        lmm_t_p_values, lmm_test_columns, lmm_variables,
     };
     #[pymodule_export]
     use super::simulate::{lmm_moments, lmm_simulate, lmm_simulate_rnaseq};
-    use super::*;
+    use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

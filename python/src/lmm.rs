@@ -10,8 +10,8 @@ use ferrocyte_io::{part_from_bytes, part_to_bytes, read_part, write_part};
 use ferrocyte_math::linalg::{Matrix as Square, scaled_inverse};
 use ferrocyte_mixed::lmm::{self as lmm, SumsOptions};
 use ferrocyte_mixed::lmm::{
-    Adjust, AliasedChoice, Alternative, CellName, Component, Contrast, Df, FitOptions, GroupFit, GroupSums, Method, Negative,
-    OPTIONS, Outcome, PeerStop, Surface, TestOptions, ln_p_value,
+    Adjust, AliasedChoice, Alternative, CellName, Component, Contrast, Df, FitOptions, GroupFit, GroupSums, Method,
+    Negative, OPTIONS, Outcome, PeerStop, Surface, TestOptions, ln_p_value,
 };
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -62,9 +62,12 @@ pub(crate) fn lmm_variables(py: Python<'_>, formula: &str, random: Vec<String>) 
     Ok(Model::parse(formula, &random).or_raise(py)?.variables())
 }
 
+/// Name, verbs, default, choices, meaning.
+type OptionWords = (&'static str, Vec<&'static str>, &'static str, Vec<&'static str>, &'static str);
+
 /// The options of the family: name, verbs, default, choices, meaning.
 #[pyfunction]
-pub(crate) fn lmm_options() -> Vec<(&'static str, Vec<&'static str>, &'static str, Vec<&'static str>, &'static str)> {
+pub(crate) fn lmm_options() -> Vec<OptionWords> {
     OPTIONS.iter().map(|o| (o.name, o.verbs.to_vec(), o.default, o.choices.to_vec(), o.meaning)).collect()
 }
 
@@ -77,6 +80,12 @@ pub(crate) fn lmm_statuses() -> Vec<(&'static str, &'static str, &'static str)> 
         Severity::NoEstimate => "no estimate",
     };
     Outcome::ALL.iter().map(|o| o.status()).map(|s| (s.word, severity(s), s.sentence)).collect()
+}
+
+/// The columns of a table of tests, with the transform `log1p`: name, unit, meaning.
+#[pyfunction]
+pub(crate) fn lmm_test_columns() -> Vec<(&'static str, String, &'static str)> {
+    lmm::test_columns(Transform::Log1p).into()
 }
 
 /// p-values of t with df degrees of freedom; both arrays of one shape.
@@ -95,11 +104,11 @@ pub(crate) fn lmm_t_p_values<'py>(
 
 /// Weights of an expression (or of each in turn) over coefficients of which the names are given, expressions × names.
 #[pyfunction]
-pub(crate) fn lmm_contrast_weights<'py>(
-    py: Python<'py>,
+pub(crate) fn lmm_contrast_weights(
+    py: Python<'_>,
     names: Vec<String>,
     expressions: Vec<String>,
-) -> PyResult<Bound<'py, PyArray2<f64>>> {
+) -> PyResult<Bound<'_, PyArray2<f64>>> {
     let coefficients = Coefficients::from_names(&names).or_raise(py)?;
     let mut weights = Vec::with_capacity(expressions.len() * names.len());
     for expression in &expressions {

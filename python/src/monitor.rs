@@ -54,7 +54,7 @@ impl Watch {
 impl Monitor for Watch {
     fn begin(&self, task: &str, total: u64) {
         let mut state = self.state();
-        state.task = task.to_owned();
+        task.clone_into(&mut state.task);
         (state.done, state.total) = (0, total);
     }
     fn tick(&self, done: u64) {
@@ -98,12 +98,12 @@ pub(crate) fn attended<T: Send>(
             Err(error) => return Err(Fault::internal("cannot start a thread").because(error)),
         };
         loop {
-            let (seen, waiting) = (py.detach(|| wait(&mut finish)), interruption.is_none());
-            if waiting {
-                if let Err(exception) = glance(py, means, &watch) {
-                    watch.stop.store(true, Ordering::Relaxed);
-                    interruption = Some(exception);
-                }
+            let seen = py.detach(|| wait(&mut finish));
+            if interruption.is_none()
+                && let Err(exception) = glance(py, means, &watch)
+            {
+                watch.stop.store(true, Ordering::Relaxed);
+                interruption = Some(exception);
             }
             if seen {
                 break;

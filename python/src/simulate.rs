@@ -42,7 +42,7 @@ pub(crate) struct StudyRequest {
 
 /// A study: `data`, `indices`, `indptr`, `obs`, `genes`, `effect`, `cluster` (codes of the clusters with the effect).
 #[pyfunction]
-pub(crate) fn lmm_simulate<'py>(py: Python<'py>, request: StudyRequest, means: Means) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn lmm_simulate(py: Python<'_>, request: StudyRequest, means: Means) -> PyResult<Bound<'_, PyDict>> {
     let StudyRequest { n_genes, n_cells, n_samples, n_clusters, de_share, sample_variance, seed } = request;
     let options = StudyOptions { n_genes, n_cells, n_samples, n_clusters, de_share, sample_variance, seed };
     let study = attended(py, &means, |run| simulate_study(run, &options))?;
@@ -52,7 +52,8 @@ pub(crate) fn lmm_simulate<'py>(py: Python<'py>, request: StudyRequest, means: M
     out.set_item("indptr", study.pointers.into_pyarray(py))?;
     out.set_item("obs", columns(py, &study.obs)?)?;
     out.set_item("genes", study.genes)?;
-    let (effects, clusters): (Vec<f64>, Vec<i64>) = study.effect.iter().map(|&(effect, cluster)| (effect, cluster as i64)).unzip();
+    let (effects, clusters): (Vec<f64>, Vec<i64>) =
+        study.effect.iter().map(|&(effect, cluster)| (effect, cluster as i64)).unzip();
     out.set_item("effect", effects.into_pyarray(py))?;
     out.set_item("cluster", clusters.into_pyarray(py))?;
     Ok(out)

@@ -30,10 +30,10 @@ def floats(adata):
 # Values of the matrix
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_values_that_are_not_finite(adata, value):
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "inf")])
+def test_values_that_are_not_finite(adata, value, word):
     floats(adata).X[17, 5] = value
-    error = refuse(adata, FORMULA, "gene6", "cell18", "X of AnnData", str(value).lower()[:3], transform="none")
+    error = refuse(adata, FORMULA, "gene6", "cell18", "X of AnnData", word, transform="none")
     assert "1 such" in str(error)
     assert error.hint
 
@@ -176,8 +176,7 @@ def test_a_sample_with_one_cell_is_fine(adata):
 
 
 def test_an_empty_gene_has_a_status(adata):
-    floats(adata).X[:, 8] = 0.0
-    adata.X.eliminate_zeros()
+    adata.X = sparse.csr_matrix(adata.X @ sparse.diags((np.arange(adata.n_vars) != 8).astype(np.float32)))
     fit = fe.lmm.fit(adata, FORMULA)
     assert fit.status["gene9"] == "all_zero"
     assert fit.coef.loc["gene9"].isna().all()

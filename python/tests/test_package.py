@@ -156,11 +156,11 @@ LONG = """
     import anndata as ad, pandas as pd
     import ferrocyte as fe
     rng = np.random.default_rng(1)
-    n, q = 4000, 600
-    obs = pd.DataFrame({{"a": np.arange(n) % q, "b": (np.arange(n) * 7) % 601}}, index=[str(i) for i in range(n)])
+    n, q = 4000, 150
+    obs = pd.DataFrame({{"a": np.arange(n) % q, "b": (np.arange(n) * 7) % 151}}, index=[str(i) for i in range(n)])
     obs["a"], obs["b"] = obs["a"].astype(str).astype("category"), obs["b"].astype(str).astype("category")
     obs["x"] = rng.normal(size=n)
-    adata = ad.AnnData(sp.csr_matrix(rng.poisson(1.0, (n, 400)).astype(np.float32)), obs=obs)
+    adata = ad.AnnData(sp.csr_matrix(rng.poisson(1.0, (n, 1500)).astype(np.float32)), obs=obs)
     sums = fe.lmm.sums(adata, "~ x + (1 | a) + (1 | b)")
     threading.Timer({delay}, lambda: (print(time.time(), flush=True), os.kill(os.getpid(), signal.SIGINT))).start()
     try:

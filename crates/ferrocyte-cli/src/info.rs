@@ -61,7 +61,7 @@ fn part_as_text(file: &Path, part: &Part) -> Result<String> {
                 let _ = writeln!(text, "{option} = {}", to_json(value));
             }
         }
-        let _ = writeln!(text, "{}", lmm::summary::of_sums(&sums));
+        let _ = writeln!(text, "{}", sums.describe());
         for warning in &sums.warnings {
             let _ = writeln!(text, "warning: {warning}");
         }

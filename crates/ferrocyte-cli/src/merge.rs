@@ -47,9 +47,9 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> std::result::Resul
     let results = Results {
         parts: vec![(out, whole.to_part())],
         tables: Vec::new(),
-        provenance: lmm::sums::provenance(&whole, "merge"),
+        provenance: whole.provenance("merge"),
         decided: Vec::new(),
-        lines: lmm::summary::of_sums(&whole),
+        lines: whole.describe(),
         summary: vec![("parts", json!(names)), ("genes", whole.n_genes().into()), ("cells", whole.n_cells().into())],
     };
     results.write(session)

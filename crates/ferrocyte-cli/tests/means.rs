@@ -69,7 +69,7 @@ fn info_tells_what_a_file_holds() {
         "{}",
         left.out
     );
-    assert!(left.out.contains(&format!("model {FORMULA}\n50 genes, 500 cells, ln(1 + count)\n")), "{}", left.out);
+    assert!(left.out.contains(&format!("lmm sums  {FORMULA}\n50 genes, 500 cells, ln(1 + count)\n")), "{}", left.out);
     folder.sums("sums.npz", &[]);
     folder.done(&["lmm", "fit", "sums.npz", "--method", "ML", "-o", "fit.npz"]);
     let left = folder.done(&["info", "fit.npz"]);

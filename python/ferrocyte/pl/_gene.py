@@ -8,8 +8,9 @@ import numpy as np
 
 from .. import _core
 from .._run import means
-from ..errors import BadInputError, MissingKeyError
-from ._style import FAINT, INK, MANY, axes, colours, styled, tidy
+from ..errors import BadInputError
+from ._style import FAINT, INK, MANY, PALETTE, axes, styled, tidy
+from ._tables import missing
 
 if TYPE_CHECKING:
     import os
@@ -20,31 +21,38 @@ if TYPE_CHECKING:
 
     from ..lmm import Fit
 
-#: More donors than this are not named.
-_NAMED = 10
+#: What can be done to a count with nothing but the gene's own column, and the name of the outcome.
+_TRANSFORMS = {"log1p": "ln(1 + count)", "log2p1": "log2(1 + count)", "none": "value"}
+
+#: A mean of fewer cells than this is drawn hollow.
+_FEW = 5
 
 
 @styled
 def plot_gene(
-    data: ad.AnnData | str | os.PathLike[str] | Fit,
+    data: ad.AnnData | str | os.PathLike[str],
     gene: str,
-    condition: str,
     *,
+    condition: str,
     unit: str | None = None,
     sample: str | None = None,
-    groupby: str | None = None,
+    groups: str | None = None,
     group: str | None = None,
-    layer: str | None = None,
     transform: str = "log1p",
+    layer: str | None = None,
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a gene's expression by condition: a point per sample, a line per donor, the cells faint behind.
 
+    Bars are means of the samples, which are what a test between conditions compares; the number of cells stands under
+    each condition, and a sample of fewer than 5 cells is hollow.
+
     Parameters
     ----------
     data
-        AnnData or path of an .h5ad file, cells x genes, counts; or a fit that still knows its study.
+        AnnData (in memory, a view, backed) or the path of an .h5ad file, cells x genes, counts. Only the gene's column
+        is read.
     gene
         Name of the gene.
     condition
@@ -53,14 +61,14 @@ def plot_gene(
         Factor whose levels are joined by lines: the donor, where donors have samples in several conditions.
     sample
         Factor whose levels are points; by default the combinations of `unit` and `condition`.
-    groupby, group
-        Only the cells whose column `groupby` is `group`.
+    groups, group
+        Only the cells whose column `groups` is `group`. Without `groups`, the one factor that has this level.
+    transform
+        ``"log1p"`` draws ln(1 + count), as the model sees it; ``"log2p1"`` log2(1 + count); ``"none"`` the values.
     layer
         The matrix: ``None`` is ``X``; the name of a layer; ``"raw"``.
-    transform
-        ``"log1p"`` draws means of ln(1 + count), as the model sees them; ``"none"`` of the values as they are.
     title
-        By default the gene, and the group.
+        By default gene and group.
     ax
         Where to draw; by default a new figure.
 
@@ -71,106 +79,146 @@ def plot_gene(
     Raises
     ------
     MissingKeyError
-        No such gene or column.
+        No such gene, column or level; the nearest names are listed.
+    BadInputError
+        No cell is left, or several factors have a level `group`.
 
     Examples
     --------
     >>> import ferrocyte as fe
     >>> from ferrocyte._examples import small_study
-    >>> ax = fe.pl.plot_gene(small_study(), "gene1", "condition", unit="donor")
-    >>> ax.get_ylabel()
-    'mean of ln(1 + count)'
+    >>> ax = fe.pl.plot_gene(small_study(), "gene1", condition="condition", unit="donor", group="B")
+    >>> ax.get_title(loc="left"), ax.get_ylabel()
+    ('gene1, B', 'ln(1 + count)')
     """
-    from ..lmm import Fit
-
-    if isinstance(data, Fit):
-        return plot_gene_of_fit(
-            data, gene, condition=condition, unit=unit, group=group, data=None, ax=ax, sample=sample, title=title
-        )
-    if transform not in ("log1p", "none"):
-        message = f"there is no choice `{transform}`"
-        raise BadInputError(message, place="transform", hint="it is one of `log1p`, `none`")
-    cells = _cells(data, gene, layer, [name for name in (condition, unit, sample, groupby) if name is not None])
-    if groupby is not None and group is not None:
-        present = list(cells[groupby].cat.categories)
-        if group not in present:
-            message = f"there is no `{group}` in `{groupby}`"
-            raise MissingKeyError(message, place=f"obs column `{groupby}`", hint=f"there are {', '.join(present[:20])}")
-        cells = cells[cells[groupby] == group]
-    if transform == "log1p":
-        cells["value"] = np.log1p(cells["value"])
+    if transform not in _TRANSFORMS:
+        missing("transform", transform, _TRANSFORMS, "transform")
     keys = list(dict.fromkeys(key for key in (condition, unit, sample) if key is not None))
-    cells = cells.dropna(subset=keys)
-    if cells.empty:
-        message = "there is no cell to draw"
-        raise BadInputError(message, place="obs")
-    name = "ln(1 + count)" if transform == "log1p" else "value"
+    cells = _cells(data, gene, layer, keys, groups, group)
+    cells["value"] = _transformed(cells["value"].to_numpy(), transform)
+    levels = [str(level) for level in cells[condition].cat.categories if (cells[condition] == level).any()]
+    ax = axes(ax, (1.3 + 0.95 * len(levels) + (0.8 if unit else 0.0), 3.6))
+    few = _draw(ax, cells, condition, levels, unit, keys)
     words = f"{gene}, {group}" if group else gene
-    return _draw(cells, condition, unit, keys, words if title is None else title, name, axes(ax, (3.4, 3.4)))
+    note = f"points: means of {'samples' if len(keys) > 1 else 'all cells'}"
+    note += f", hollow of fewer than {_FEW} cells" if few else ""
+    return tidy(ax, title=words if title is None else title, xlabel=condition, ylabel=_TRANSFORMS[transform], note=note)
 
 
-def _cells(data: Any, gene: str, layer: str | None, columns: list[str]) -> pd.DataFrame:
-    """The values of a gene and columns of obs, a row per cell."""
-    import difflib
+def _transformed(counts: np.ndarray[Any, Any], transform: str) -> np.ndarray[Any, Any]:
+    if transform == "none":
+        return counts
+    return np.log1p(counts) if transform == "log1p" else np.log1p(counts) / np.log(2.0)
 
+
+def _cells(
+    data: Any, gene: str, layer: str | None, keys: list[str], groups: str | None, group: str | None
+) -> pd.DataFrame:
+    """The values of a gene and its columns of obs, a row per cell of the group."""
     import pandas as pd
 
     from .._sources import open_source
 
     source = open_source(data, layer)
     if gene not in source.genes:
-        near = difflib.get_close_matches(gene, source.genes, 3)
-        message = f"there is no gene `{gene}`"
-        hint = f"did you mean {', '.join(f'`{name}`' for name in near)}?" if near else None
-        raise MissingKeyError(message, place="var", hint=hint)
-    found = source.columns(columns, [])
-    absent = [name for name in columns if name not in found]
-    if absent:
-        message = f"there is no column `{absent[0]}`"
-        raise MissingKeyError(message, place="obs")
+        missing("gene", gene, source.genes, "var")
+    wanted = [*keys, *([groups] if groups else [])]
+    factors = {name: _factor(column) for name, column in source.columns(wanted, []).items()}
+    for name in wanted:
+        if name not in factors:
+            missing("column", name, factors, "obs")
+    kept = _of_group(factors, groups, group, source.n_cells)
     values = _core.gene_values(source.matrix, source.genes.index(gene), means(progress=False))
-    out = pd.DataFrame({"value": values})
-    for name in columns:
-        column = found[name]
-        if not isinstance(column, tuple):
-            column = (np.unique(column, return_inverse=True)[1], [f"{level:g}" for level in np.unique(column)])
-        codes, levels = column
-        out[name] = pd.Categorical.from_codes(codes, categories=list(levels))
-    return out
+    columns = {name: pd.Categorical.from_codes(factors[name][0], categories=factors[name][1]) for name in keys}
+    cells = pd.DataFrame({"value": values, **columns})[kept].dropna(subset=keys)
+    if cells.empty:
+        message = "there is no cell to draw"
+        raise BadInputError(message, place="obs", hint="are the columns missing for these cells?")
+    return cells
 
 
-def _draw(
-    cells: pd.DataFrame, condition: str, unit: str | None, keys: list[str], title: str, name: str, ax: Axes
-) -> Axes:
-    levels = [level for level in cells[condition].cat.categories if (cells[condition] == level).any()]
-    position = {level: i for i, level in enumerate(levels)}
-    x = cells[condition].map(position).to_numpy(dtype=float)
-    spread = np.random.default_rng(0).uniform(-0.24, 0.24, len(cells))
+def _factor(column: Any) -> tuple[np.ndarray[Any, Any], list[str]]:
+    """Codes and levels, of numbers too."""
+    if isinstance(column, tuple):
+        return column[0], list(column[1])
+    present = np.isfinite(column)
+    numbers, codes = np.unique(column[present], return_inverse=True)
+    out = np.full(len(column), -1, dtype=np.int64)
+    out[present] = codes
+    return out, [f"{number:g}" for number in numbers]
+
+
+def _of_group(factors: dict[str, Any], groups: str | None, group: str | None, n: int) -> np.ndarray[Any, Any]:
+    """Which cells belong to the group."""
+    if group is None:
+        return np.ones(n, dtype=bool)
+    if groups is None:
+        having = [name for name, (_, levels) in factors.items() if group in levels]
+        if len(having) > 1:
+            message = f"several columns have the level `{group}`"
+            raise BadInputError(message, place="group", hint=f"name one by `groups=`: {', '.join(having)}")
+        if not having:
+            missing("level", group, (level for _, levels in factors.values() for level in levels), "obs")
+        groups = having[0]
+    codes, levels = factors[groups]
+    if group not in levels:
+        missing("level", group, levels, f"obs column `{groups}`")
+    return np.asarray(codes == levels.index(group))
+
+
+def _draw(ax: Axes, cells: pd.DataFrame, condition: str, levels: list[str], unit: str | None, keys: list[str]) -> bool:
+    """Cells, then lines and samples, then means, from back to front; whether some sample has few cells."""
+    x = cells[condition].astype(str).map({level: i for i, level in enumerate(levels)}).to_numpy(dtype=float)
+    spread = np.random.default_rng(0).uniform(-0.28, 0.28, len(cells))
     ax.scatter(
-        x + spread, cells["value"], s=3, color=FAINT, alpha=0.45, linewidths=0, rasterized=len(cells) > MANY, zorder=1
+        x + spread, cells["value"], s=4, color=FAINT, alpha=0.5, linewidths=0, rasterized=len(cells) > MANY, zorder=1
     )
-
-    samples = cells.groupby(keys, observed=True)["value"].mean().reset_index()
-    samples["x"] = samples[condition].map(position).astype(float)
+    samples = cells.assign(x=x).groupby([*keys, "x"], observed=True)["value"].agg(["mean", "size"]).reset_index()
     if unit is None or unit == condition:
-        ax.scatter(samples["x"], samples["value"], s=26, color=INK, zorder=3)
+        _samples(ax, samples, INK)
     else:
-        units = [level for level in cells[unit].cat.categories if (samples[unit] == level).any()]
-        for level, colour in zip(units, colours(len(units)), strict=True):
-            part = samples[samples[unit] == level].sort_values("x")
-            line = part.groupby("x")["value"].mean()
-            ax.plot(line.index, line, color=colour, lw=1.2, zorder=2)
-            ax.scatter(
-                part["x"], part["value"], s=26, color=colour, edgecolor="white", linewidths=0.6, zorder=3, label=level
-            )
-        if len(units) <= _NAMED:
-            ax.legend(title=unit, title_fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.1)
-    middle = samples.groupby("x")["value"].mean()
-    ax.hlines(middle, middle.index - 0.3, middle.index + 0.3, color=INK, lw=1.6, zorder=4)
-    ax.set_xticks(range(len(levels)), levels)
+        _units(ax, samples, unit)
+    middle = samples.groupby("x")["mean"].mean()
+    ax.hlines(middle, middle.index - 0.3, middle.index + 0.3, color=INK, lw=1.4, zorder=4)
+    _ticks(ax, levels, samples.groupby("x")["size"].sum().to_list())
+    low, high = min(0.0, float(cells["value"].min())), float(cells["value"].max())
+    ax.set_ylim(low - 0.02 * ((high - low) or 1.0))
+    return bool((samples["size"] < _FEW).any())
+
+
+def _ticks(ax: Axes, levels: list[str], n_cells: list[int]) -> None:
+    """The conditions with their numbers of cells; long names and many are written aslant."""
+    if len(levels) <= 4 and max(map(len, levels)) <= 12:
+        words = [f"{level}\n{n:,} cells" for level, n in zip(levels, n_cells, strict=True)]
+        ax.set_xticks(range(len(levels)), words)
+    else:
+        words = [f"{level} ({n:,} cells)" for level, n in zip(levels, n_cells, strict=True)]
+        ax.set_xticks(range(len(levels)), words, rotation=35, ha="right", rotation_mode="anchor")
     ax.set_xlim(-0.5, len(levels) - 0.5)
-    ax.set_ylim(bottom=min(0.0, float(cells["value"].min())))
-    return tidy(ax, title=title, xlabel=condition, ylabel=f"mean of {name}")
+
+
+def _units(ax: Axes, samples: pd.DataFrame, unit: str) -> None:
+    """A line per unit through its samples; in colour and named as long as the palette lasts."""
+    present = [level for level in samples[unit].cat.categories if (samples[unit] == level).any()]
+    named = len(present) <= len(PALETTE)
+    for i, level in enumerate(present):
+        part = samples[samples[unit] == level]
+        colour = PALETTE[i] if named else "#5A5A5A"
+        line = part.groupby("x")["mean"].mean()
+        ax.plot(line.index, line, color=colour, lw=1.1 if named else 0.6, zorder=2)
+        _samples(ax, part, colour, str(level) if named else "")
+    if named:
+        ax.legend(title=unit, loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.1, borderpad=0)
+
+
+def _samples(ax: Axes, samples: pd.DataFrame, colour: str, label: str = "") -> None:
+    """Points; hollow where few cells stand behind them."""
+    few = (samples["size"] < _FEW).to_numpy()
+    for chosen, inside in ((few, "white"), (~few, colour)):
+        part = samples[chosen]
+        ax.scatter(part["x"], part["mean"], s=22, color=inside, edgecolors=colour, linewidths=0.9, zorder=3)
+    if label:
+        ax.scatter([], [], color=colour, s=22, label=label)
 
 
 def plot_gene_of_fit(
@@ -184,19 +232,24 @@ def plot_gene_of_fit(
     ax: Axes | None,
     **keywords: Any,
 ) -> Axes:
-    """A gene of a fit: condition, donor and sample are read from the model where they are not given."""
+    """A gene of a fit: condition, donor, sample and transform are read from the model where they are not given."""
     study = data if data is not None else fit._study.data() if fit._study is not None else None
     if study is None:
         message = "the fit does not hold the cells"
         raise BadInputError(message, place="data", hint="give the AnnData or the path: fit.plot_gene(gene, data=adata)")
-    layer = fit._study.layer if fit._study is not None else None
+    layer = keywords.pop("layer", fit._study.layer if fit._study is not None else None)
     model = _Model(fit, study, layer)
     condition = condition or fit._last_contrast or model.last_factor()
-    sample = keywords.pop("sample", None) or model.sample
+    transform = fit.provenance["options"]["transform"]
+    options = {
+        "sample": model.sample,
+        "groups": fit._core.groups_by or None,
+        # Totals of cells would take a pass over the matrix, for a figure.
+        "transform": transform if transform in _TRANSFORMS else "log1p",
+        **keywords,
+    }
     unit = unit or model.joined(condition)
-    grouped = fit._core.groups_by or None
-    options = {"layer": layer, "sample": sample, "groupby": grouped, "group": group, **keywords}
-    return plot_gene(study, gene, condition, unit=unit, ax=ax, **options)
+    return plot_gene(study, gene, condition=condition, unit=unit, group=group, layer=layer, ax=ax, **options)
 
 
 class _Model:
@@ -212,6 +265,7 @@ class _Model:
         self.sample = next((name for name in self.random if name in self.factors), None)
 
     def last_factor(self) -> str:
+        """The fixed factor that the formula names last."""
         fixed = [name for name in self.factors if name not in self.random]
         if not fixed:
             message = "the model has no fixed factor to draw by"

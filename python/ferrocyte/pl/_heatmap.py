@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import BadInputError
-from ._style import axes, need, one_panel, styled, tidy, unit_of
+from ._style import axes, diverging, styled, tidy
+from ._tables import finite, levels, need, one_contrast, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-_STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+_VALUES = ("estimate", "t")
 
 
 @styled
 def heatmap_top(
     table: pd.DataFrame,
-    n: int = 5,
     *,
-    values: str = "estimate",
+    n: int = 5,
+    value: str = "estimate",
     contrast: str | None = None,
+    fdr: float = 0.05,
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the first `n` genes of each group over all groups; stars mark false discovery rates of 5, 1 and 0.1 %.
+    """Draw the first `n` genes of each group over all groups; a star marks a false discovery rate below `fdr`.
+
+    Genes that respond in most groups come first. Grey is no estimate: the gene's status says why.
 
     Parameters
     ----------
@@ -34,10 +38,13 @@ def heatmap_top(
         Of :meth:`ferrocyte.lmm.Fit.contrast` or :meth:`~ferrocyte.lmm.Fit.test`, with several groups.
     n
         How many genes of each group.
-    values
-        The column that is drawn: ``"estimate"`` or ``"t"``.
+    value
+        The column that is drawn: ``"estimate"`` compares sizes of effects, ``"t"`` the evidence, which also grows with
+        the number of cells.
     contrast
         Which contrast, if the table holds several.
+    fdr
+        False discovery rate of the stars.
     title
         By default the contrast.
     ax
@@ -46,57 +53,72 @@ def heatmap_top(
     Returns
     -------
     matplotlib.axes.Axes
+        Genes on the y axis, groups on the x axis.
 
     Raises
     ------
     BadInputError
-        No gene has a p-value.
+        No gene has a p-value, `value` is another column, or the table holds several contrasts and none was chosen.
+    MissingKeyError
+        No such contrast or column; the nearest names are listed.
 
     Examples
     --------
     >>> import ferrocyte as fe
     >>> from ferrocyte._examples import small_study
     >>> fit = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | sample)", groups="cell_type")
-    >>> ax = fe.pl.heatmap_top(fit.contrast("condition", "stim", "ctrl"), 3)
+    >>> ax = fe.pl.heatmap_top(fit.contrast("condition", "stim", "ctrl"), n=3)
+    >>> [tick.get_text() for tick in ax.get_xticklabels()]
+    ['B', 'T']
     """
-    need(table, "group", "gene", "contrast", "adj_p_value", "log10_p_value", values)
-    chosen = table if contrast is None else table[table["contrast"].astype(str) == contrast]
-    _, words = one_panel(chosen.assign(group="all"), None, contrast)
-    ranked = chosen[np.isfinite(chosen["log10_p_value"])].sort_values("log10_p_value", kind="stable")
-    if ranked.empty:
-        message = "no gene has a p-value"
-        raise BadInputError(message, place="table")
-    ranked = ranked.drop_duplicates(["group", "gene"])
-    groups = [str(g) for g in dict.fromkeys(chosen["group"].astype(str))]
-    first = ranked.groupby("group", observed=True, sort=False).head(n)
-    genes = list(dict.fromkeys(first["gene"]))
-    rows = ranked[ranked["gene"].isin(genes)].assign(group=lambda t: t["group"].astype(str))
-    shown = rows.pivot(index="gene", columns="group", values=values).reindex(index=genes, columns=groups)
-    adjusted = rows.pivot(index="gene", columns="group", values="adj_p_value").reindex(index=genes, columns=groups)
-    # The genes that respond everywhere first, then those of few groups.
-    order = np.argsort(-(adjusted < 0.05).sum(axis=1).to_numpy(), kind="stable")
-    shown, adjusted = shown.iloc[order], adjusted.iloc[order]
-
-    new = ax is None
-    ax = axes(ax, (1.9 + 0.42 * len(groups), 1.4 + 0.19 * len(genes)))
-    limit = float(np.nanpercentile(np.abs(shown.to_numpy()), 98)) or 1.0
-    import matplotlib as mpl
-
-    colours = mpl.colormaps["PuOr_r"].with_extremes(bad="#EDEDED")
-    image = ax.imshow(shown.to_numpy(), aspect="auto", cmap=colours, vmin=-limit, vmax=limit)
-    for i, j in np.argwhere(adjusted.to_numpy() < 0.05):
-        stars = next(text for bound, text in _STARS if adjusted.iat[i, j] < bound)
-        dark = abs(shown.iat[i, j]) > 0.75 * limit
-        ax.text(j, i + 0.12, stars, ha="center", va="center", fontsize=6, color="white" if dark else "#222222")
-    ax.set_xticks(range(len(groups)), groups, rotation=45, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(len(genes)), list(shown.index))
-    ax.tick_params(length=0, labelsize=7.5)
-    unit = unit_of(table, values) or values
-    bar = ax.get_figure().colorbar(image, ax=ax, fraction=0.05, pad=0.03, aspect=25, shrink=0.6 if new else 1.0)
-    bar.set_label(unit, fontsize=7.5)
-    bar.ax.tick_params(labelsize=7)
-    bar.outline.set_visible(False)
-    ax = tidy(ax, title=words if title is None else title)
+    if value not in _VALUES:
+        message = f"there is no choice `{value}`"
+        raise BadInputError(message, place="value", hint=f"it is one of {', '.join(f'`{name}`' for name in _VALUES)}")
+    if n < 1:
+        message = f"expected at least one gene, found {n}"
+        raise BadInputError(message, place="n")
+    need(table, "group", "gene", "contrast", "adj_p_value", "log10_p_value", value)
+    chosen, words = one_contrast(table, contrast)
+    shown, adjusted = _top(chosen, n, value)
+    ax = axes(ax, (1.9 + 0.42 * shown.shape[1], 1.4 + 0.19 * shown.shape[0]))
+    _cells(ax, shown.to_numpy(), adjusted.to_numpy() < fdr, unit_of(table, value), fdr)
+    ax.set_xticks(range(shown.shape[1]), list(shown.columns), rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(shown.shape[0]), list(shown.index))
+    ax.tick_params(length=0, labelsize=8)
+    tidy(ax, title=words if title is None else title, xlabel="", ylabel="")
     for spine in ax.spines.values():
         spine.set_visible(False)
     return ax
+
+
+def _top(table: pd.DataFrame, n: int, value: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Values and adjusted p-values of the first genes, genes x groups."""
+    ranked = finite(table, "log10_p_value").sort_values("log10_p_value", kind="stable")
+    ranked = ranked.assign(group=ranked["group"].astype(str)).drop_duplicates(["group", "gene"])
+    genes = ranked.groupby("group", sort=False).head(n)["gene"].unique()
+    rows = ranked[ranked["gene"].isin(genes)]
+    shape = {"index": genes, "columns": levels(table, "group")}
+    shown = rows.pivot(index="gene", columns="group", values=value).reindex(**shape)
+    adjusted = rows.pivot(index="gene", columns="group", values="adj_p_value").reindex(**shape)
+    # Stable, so that genes found in equally many groups stay in the order of their best p-value.
+    order = np.argsort(-(adjusted < 0.05).sum(axis=1).to_numpy(), kind="stable")
+    return shown.iloc[order], adjusted.iloc[order]
+
+
+def _cells(ax: Axes, shown: Any, starred: Any, unit: str, fdr: float) -> None:
+    """The coloured cells, the stars, and the bar that explains both."""
+    limit = float(np.nanmax(np.abs(shown))) or 1.0
+    image = ax.imshow(shown, aspect="auto", cmap=diverging(), vmin=-limit, vmax=limit, interpolation="nearest")
+    for i, j in np.argwhere(starred):
+        # The glyph of the star stands above the middle of its line.
+        ax.text(
+            j, i + 0.14, "*", ha="center", va="center", fontsize=8,
+            color="white" if abs(shown[i, j]) > 0.55 * limit else "#222222",
+        )  # fmt: skip
+    edges = np.arange(1, max(shown.shape)) - 0.5
+    ax.hlines(edges[: shown.shape[0] - 1], -0.5, shown.shape[1] - 0.5, color="white", lw=0.6)
+    ax.vlines(edges[: shown.shape[1] - 1], -0.5, shown.shape[0] - 0.5, color="white", lw=0.6)
+    bar = ax.figure.colorbar(image, ax=ax, fraction=0.05, pad=0.03, aspect=22, shrink=0.7)
+    bar.set_label(f"{unit}\n* FDR < {100 * fdr:g} %", fontsize=8)
+    bar.ax.tick_params(labelsize=7.5)
+    bar.outline.set_visible(False)

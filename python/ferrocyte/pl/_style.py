@@ -1,33 +1,33 @@
-"""The one style of the figures: colours, axes, labels that do not cover each other."""
+"""The one style of the figures: colours, fonts, thin axes."""
 
 from __future__ import annotations
 
 import functools
-import os
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from ..errors import BadInputError, MissingKeyError
+from ..errors import BadInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    import os
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Okabe and Ito's colours (2008), without yellow, which is too pale for lines.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#4D4D4D")
+#: Okabe and Ito's colours (2008), with a grey in the place of yellow, which is too pale for lines.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222", "#8C8C8C")
 
-INK, FAINT, UP, DOWN = "#222222", "#B8B8B8", "#D55E00", "#0072B2"
+#: Text and axes, points of no interest, bands, estimates above and below zero.
+INK, FAINT, BAND, UP, DOWN = "#222222", "#B8B8B8", "#E6E6E6", "#D55E00", "#0072B2"
 
 #: More points than this are drawn as pixels in vector files.
-MANY = 500
+MANY = 2000
 
 _SETTINGS = {
     "font.size": 9.0,
@@ -45,15 +45,26 @@ _SETTINGS = {
     "ytick.color": INK,
     "legend.frameon": False,
     "legend.fontsize": 8.0,
+    "legend.title_fontsize": 8.0,
     "figure.dpi": 120.0,
     "savefig.dpi": 200.0,
+    # TrueType in PDF and PostScript: text stays text, in the font it was drawn with.
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
 }
 
 
 def style() -> AbstractContextManager[None]:
-    """Make own figures in the same style: ``with fe.pl.style(): fig, ax = plt.subplots()``."""
+    """Make figures of one's own in the same style; the settings end with the block.
+
+    Examples
+    --------
+    >>> import ferrocyte as fe
+    >>> import matplotlib.pyplot as plt
+    >>> with fe.pl.style():
+    ...     figure, ax = plt.subplots()
+    """
+    _require_matplotlib()
     import matplotlib as mpl
 
     return mpl.rc_context(_SETTINGS)
@@ -81,35 +92,60 @@ def save(figure: Axes | Figure, path: str | os.PathLike[str], **keywords: Any) -
         ``.pdf``, ``.svg``, ``.png``, ...
     **keywords
         Passed to ``Figure.savefig``.
+
+    Examples
+    --------
+    >>> import io
+    >>> import numpy as np
+    >>> import ferrocyte as fe
+    >>> ax = fe.pl.p_histogram(np.linspace(0, 1, 101))
+    >>> page = io.BytesIO()
+    >>> fe.pl.save(ax, page, format="pdf")
+    >>> page.getvalue()[:5]
+    b'%PDF-'
     """
-    whole = figure.get_figure() if not hasattr(figure, "savefig") else figure
+    whole = figure if hasattr(figure, "savefig") else whole_figure(figure)
     with style():
         whole.savefig(path, **{"bbox_inches": "tight", **keywords})
 
 
 def axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     """The axes that were given, or those of a new figure of `size` inches."""
-    if ax is not None:
-        return ax
-    from matplotlib import pyplot as plt
+    if ax is None:
+        from matplotlib import pyplot as plt
 
-    _, ax = plt.subplots(figsize=size, layout="constrained")
+        return plt.subplots(figsize=size, layout="constrained")[1]
+    if not hasattr(ax, "transData"):
+        message = f"expected matplotlib axes, found {type(ax).__name__}"
+        raise BadInputError(message, place="ax", hint="give one of the axes that plt.subplots() returns")
     return ax
 
 
-def tidy(ax: Axes, *, title: str | None = None, xlabel: str = "", ylabel: str = "") -> Axes:
-    """Titles and axes in the style, whoever made the axes."""
+def whole_figure(ax: Axes) -> Figure:
+    """The figure of axes, also where they stand in a figure within it."""
+    return ax.figure.canvas.figure
+
+
+def tidy(ax: Axes, *, title: str | None, xlabel: str, ylabel: str, note: str = "") -> Axes:
+    """Words and axes in the style, whoever made the axes; the note stands small below the title."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     if title:
-        ax.set_title(title, loc="left")
+        ax.set_title(title, loc="left", pad=17.0 if note else 6.0)
+    if note:
+        ax.annotate(
+            note, (0.0, 1.0), xytext=(0.0, 4.0), xycoords="axes fraction", textcoords="offset points",
+            ha="left", va="bottom", fontsize=7.5, color="#666666", annotation_clip=False,
+            # A note that is wider than its axes must not make them narrower.
+            in_layout=False,
+        )  # fmt: skip
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     return ax
 
 
 def colours(n: int) -> list[Any]:
-    """`n` colours: the palette, or even steps of a map for more than it has."""
+    """`n` colours: the palette, or even steps of a map for more than it has; none comes twice."""
     if n <= len(PALETTE):
         return list(PALETTE[:n])
     import matplotlib as mpl
@@ -117,90 +153,19 @@ def colours(n: int) -> list[Any]:
     return list(mpl.colormaps["viridis"](np.linspace(0.0, 0.92, n)))
 
 
-def one_panel(table: pd.DataFrame, group: str | None, contrast: str | None) -> tuple[pd.DataFrame, str]:
-    """The rows of one group and contrast, and words for the title."""
-    words = []
-    for column, wanted in (("group", group), ("contrast", contrast)):
-        need(table, column)
-        present = list(dict.fromkeys(table[column].astype(str)))
-        if wanted is None and len(present) > 1:
-            message = f"the table holds {len(present)} of `{column}`"
-            names = ", ".join(f"`{name}`" for name in present[:10])
-            raise BadInputError(message, place=column, hint=f"draw one of {names}")
-        if wanted is not None and wanted not in present:
-            message = f"there is no {column} `{wanted}` in the table"
-            names = ", ".join(f"`{name}`" for name in present[:10])
-            raise MissingKeyError(message, place=column, hint=f"there are {names}")
-        if wanted is not None:
-            table = table[table[column].astype(str) == wanted]
-        if present and (wanted or present[0]) != "all":
-            words.append(wanted or present[0])
-    return table, ", ".join(words)
+def diverging() -> Any:
+    """The colour map of signed values, from :data:`DOWN` through white to :data:`UP`; grey where there is none."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    steps = ["#004C77", DOWN, "#FFFFFF", UP, "#8F3F00"]
+    places = [0.0, 0.18, 0.5, 0.82, 1.0]
+    made = LinearSegmentedColormap.from_list("ferrocyte_diverging", list(zip(places, steps, strict=True)))
+    return made.with_extremes(bad="#D4D4D4")
 
 
-def need(table: pd.DataFrame, *columns: str) -> None:
-    """Fail unless the table has these columns."""
-    absent = [column for column in columns if column not in table.columns]
-    if absent:
-        message = f"the table has no column {', '.join(f'`{column}`' for column in absent)}"
-        raise MissingKeyError(message, place="table", hint="give the table of `contrast` or `test`")
+def _require_matplotlib() -> None:
+    import importlib.util
 
-
-def unit_of(table: pd.DataFrame, column: str) -> str:
-    """The unit of a column, where the table knows it."""
-    return str(table.attrs.get("units", {}).get(column, ""))
-
-
-def label_points(ax: Axes, x: Sequence[float], y: Sequence[float], names: Iterable[str]) -> None:
-    """Write names beside points, the first ones first; those that find no free place are left out."""
-    figure = ax.get_figure()
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
-    frame = ax.get_window_extent(renderer).expanded(1.06, 1.06)
-    taken: list[Any] = []
-    points = ax.transData.transform(np.column_stack([x, y])) if len(x) else np.empty((0, 2))
-    for i, name in enumerate(names):
-        for dx, dy in _OFFSETS:
-            text = ax.annotate(
-                name,
-                (x[i], y[i]),
-                xytext=(dx, dy),
-                textcoords="offset points",
-                fontsize=7,
-                color=INK,
-                ha="left" if dx > 0 else "right" if dx < 0 else "center",
-                va="bottom" if dy > 0 else "top" if dy < 0 else "center",
-                arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "#808080", "shrinkA": 0, "shrinkB": 2}
-                if abs(dx) + abs(dy) > 10
-                else None,
-            )
-            # Of the text alone: the line to the point may cross what it likes.
-            box = text.get_window_extent(renderer) if text.arrow_patch is None else _text_box(text, renderer)
-            free = not any(box.overlaps(other) for other in taken)
-            inside = frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)
-            covers = sum(bool(box.contains(*point)) for j, point in enumerate(points) if j != i)
-            if free and inside and not covers:
-                taken.append(box)
-                break
-            text.remove()
-
-
-def _text_box(text: Any, renderer: Any) -> Any:
-    from matplotlib.text import Text
-
-    return Text.get_window_extent(text, renderer)
-
-
-_OFFSETS = [(4, 0), (-4, 0), (0, 4), (0, -4), (4, 4), (-4, 4), (4, -4), (-4, -4)] + [
-    (dx, dy)
-    for radius in (12, 20, 30)
-    for dx, dy in (
-        (radius, 0),
-        (-radius, 0),
-        (radius, radius),
-        (-radius, radius),
-        (radius, -radius),
-        (-radius, -radius),
-        (0, radius),
-    )
-]
+    if importlib.util.find_spec("matplotlib") is None:
+        message = "figures need matplotlib, which is not installed: pip install 'ferrocyte[plot]'"
+        raise ImportError(message)

@@ -1,7 +1,7 @@
 //! What a fit and its tests found, in a few lines for people and as data for programs.
 
 use ferrocyte_base::{Cells, Fault, Result, Table, listing};
-use ferrocyte_mixed::lmm::{Fit, Sums};
+use ferrocyte_mixed::lmm::Fit;
 use serde_json::{Value as Json, json};
 
 /// The false discovery rate at which genes are counted.
@@ -63,31 +63,6 @@ fn levels<'a>(table: &'a Table, name: &str) -> Result<(&'a [u32], &'a [String])>
 
 fn unexpected(name: &str) -> Fault {
     Fault::internal(format!("column `{name}` of the tests is of another type than expected"))
-}
-
-/// Sums, in a few lines.
-pub(crate) fn of_sums(sums: &Sums) -> String {
-    let model = if sums.formula.is_empty() { "(sums of arrays)" } else { &sums.formula };
-    let mut lines = vec![
-        format!("model {model}"),
-        format!("{} genes, {} cells, {}", sums.n_genes(), sums.n_cells(), sums.transform.unit()),
-    ];
-    for group in &sums.groups {
-        let name = if group.label.is_empty() { String::new() } else { format!("{}: ", group.label) };
-        if group.refused.is_empty() {
-            let units: Vec<String> =
-                group.components.iter().zip(group.n_units()).map(|(c, n)| format!("{n} x {}", c.name)).collect();
-            lines.push(format!(
-                "  {name}{} cells, {} fixed effects, {}",
-                group.n_cells,
-                group.n_fixed(),
-                units.join(", ")
-            ));
-        } else {
-            lines.push(format!("  {name}{} cells, cannot be fitted: {}", group.n_cells, group.refused));
-        }
-    }
-    lines.join("\n")
 }
 
 /// A fit and what its tests found, in a few lines.

@@ -1,6 +1,6 @@
 //! From sums to variance components of every gene.
 
-use ferrocyte_base::{Input, Kind, Provenance, Result, Run, Value, listing};
+use ferrocyte_base::{Kind, Provenance, Result, Run, Value, listing};
 use ferrocyte_data::{Part, Summary};
 use ferrocyte_design::Coefficients;
 
@@ -336,18 +336,11 @@ impl Fit {
 
     /// What was done to what.
     pub fn provenance(&self) -> Provenance {
-        let mut provenance = Provenance::new("lmm.fit")
-            .option("formula", self.sums.formula.as_str())
-            .option("groups", self.sums.groups_by.as_str())
-            .option("transform", self.sums.transform.word())
-            .option("libsize", self.sums.libsize.as_str())
+        self.sums
+            .provenance("lmm.fit")
             .option("method", self.options.method.word())
             .option("negative", self.options.negative.word())
-            .option("moderate", self.options.moderate);
-        provenance.inputs =
-            self.sums.inputs.iter().map(|i| Input { name: i.describe(), fingerprint: i.fingerprint.clone() }).collect();
-        provenance.warnings.clone_from(&self.sums.warnings);
-        provenance
+            .option("moderate", self.options.moderate)
     }
 
     /// A few lines for people: model, size, groups, outcomes.

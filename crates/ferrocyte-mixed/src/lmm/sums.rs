@@ -3,7 +3,7 @@
 //! Per group: n, X'X, Z'X, Z'Z once, and per gene X'y, Z'y, y'y. They add over disjoint cells (shards, machines,
 //! hospitals) and are concatenated over genes. Everything after them costs nothing per cell.
 
-use ferrocyte_base::{Fault, Result, Run, Value, listing};
+use ferrocyte_base::{Fault, Input, Provenance, Result, Run, Value, listing};
 use ferrocyte_data::{Part, RowBlock, Summary, Transform};
 use ferrocyte_design::Coefficients;
 use ferrocyte_math::linalg::Matrix;
@@ -275,6 +275,40 @@ impl Sums {
     /// Number of cells in all groups.
     pub fn n_cells(&self) -> u64 {
         self.groups.iter().map(|g| g.n_cells).sum()
+    }
+
+    /// What was done to what, so far; `method` names who did it.
+    pub fn provenance(&self, method: &str) -> Provenance {
+        let mut provenance = Provenance::new(method)
+            .option("formula", self.formula.as_str())
+            .option("groups", self.groups_by.as_str())
+            .option("transform", self.transform.word())
+            .option("libsize", self.libsize.as_str());
+        let inputs = self.inputs.iter().map(|i| Input { name: i.describe(), fingerprint: i.fingerprint.clone() });
+        provenance.inputs = inputs.collect();
+        provenance.warnings.clone_from(&self.warnings);
+        provenance
+    }
+
+    /// A few lines for people: model, size, groups.
+    pub fn describe(&self) -> String {
+        let model = if self.formula.is_empty() { "(from arrays)" } else { &self.formula };
+        let mut lines = vec![
+            format!("lmm sums  {model}"),
+            format!("{} genes, {} cells, {}", self.n_genes(), self.n_cells(), self.transform.unit()),
+        ];
+        for group in &self.groups {
+            let name = if group.label.is_empty() { String::new() } else { format!("{}: ", group.label) };
+            if group.refused.is_empty() {
+                let units: Vec<String> =
+                    group.components.iter().zip(group.n_units()).map(|(c, n)| format!("{n} x {}", c.name)).collect();
+                let (cells, fixed) = (group.n_cells, group.n_fixed());
+                lines.push(format!("  {name}{cells} cells, {fixed} fixed effects, {}", units.join(", ")));
+            } else {
+                lines.push(format!("  {name}{} cells, cannot be fitted: {}", group.n_cells, group.refused));
+            }
+        }
+        lines.join("\n")
     }
 
     /// Refuses parts that share rows of one source.
