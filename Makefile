@@ -34,15 +34,18 @@ test-slow: setup ## calibration, tutorials, long property tests, memory; run bef
 	@scripts/test.sh slow
 
 bench: setup ## side by side with peers, in one run; writes docs/speed.md
-	maturin develop --release --quiet
-	pip install --quiet -r scripts/requirements-bench.txt
-	python benches/lmm.py
+	pip install --quiet --disable-pip-version-check -r scripts/requirements-bench.txt
+	rm -rf target/bench-site target/wheels
+	maturin build --release --quiet --out target/wheels
+	pip install --quiet --disable-pip-version-check --no-deps --target target/bench-site target/wheels/*.whl
+	PYTHONPATH=target/bench-site python benches/lmm.py
 
 calibration: develop ## type I error on simulated and real null data; writes docs/calibration.md
 	python benches/calibration.py
 
 docs: develop ## generated pages and API reference under docs/_build
 	python scripts/make_docs.py
+	python scripts/run_tutorials.py
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --profile $(PROFILE) --target-dir target
 
 fmt: setup ## format Rust and Python

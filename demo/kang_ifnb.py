@@ -172,8 +172,12 @@ def figures(fit: fe.lmm.Fit, table: pd.DataFrame) -> list[tuple[str, str, plt.Fi
         ("volcano", "Every cell type: size of the effect against the evidence for it.", fe.pl.volcano_grid(table)),
         ("top", "The first five genes of each cell type, in all of them.", fe.pl.heatmap_top(table).figure),
         ("isg15", "ISG15 where many cells stand behind the test, and where few do.", genes),
-        ("qq", "p-values against what chance would give.", fe.pl.qq(table).figure),
-        ("p_histogram", "p-values of each cell type; the dashed line is chance.", histograms),
+        ("qq", "p-values against what chance would give; λ is the inflation of the median.", fe.pl.qq(table).figure),
+        (
+            "p_histogram",
+            "p-values of each cell type; the dashed line is chance, spikes are genes that very few cells show.",
+            histograms,
+        ),
     ]
 
 

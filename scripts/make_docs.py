@@ -1,7 +1,6 @@
 """Make the reference pages that follow from the code; `--check` fails when a page is out of date."""
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
@@ -41,16 +40,9 @@ def lmm_page() -> str:
 def command_page() -> str:
     """The help of every command of the program."""
     parts = [f"{HEAD}# Reference: the program\n"]
-    for words in _core.cli_commands():
-        text = subprocess.run(  # noqa: S603
-            [str(Path(sys.executable).with_name("ferrocyte")), *words, "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={"COLUMNS": "100", "PATH": ""},
-        ).stdout
+    for words, text in _core.cli_help_pages():
         body = "\n".join(line.rstrip() for line in text.strip().splitlines())
-        parts.append(f"## `{' '.join(['ferrocyte', *words])}`\n\n```text\n{body}\n```\n")
+        parts.append(f"## `{words}`\n\n```text\n{body}\n```\n")
     return "\n".join(parts)
 
 

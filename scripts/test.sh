@@ -48,10 +48,11 @@ if [ "$level" = fast ]; then
   step "types of the Python package" types
   step "generated pages are current" python scripts/make_docs.py --check
   step "demo" demo
-  step "Python tests" python -m pytest -q -n 2 --dist loadfile python
+  step "Python tests" python -m pytest -q -n 2 --dist loadfile -m "not slow" python
 else
   step "Python extension" maturin develop --profile "$profile" --quiet
   step "slow Rust tests" env FERROCYTE_SLOW=1 cargo test --workspace --profile "$profile" --quiet --lib --tests
+  step "tutorials" python scripts/run_tutorials.py --check
   step "calibration" python benches/calibration.py --check
   step "slow Python tests" python -m pytest -q -m slow python
 fi

@@ -17,3 +17,9 @@ pub(crate) fn run_program(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
 pub(crate) fn lmm_arguments() -> Vec<(String, String, String, Vec<String>)> {
     ferrocyte_cli::lmm_arguments()
 }
+
+/// The help of every command of the program: its words and its text.
+#[pyfunction]
+pub(crate) fn cli_help_pages() -> Vec<(String, String)> {
+    ferrocyte_cli::help_pages()
+}

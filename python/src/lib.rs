@@ -5,7 +5,7 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `lmm`, `simulate`, `io`, `cli`: one file per module of the package.
+//! * `lmm`, `simulate`, `io`, `cli`: what the modules of the package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
@@ -25,7 +25,7 @@ use pyo3::pymodule;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::cli::{lmm_arguments, run_program};
+    use super::cli::{cli_help_pages, lmm_arguments, run_program};
     #[pymodule_export]
     use super::io::{gene_values, h5ad_index, h5ad_info, h5ad_obs};
     #[pymodule_export]

@@ -59,7 +59,7 @@ pub(crate) fn lmm_simulate(py: Python<'_>, request: StudyRequest, means: Means) 
     Ok(out)
 }
 
-/// What is simulated: `ferrocyte.compat.flashmm._RnaseqRequest`.
+/// What is simulated: `ferrocyte.compat._simu_rnaseq._RnaseqRequest`.
 #[derive(FromPyObject)]
 pub(crate) struct RnaseqRequest {
     n_genes: usize,

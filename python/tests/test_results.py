@@ -161,6 +161,10 @@ def test_store_in_anndata(result, adata, tmp_path):
     assert same_bits(stored["tests"]["p_value"], result.to_df()["p_value"])
     assert same_bits(stored["components"]["var1"], result.theta["var1"])
     assert json.loads(stored["provenance"]) == result.provenance
+    one = result.contrast("condition", "stim", "ctrl")
+    result.store(adata, "one", one)
+    assert same_bits(adata.uns["one"]["tests"]["p_value"], one["p_value"])
+    assert one.attrs["units"]
 
 
 def test_repr_is_short(result):

@@ -72,6 +72,22 @@ pub(crate) fn command() -> Command {
         .subcommand(completions())
 }
 
+/// The help of every command, `ferrocyte` first: its words and its text. The reference page is made of it.
+pub fn help_pages() -> Vec<(String, String)> {
+    fn walk(command: &mut Command, words: &str, pages: &mut Vec<(String, String)>) {
+        pages.push((words.to_owned(), command.render_long_help().to_string()));
+        for verb in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+            let words = format!("{words} {}", verb.get_name());
+            walk(verb, &words, pages);
+        }
+    }
+    let mut root = command().term_width(100);
+    root.build();
+    let mut pages = Vec::new();
+    walk(&mut root, "ferrocyte", &mut pages);
+    pages
+}
+
 /// Names of the options that a config file may set, each once.
 pub(crate) fn config_keys(command: &Command) -> Vec<String> {
     let mut keys: Vec<String> = settable(command).map(|arg| arg.get_id().to_string()).collect();

@@ -38,7 +38,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
-pub use args::{Argument, lmm_arguments};
+pub use args::{Argument, help_pages, lmm_arguments};
 
 use crate::faults::Failure;
 use crate::session::Session;

@@ -91,7 +91,7 @@ fn formulas_are_pointed_into() {
         &[],
         1,
         "error: formula: the model has no random term\n\
-         hint: add the unit that was sampled or treated, e.g. (1 | sample); models without one are limma's\n",
+         hint: add the unit that was sampled or treated, e.g. (1 | sample)\n",
     );
 }
 

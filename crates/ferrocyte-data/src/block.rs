@@ -154,7 +154,8 @@ impl<'a> RowBlock<'a> {
 
     /// The sum of each row, added in order of columns: with counts, the library sizes.
     pub fn row_sums(&self) -> Vec<f64> {
-        (0..self.n_rows()).map(|i| self.row(i).map(|(_, v)| v).sum()).collect()
+        // An empty `sum` is -0.0, which messages would show.
+        (0..self.n_rows()).map(|i| self.row(i).fold(0.0, |sum, (_, v)| sum + v)).collect()
     }
 
     /// The same rows, numbered from `start`.

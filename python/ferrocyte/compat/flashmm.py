@@ -11,7 +11,6 @@ Orientation is theirs: **genes x cells in, coefficients x genes out**. Dots in t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from .. import _core
 from .._run import means
 from ..errors import BadInputError, MissingKeyError
 from ..lmm import Fit, Sums, sums_from_arrays
-from ..lmm._simulate import frame_of
+from ._simu_rnaseq import simu_rnaseq
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,10 +48,6 @@ class LmmFit:
         Satterthwaite's degrees of freedom; p x m (not in the R package).
     RE
         Predicted random effects, q x m, if asked for; else ``None``.
-    cov
-        Covariance of the fixed effects, p x p x m, if asked for; else ``None``.
-    FIM_beta, FIM_theta
-        Information of the fixed effects (p x p x m) and of the components ((k + 1) x (k + 1) x m), if asked for.
     summary_data
         The sums, if asked for; else ``None``.
     """
@@ -72,20 +67,33 @@ class LmmFit:
         self.niter: pd.Series[Any] = fit.n_iter.rename("niter")
         self.status: pd.Series[Any] = fit.status
         self.RE: pd.DataFrame | None = fit.random_effects().T if RE else None
-        self.cov: Any = None
-        self.FIM_beta: Any = None
-        self.FIM_theta: Any = None
-        self._matrices(cov=cov, FIM=FIM)
         self.summary_data = Sums(fit._core.sums()).arrays() if SS else None
+        self._wanted = {"cov": cov, "FIM_beta": FIM, "FIM_theta": FIM}
+        self._made: dict[str, Any] | None = None
 
-    def _matrices(self, *, cov: bool, FIM: bool) -> None:
-        if not (cov or FIM):
-            return
-        found = self._fit._core.matrices(0, means(progress=False))
-        # Genes last, as in R.
-        self.cov = np.moveaxis(found["cov"], 0, -1) if cov else None
-        self.FIM_beta = np.moveaxis(found["FIM_beta"], 0, -1) if FIM else None
-        self.FIM_theta = np.moveaxis(found["FIM_theta"], 0, -1) if FIM else None
+    @property
+    def cov(self) -> Any:
+        """Covariance of the fixed effects, p x p x m, formed when it is first looked at; ``None`` if not asked for."""
+        return self._matrix("cov")
+
+    @property
+    def FIM_beta(self) -> Any:  # noqa: N802 -- the name of the R package
+        """Information of the fixed effects, p x p x m; ``None`` if not asked for."""
+        return self._matrix("FIM_beta")
+
+    @property
+    def FIM_theta(self) -> Any:  # noqa: N802 -- the name of the R package
+        """Information of the variance components, (k + 1) x (k + 1) x m; ``None`` if not asked for."""
+        return self._matrix("FIM_theta")
+
+    def _matrix(self, name: str) -> Any:
+        if not self._wanted[name]:
+            return None
+        if self._made is None:
+            found = self._fit._core.matrices(0, means(progress=False))
+            # Genes last, as in R.
+            self._made = {name: np.moveaxis(array, 0, -1) for name, array in found.items()}
+        return self._made[name]
 
     def __getitem__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(self, name):
@@ -111,7 +119,7 @@ def lmm(
     max_iter: int = _MAX_ITER,
     epsilon: float = _EPSILON,
     *,
-    output_cov: bool = False,
+    output_cov: bool = True,
     output_FIM: bool = False,
     output_RE: bool = False,
     output_SS: bool = False,
@@ -137,8 +145,8 @@ def lmm(
         where one of them stops or starts it elsewhere; the exact solver, which needs none of them, is run otherwise
         (more iterations or a smaller gradient than the defaults could only come nearer to its answer).
     output_cov, output_FIM, output_RE, output_SS
-        Whether `cov`, `FIM_beta` and `FIM_theta`, `RE`, `summary_data` are filled. (The covariances, genes x p x p,
-        are large: here they are off unless asked for.)
+        Whether `cov`, `FIM_beta` and `FIM_theta`, `RE`, `summary_data` are filled. (The covariances, p x p x genes,
+        are large: they are formed when they are first looked at.)
     verbose
         Whether genes without an ordinary estimate are counted in a warning.
     n_threads
@@ -523,128 +531,3 @@ def contrast_matrix(
         pairs = [("", str(expression)) for expression in contrast]
     weights = _core.lmm_contrast_weights(names, [expression for _, expression in pairs])
     return pd.DataFrame(weights.T, index=names, columns=[name or expression for name, expression in pairs])
-
-
-@dataclass
-class _RnaseqRequest:
-    """What is simulated, as the compiled module reads it."""
-
-    n_genes: int
-    n_cells: int
-    samples_nested: bool
-    n_samples: int
-    n_clusters: int
-    n_treatments: int
-    n_de_genes: int
-    beta: tuple[float, float]
-    both_directions: bool
-    sample_variance: float
-    adjust_library_size: bool
-    seed: int
-
-
-def simu_rnaseq(
-    counts: Any = None,
-    nGenes: int | None = None,
-    nCells: int | None = None,
-    *,
-    samples_nested: bool = True,
-    nsam: int = 25,
-    ncls: int = 10,
-    ntrt: int = 2,
-    nDEgenes: int | None = None,
-    direction: str = "both",
-    minbeta: float = 0.25,
-    maxbeta: float = 1.0,
-    var_randomeffects: float = 0.1,
-    adjust_library_size: bool = True,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Simulate counts like those of a reference, with sample effects and treatment effects in clusters.
-
-    Distributions are those of the R package's ``simuRNAseq``; its numbers, which depend on R's random streams, are not.
-
-    Parameters
-    ----------
-    counts
-        Reference counts, genes x cells; by default negative binomial with means and sizes of 1 + Poisson(1).
-    nGenes, nCells
-        Size of the result; by default that of the reference.
-    samples_nested
-        Whether a sample has one treatment.
-    nsam, ncls, ntrt
-        Number of samples, clusters, treatments (named A, B, ..; the last has the effects).
-    nDEgenes
-        Number of genes with a treatment effect (the last genes), divided over the clusters; by default `ncls`.
-    direction
-        ``"both"`` or ``"up"``.
-    minbeta, maxbeta
-        Range of the size of an effect (ln of a ratio).
-    var_randomeffects
-        Variance of the sample effects of ln of the mean.
-    adjust_library_size
-        Whether cells differ in library size as in the reference.
-    seed
-        The same seed gives the same counts.
-
-    Returns
-    -------
-    dict
-        `counts` (genes x cells, CSC), `metadata` (`sam`, `cls`, `trt`, `libsize`, which is that of the reference),
-        `DEgenes` (gene, beta, cluster), `treatment`, `ref_mean_dispersion` (mean and size per gene).
-
-    Raises
-    ------
-    BadInputError
-        Numbers that do not go together.
-
-    Examples
-    --------
-    >>> from ferrocyte.compat.flashmm import simu_rnaseq
-    >>> made = simu_rnaseq(nGenes=50, nCells=400, nsam=10, ncls=4, seed=1)
-    >>> made["counts"].shape, list(made["metadata"].columns)
-    ((50, 400), ['sam', 'cls', 'trt', 'libsize'])
-    """
-    import pandas as pd
-    from scipy import sparse
-
-    from .._sources import matrix_of
-
-    if direction not in ("both", "up"):
-        message = f"there is no choice `{direction}`"
-        raise BadInputError(message, place="direction", hint="it is one of `both`, `up`")
-    reference = None
-    if counts is not None:
-        cells = sparse.csr_matrix(counts).T if sparse.issparse(counts) else np.ascontiguousarray(np.asarray(counts).T)
-        reference = matrix_of(cells, "counts")
-        nGenes, nCells = nGenes or reference.shape[1], nCells or reference.shape[0]
-    if nGenes is None or nCells is None:
-        message = "there is neither a reference nor a number of genes and cells"
-        raise BadInputError(message, place="counts", hint="give counts, or nGenes and nCells")
-    request = _RnaseqRequest(
-        nGenes,
-        nCells,
-        samples_nested,
-        nsam,
-        ncls,
-        ntrt,
-        ncls if nDEgenes is None else nDEgenes,
-        (minbeta, maxbeta),
-        direction == "both",
-        var_randomeffects,
-        adjust_library_size,
-        seed,
-    )
-    made = _core.lmm_simulate_rnaseq(request, reference, means(progress=False))
-    genes, metadata = made["genes"], frame_of(made["obs"], nCells)
-    by_cell = sparse.csr_matrix((made["data"], made["indices"], made["indptr"]), shape=(nCells, nGenes))
-    clusters = list(metadata["cls"].cat.categories)
-    affected = [(genes[gene], beta, clusters[cluster]) for gene, beta, cluster in made["de_genes"]]
-    return {
-        "counts": by_cell.T,
-        "metadata": metadata,
-        "DEgenes": pd.DataFrame(affected, columns=["gene", "beta", "cluster"]),
-        "treatment": metadata["trt"].cat.categories[-1],
-        "ref_mean_dispersion": pd.DataFrame({"mu": made["mean"], "dispersion": made["size"]}),
-        "genes": genes,
-    }

@@ -23,7 +23,8 @@ Smyth (2004), doi 10.2202/1544-6115.1027, for moderated tests.
 
 from __future__ import annotations
 
-from ._fit import Fit, fit
+from ._fit import fit
+from ._result import Fit
 from ._simulate import simulate
 from ._sums import Sums, sums, sums_from_arrays
 

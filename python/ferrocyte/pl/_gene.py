@@ -101,7 +101,7 @@ def plot_gene(
     few = _draw(ax, cells, condition, levels, unit, keys)
     words = f"{gene}, {group}" if group else gene
     note = f"points: means of {'samples' if len(keys) > 1 else 'all cells'}"
-    note += f", hollow of fewer than {_FEW} cells" if few else ""
+    note += f", hollow: fewer than {_FEW} cells" if few else ""
     return tidy(ax, title=words if title is None else title, xlabel=condition, ylabel=_TRANSFORMS[transform], note=note)
 
 

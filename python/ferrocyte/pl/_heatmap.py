@@ -79,9 +79,9 @@ def heatmap_top(
         raise BadInputError(message, place="n")
     need(table, "group", "gene", "contrast", "adj_p_value", "log10_p_value", value)
     chosen, words = one_contrast(table, contrast)
-    shown, adjusted = _top(chosen, n, value)
+    shown, found = _top(chosen, n, value, fdr)
     ax = axes(ax, (1.9 + 0.42 * shown.shape[1], 1.4 + 0.19 * shown.shape[0]))
-    _cells(ax, shown.to_numpy(), adjusted.to_numpy() < fdr, unit_of(table, value), fdr)
+    _cells(ax, shown.to_numpy(), found.to_numpy(), unit_of(table, value), fdr)
     ax.set_xticks(range(shown.shape[1]), list(shown.columns), rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(shown.shape[0]), list(shown.index))
     ax.tick_params(length=0, labelsize=8)
@@ -91,18 +91,18 @@ def heatmap_top(
     return ax
 
 
-def _top(table: pd.DataFrame, n: int, value: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Values and adjusted p-values of the first genes, genes x groups."""
+def _top(table: pd.DataFrame, n: int, value: str, fdr: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Values of the first genes, genes x groups, and which of them are found at this rate."""
     ranked = finite(table, "log10_p_value").sort_values("log10_p_value", kind="stable")
     ranked = ranked.assign(group=ranked["group"].astype(str)).drop_duplicates(["group", "gene"])
     genes = ranked.groupby("group", sort=False).head(n)["gene"].unique()
     rows = ranked[ranked["gene"].isin(genes)]
     shape = {"index": genes, "columns": levels(table, "group")}
     shown = rows.pivot(index="gene", columns="group", values=value).reindex(**shape)
-    adjusted = rows.pivot(index="gene", columns="group", values="adj_p_value").reindex(**shape)
+    found = rows.pivot(index="gene", columns="group", values="adj_p_value").reindex(**shape) < fdr
     # Stable, so that genes found in equally many groups stay in the order of their best p-value.
-    order = np.argsort(-(adjusted < 0.05).sum(axis=1).to_numpy(), kind="stable")
-    return shown.iloc[order], adjusted.iloc[order]
+    order = np.argsort(-found.sum(axis=1).to_numpy(), kind="stable")
+    return shown.iloc[order], found.iloc[order]
 
 
 def _cells(ax: Axes, shown: Any, starred: Any, unit: str, fdr: float) -> None:

@@ -71,7 +71,7 @@ def qq(
     >>> import ferrocyte as fe
     >>> ax = fe.pl.qq(np.random.default_rng(1).uniform(size=1000))
     >>> ax.get_legend().get_texts()[0].get_text()
-    'λ = 0.98'
+    'λ = 1.03'
     """
     parts, words = _minus_log10(table, group, contrast)
     ax = axes(ax, (3.8 if len(parts) == 1 else 5.6, 3.8))

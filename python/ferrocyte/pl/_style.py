@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Okabe and Ito's colours (2008), with a grey in the place of yellow, which is too pale for lines.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222", "#8C8C8C")
+#: Okabe and Ito's colours (2008), with wine red in the place of yellow, which is too pale for lines.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222", "#882255")
 
 #: Text and axes, points of no interest, bands, estimates above and below zero.
 INK, FAINT, BAND, UP, DOWN = "#222222", "#B8B8B8", "#E6E6E6", "#D55E00", "#0072B2"
@@ -159,7 +159,8 @@ def diverging() -> Any:
 
     steps = ["#004C77", DOWN, "#FFFFFF", UP, "#8F3F00"]
     places = [0.0, 0.18, 0.5, 0.82, 1.0]
-    made = LinearSegmentedColormap.from_list("ferrocyte_diverging", list(zip(places, steps, strict=True)))
+    # An odd number of steps, so that zero is white.
+    made = LinearSegmentedColormap.from_list("ferrocyte_diverging", list(zip(places, steps, strict=True)), N=257)
     return made.with_extremes(bad="#D4D4D4")
 
 

@@ -187,7 +187,7 @@ fn plan(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &SumsO
                 note_replication(&design, obs, model, &mut replication);
                 if design.components().is_empty() {
                     return Err(Fault::bad_input("the model has no random term").at("formula").hint(
-                        "add the unit that was sampled or treated, e.g. (1 | sample); models without one are limma's",
+                        "add the unit that was sampled or treated, e.g. (1 | sample)",
                     ));
                 }
                 needs_totals |= design.needs_totals();

@@ -1,0 +1,523 @@
+"""Speed of `lmm`, beside programs that do the same, in one run; writes docs/speed.md.
+
+Ours: the sums and the fit on simulated studies of two sizes, and a real study from file to table. Peers get a few of
+the same genes with the same design, one thread each, and their own settings; where they fit the same model, the
+estimates are compared, so that the times are of the same work. A peer that is not installed is named as such.
+
+`--quick` tries everything on a small study and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+import ferrocyte as fe
+from ferrocyte import _core
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("FERROCYTE_DATA", ROOT / "data"))
+RIVALS = ROOT / "benches/rivals"
+RIVALS_TARGET = ROOT / "target/rivals"
+MODEL = "~ log(libsize) + cluster + cluster:treatment + (1 | sample)"
+KANG_MODEL = "~ log(libsize) + donor + condition + (1 | sample)"
+SEED = 20
+
+
+@dataclass(frozen=True)
+class Size:
+    """A simulated study."""
+
+    name: str
+    genes: int
+    cells: int
+    samples: int
+    clusters: int
+
+    def simulate(self) -> ad.AnnData:
+        """Counts of the study, cells x genes, with the totals of the cells as `libsize`."""
+        study = fe.lmm.simulate(self.genes, self.cells, n_samples=self.samples, n_clusters=self.clusters, seed=SEED)
+        study.obs["libsize"] = np.asarray(study.X.sum(axis=1)).ravel()
+        return study
+
+    def describe(self, study: ad.AnnData) -> str:
+        """The size in words."""
+        return (
+            f"{self.name}: {self.genes:,} genes × {self.cells:,} cells, {self.samples} samples, {self.clusters} "
+            f"clusters, {study.X.nnz / 1e6:.1f} million values ({study.X.nnz / self.genes / self.cells:.0%})"
+        )
+
+
+SMALL = Size("S", 300, 3_000, 12, 4)
+MEDIUM = Size("M", 2_000, 20_000, 20, 8)
+LARGE = Size("L", 6_000, 100_000, 40, 12)
+
+
+@dataclass
+class Peer:
+    """What a peer took for some genes, and what it found."""
+
+    name: str
+    threads: int = 1
+    genes: int = 0
+    seconds: float = np.nan  # per gene
+    from_sums: bool = False
+    same_model: bool = True
+    # Index (gene, coefficient), columns `estimate`, `se`, `df`.
+    estimates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    note: str = ""
+
+
+@dataclass
+class Findings:
+    """All that was measured in one run."""
+
+    load: float
+    sizes: list[str] = field(default_factory=list)
+    # Step, and its seconds with one thread and with two.
+    steps: list[tuple[str, list[float]]] = field(default_factory=list)
+    peers: list[Peer] = field(default_factory=list)
+    # Our seconds per gene with one thread, by whether they start from sums: on the genes of the peers, on all genes.
+    few: dict[bool, float] = field(default_factory=dict)
+    many: dict[bool, float] = field(default_factory=dict)
+    # Our estimates of the genes of the peers.
+    estimates: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+@contextmanager
+def processors(n: int) -> Iterator[None]:
+    """Confine this process, and what it starts, to some processors, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:n])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def best(work: Callable[[], object], repeats: int) -> float:
+    """The least seconds of several runs, after one that is not counted."""
+    work()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+# Ours
+
+
+def estimates(sums: fe.lmm.Sums, threads: int) -> dict[str, pd.DataFrame]:
+    """The fit from sums, as it is measured: components, and of every coefficient estimate, se, t, df and p."""
+    fit = fe.lmm.fit(sums, moderate=False, n_threads=threads)
+    found = {"theta": fit.theta, "estimate": fit.coef, "se": fit.se, "t": fit.t, "df": fit.df_satterthwaite}
+    t, df = found["t"].to_numpy(), found["df"].to_numpy()
+    p = _core.lmm_t_p_values(t.ravel(), df.ravel(), "two.sided").reshape(t.shape)
+    found["p"] = pd.DataFrame(p, found["t"].index, found["t"].columns)
+    return found
+
+
+def moderated(sums: fe.lmm.Sums, contrast: str, threads: int) -> pd.DataFrame:
+    """The fit with moderation and the table of one contrast."""
+    return fe.lmm.fit(sums, n_threads=threads).test(contrast)
+
+
+def whole_kang(threads: int) -> pd.DataFrame:
+    """A real study: file, sums, fits of all cell types, moderated tests, table."""
+    fit = fe.lmm.fit(DATA / "kang_ifnb.h5ad", KANG_MODEL, groups="cell_type", n_threads=threads)
+    return fit.contrast("condition", "stim", "ctrl")
+
+
+def ours(size: Size, study: ad.AnnData, file: Path | None, repeats: int) -> list[tuple[str, list[float]]]:
+    """Seconds with one and two threads of each step at one size."""
+    steps: dict[str, Callable[[int], object]] = {
+        "sums, CSR float32 in memory": lambda threads: fe.lmm.sums(study, MODEL, n_threads=threads)
+    }
+    if file is not None:
+        steps["sums, .h5ad on disk, gzip"] = lambda threads: fe.lmm.sums(file, MODEL, n_threads=threads)
+    sums = fe.lmm.sums(study, MODEL)
+    effect = f"cluster{study.obs['cluster'].cat.categories[0]}:treatmentB"
+    steps["fit: theta, coef, se, t, Satterthwaite df, p"] = partial(estimates, sums)
+    steps["fit with moderation, table of one contrast"] = partial(moderated, sums, effect)
+    return [(f"{size.name}: {name}", on_threads(step, repeats)) for name, step in steps.items()]
+
+
+def on_threads(step: Callable[[int], object], repeats: int) -> list[float]:
+    """Seconds of a step with one thread, and with two."""
+    seconds = []
+    for threads in (1, 2):
+        with processors(threads):
+            seconds.append(best(partial(step, threads), repeats))
+    return seconds
+
+
+# The problem of the peers
+
+
+def spread(study: ad.AnnData, n: int) -> list[int]:
+    """Genes of all levels of expression, from the 20th to the 99th percentile of their totals."""
+    order = np.argsort(np.asarray(study.X.sum(axis=0)).ravel(), kind="stable")
+    return [int(order[int(rank * (len(order) - 1))]) for rank in np.linspace(0.2, 0.99, n)]
+
+
+def design(obs: pd.DataFrame) -> pd.DataFrame:
+    """The fixed effects of the model, made here so that peers do not depend on ours."""
+    columns = {"(Intercept)": np.ones(len(obs)), "log(libsize)": np.log(obs["libsize"].to_numpy(float))}
+    clusters = obs["cluster"].cat.categories
+    inside = {level: (obs["cluster"] == level).to_numpy(float) for level in clusters}
+    columns |= {f"cluster{level}": inside[level] for level in clusters[1:]}
+    treated = (obs["treatment"] == "B").to_numpy(float)
+    columns |= {f"cluster{level}:treatmentB": inside[level] * treated for level in clusters}
+    return pd.DataFrame(columns, index=obs.index)
+
+
+def write_problem(folder: Path, cells: ad.AnnData) -> None:
+    """Some genes of all cells, for programs of other languages; the cells are sorted by sample."""
+    X, samples = design(cells.obs), cells.obs["sample"].cat
+    (folder / "shape.txt").write_text(f"{cells.n_vars} {cells.n_obs} {X.shape[1]} {len(samples.categories)}\n")
+    X.to_numpy("<f8").tofile(folder / "design.f64")
+    samples.codes.to_numpy("<f8").tofile(folder / "samples.f64")
+    cells.X.toarray().T.astype("<f8").tofile(folder / "counts.f64")
+    cells.obs[["sample", "cluster", "treatment", "libsize"]].to_csv(folder / "obs.csv", index=False)
+
+
+def frame(rows: list[tuple[int, str, float, float, float]]) -> pd.DataFrame:
+    """Estimates of a peer."""
+    columns = ["gene", "coefficient", "estimate", "se", "df"]
+    return pd.DataFrame(rows, columns=columns).set_index(["gene", "coefficient"])
+
+
+# Peers
+
+
+def lmer(folder: Path, repeats: int) -> Peer:
+    """R's lmerTest, gene by gene."""
+    name = "lmerTest::lmer (R)"
+    if shutil.which("Rscript") is None:
+        return Peer(name, note="not measured: there is no Rscript")
+    command = ["Rscript", "--vanilla", str(ROOT / "benches/lmm_lmer.R"), str(folder), MODEL, str(repeats)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=False)
+    if done.returncode:
+        return Peer(name, note=f"not measured: {last_line(done.stderr)}")
+    lines = done.stdout.splitlines()
+    seconds = [float(line.split()[1]) for line in lines if line.startswith("seconds ")]
+    rows = [line.split("\t") for line in lines if "\t" in line]
+    found = frame([(int(gene), name, float(b), float(se), float(df)) for gene, name, b, se, df in rows])
+    versions = next(line for line in lines if line.startswith("versions ")).removeprefix("versions ").strip()
+    return Peer(name, genes=len(seconds), seconds=float(np.mean(seconds)), estimates=found, note=versions)
+
+
+def mixedlm(cells: ad.AnnData, genes: list[int]) -> Peer:
+    """MixedLM of statsmodels, once for each of a few genes: it is slow."""
+    title = "statsmodels MixedLM"
+    try:
+        from statsmodels.regression.mixed_linear_model import MixedLM
+    except ImportError:
+        return Peer(title, note="not measured: statsmodels is not installed")
+    X, groups = design(cells.obs), cells.obs["sample"].astype(str).to_numpy()
+    rows, seconds = [], []
+    for gene in genes:
+        y = np.log1p(cells.X[:, [gene]].toarray().ravel().astype(float))
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit = MixedLM(y, X.to_numpy(), groups).fit(reml=True)
+            se, _ = fit.bse_fe, fit.pvalues  # computed when they are asked for
+        seconds.append(time.perf_counter() - start)
+        rows += [(gene, name, b, s, np.nan) for name, b, s in zip(X.columns, fit.fe_params, se, strict=True)]
+    note = f"statsmodels {version('statsmodels')}; no Satterthwaite df"
+    return Peer(title, genes=len(genes), seconds=float(np.mean(seconds)), estimates=frame(rows), note=note)
+
+
+def build_rivals() -> str:
+    """Build the program that calls the crates; says why it could not be, or nothing."""
+    if shutil.which("cargo") is None:
+        return "not measured: there is no cargo"
+    command = ["cargo", "build", "--release", "--locked", "--quiet", "--target-dir", str(RIVALS_TARGET)]
+    done = subprocess.run(command, cwd=RIVALS, capture_output=True, text=True, check=False)
+    return f"not measured: does not build: {last_line(done.stderr)}" if done.returncode else ""
+
+
+def rival(folder: Path, which: str, names: list[str], repeats: int) -> tuple[float, int, pd.DataFrame]:
+    """Seconds, genes fitted and estimates of a model of another crate."""
+    command = [str(RIVALS_TARGET / "release/rivals"), which, str(folder), str(repeats)]
+    environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    first, *lines = done.stdout.splitlines()
+    _, seconds, _, genes = first.split()
+    rows = [line.split() for line in lines]
+    found = frame([(int(g), names[int(c)], float(b), float(se), float(df)) for g, c, b, se, df in rows])
+    return float(seconds), int(genes), found
+
+
+def rivals(folder: Path, names: list[str], repeats: int, problem: str) -> list[Peer]:
+    """The models of other crates, or the problem because of which there are none."""
+    bixverse, edge = (f"{name} {locked(name)}" for name in ("bixverse-core", "edge-rs"))
+    planned = {
+        "bixverse": Peer(f"{bixverse}, from cells", note="`fit_random_intercept`; the core of bixverse-rs"),
+        "bixverse-sums": Peer(f"{bixverse}, from sums", from_sums=True, note="sums made before the clock starts"),
+        "edge": Peer(f"{edge}, NEBULA-LN", same_model=False, note="negative binomial model of counts; Wald z, no df"),
+    }
+    for which, peer in planned.items():
+        try:
+            if problem:
+                peer.note = problem
+                continue
+            seconds, peer.genes, peer.estimates = rival(folder, which, names, repeats)
+            peer.seconds = seconds / peer.genes
+        except subprocess.CalledProcessError as error:
+            peer.note = f"not measured: {last_line(error.stderr)}"
+    return list(planned.values())
+
+
+def locked(crate: str) -> str:
+    """The version of a crate that the lock file of the rivals holds."""
+    found = re.search(rf'name = "{crate}"\nversion = "([^"]+)"', (RIVALS / "Cargo.lock").read_text())
+    return found[1] if found else "?"
+
+
+def last_line(text: str) -> str:
+    """The last line that says something."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no message")
+
+
+# Comparison
+
+
+def agreement(peer: Peer, found: dict[str, pd.DataFrame]) -> list[str]:
+    """Genes compared, largest differences of coef (in standard errors), se and df (relative), genes that failed."""
+    if peer.estimates.empty or not peer.same_model:
+        return [""] * 5
+    genes = peer.estimates.index.get_level_values("gene")
+    failed = peer.estimates["se"].isna().groupby(genes).any()
+    positive = set(np.flatnonzero(found["theta"]["var1"].to_numpy() > 0))
+    theirs = peer.estimates[genes.isin([gene for gene in failed.index[~failed] if gene in positive])]
+    mine = {
+        name: found[name].set_axis(range(len(found[name]))).stack().reindex(theirs.index)
+        for name in ("estimate", "se", "df")
+    }
+    differences = [
+        (theirs["estimate"] - mine["estimate"]).abs() / mine["se"],
+        (theirs["se"] - mine["se"]).abs() / mine["se"],
+        (theirs["df"] - mine["df"]).abs() / mine["df"],
+    ]
+    largest = [f"{values.max():.0e}" if values.notna().any() else "" for values in differences]
+    return [str(theirs.index.get_level_values("gene").nunique()), *largest, str(int(failed.sum()))]
+
+
+def row(cells: list[str]) -> str:
+    """A line of a table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(heads: list[str], rows: list[list[str]]) -> list[str]:
+    """A table, as lines of Markdown."""
+    return [row(heads), row(["---"] * len(heads)), *map(row, rows), ""]
+
+
+def seconds(value: float) -> str:
+    """Seconds with three digits, in the unit that reads well."""
+    if np.isnan(value):
+        return ""
+    scale, unit = next((s, u) for s, u in ((1, "s"), (1e3, "ms"), (1e6, "µs")) if value * s >= 1 or u == "µs")
+    return f"{value * scale:.3g} {unit}"
+
+
+def times(ratio: float) -> str:
+    """A ratio with two digits."""
+    return "" if np.isnan(ratio) else f"{float(f'{ratio:.2g}'):,g}"
+
+
+def machine() -> str:
+    """Processor, cores, memory and system."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists() and (found := re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())):
+        model = found[1].strip()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{model}, {os.cpu_count()} processors, {memory:.0f} GiB memory, {platform.system()} {platform.machine()}"
+
+
+def versions() -> str:
+    """Versions of what was measured on our side."""
+    # `make bench` unpacks the wheel that is released; else this is a build for tests, which is slower.
+    build = "released build" if "bench-site" in fe.__file__ else "build for tests"
+    found = [f"ferrocyte {fe.__version__} ({build})", f"Python {platform.python_version()}"]
+    for name in ("numpy", "pandas", "anndata", "scipy"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+def peer_rows(findings: Findings) -> list[list[str]]:
+    """A line for each peer, ours beside it."""
+    rows = []
+    for peer in findings.peers:
+        few, many = findings.few[peer.from_sums], findings.many[peer.from_sums]
+        compared = [seconds(few), times(peer.seconds / few), seconds(many), times(peer.seconds / many)]
+        rows.append([peer.name, str(peer.genes or ""), seconds(peer.seconds), *compared])
+    return rows
+
+
+def agreement_rows(findings: Findings) -> list[list[str]]:
+    """A line for each peer: how far its estimates are from ours."""
+    return [[peer.name, *agreement(peer, findings.estimates), peer.note] for peer in findings.peers]
+
+
+def losses(findings: Findings) -> list[str]:
+    """The comparisons in which a peer is the faster one."""
+    lost = []
+    for peer in findings.peers:
+        for per_gene, what in ((findings.few, "on the same genes"), (findings.many, "per gene of the whole study")):
+            mine = per_gene[peer.from_sums]
+            if peer.seconds < mine:
+                lost.append(f"- {peer.name}, {what}: {seconds(peer.seconds)} against {seconds(mine)}.")
+    return [*(lost or ["In none of the comparisons above."]), ""]
+
+
+def page(findings: Findings) -> str:
+    """The page, as Markdown."""
+    n = len(findings.estimates["theta"])
+    positive = int((findings.estimates["theta"]["var1"] > 0).sum())
+    lines = [
+        "<!-- Made by `make bench`. Do not edit. -->",
+        "",
+        "# Speed of lmm",
+        "",
+        f"{date.today().isoformat()}; {machine()}; load {findings.load:.1f} when the run began. {versions()}.",
+        "",
+        "**Read this first.** One machine, one run, simulated counts (`fe.lmm.simulate`, about 90 % zeros) and one "
+        "small real study. Numbers are the least of several runs after a warm-up; a load that is not near zero spoils "
+        "them. Peers get their own settings, one thread and a few genes of the same cells, because most of them would "
+        "take hours for all. Ours uses what the genes of a study share: per gene it is cheap only with many genes, so "
+        "both comparisons are shown, on the same few genes and per gene of the whole study. The transform of counts is "
+        "inside our time and outside that of the peers. FLASH-MM, the R package whose numbers ours reproduce, is not "
+        "measured here.",
+        "",
+        "## Ours",
+        "",
+        f"`{MODEL}`, REML, ln(1 + count). From sums to the last p-value is *fit*; reading a file is part of *on disk*.",
+        "",
+        *(f"- {size}" for size in findings.sizes),
+        "",
+        *table(
+            ["step", "1 thread", "2 threads"],
+            [[name, *map(seconds, both)] for name, both in findings.steps],
+        ),
+        f"Kang is `data/kang_ifnb.h5ad`, 4,470 cells × 9,015 genes, `{KANG_MODEL}` in each of 8 cell types.",
+        "",
+        "## Beside peers",
+        "",
+        f"Seconds per gene, one thread, {findings.sizes[0]}; {n} genes of all levels of expression. From cells to "
+        "estimates, standard errors and p-values, unless it says *from sums*.",
+        "",
+        *table(
+            ["peer", "genes", "peer", "ours, same genes", "ratio", "ours, whole study", "ratio"], peer_rows(findings)
+        ),
+        "Do they find the same? Compared are the genes whose sample variance is above zero "
+        f"({positive} of {n}; below, lmer, MixedLM and bixverse hold it at zero and ours does not) and to which the "
+        "peer gives standard errors; genes without count as failed. The largest difference over all coefficients: of "
+        "estimates in standard errors, of standard errors and degrees of freedom relative. Where a place is empty, the "
+        "peer does not have it, or fits another model.",
+        "",
+        *table(["peer", "compared", "coef", "se", "df", "failed", "what"], agreement_rows(findings)),
+        "## Where we lose",
+        "",
+        *losses(findings),
+    ]
+    return "\n".join(lines)
+
+
+# The run
+
+
+def say(text: str) -> None:
+    """Tell what is under way."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def measure_peers(study: ad.AnnData, n_genes: int, repeats: int, folder: Path, findings: Findings) -> None:
+    """Ours and the peers on some genes of all cells, one thread each."""
+    by_sample = np.argsort(study.obs["sample"].cat.codes.to_numpy(), kind="stable")
+    cells = study[by_sample, spread(study, n_genes)].copy()
+    write_problem(folder, cells)
+    say("crates: build")
+    problem = build_rivals()
+    with processors(1):
+        sums = fe.lmm.sums(cells, MODEL, n_threads=1)
+        findings.estimates = estimates(sums, 1)
+        fit = best(partial(estimates, sums, 1), repeats)
+        both = best(lambda: estimates(fe.lmm.sums(cells, MODEL, n_threads=1), 1), repeats)
+        findings.few = {True: fit / n_genes, False: both / n_genes}
+        say("lmerTest")
+        findings.peers.append(lmer(folder, min(repeats, 2)))
+        say("statsmodels")
+        findings.peers.append(mixedlm(cells, list(range(n_genes - 1, -1, -max(1, n_genes // 4)))))
+        say("crates")
+        findings.peers += rivals(folder, list(findings.estimates["estimate"].columns), repeats, problem)
+
+
+def main() -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a small study, few repeats; writes nothing")
+    parser.add_argument("--no-large", action="store_true", help="leave out the large study")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", fe.FerrocyteWarning)
+    size, n_genes, repeats = (SMALL, 4, 2) if options.quick else (MEDIUM, 20, 5)
+    findings = Findings(os.getloadavg()[0])
+
+    with tempfile.TemporaryDirectory(prefix="ferrocyte-bench-") as name:
+        folder = Path(name)
+        say(f"size {size.name}")
+        study = size.simulate()
+        findings.sizes.append(size.describe(study))
+        study.write_h5ad(folder / "study.h5ad", compression="gzip")
+        findings.steps += ours(size, study, folder / "study.h5ad", repeats)
+        # One thread: the sums in memory are the first step, the fit is the third.
+        collected, fitted = findings.steps[0][1][0], findings.steps[2][1][0]
+        findings.many = {True: fitted / size.genes, False: (collected + fitted) / size.genes}
+        measure_peers(study, n_genes, repeats, folder, findings)
+    say("Kang")
+    findings.steps.append(("Kang: .h5ad to table, 8 cell types, moderated", on_threads(whole_kang, repeats)))
+    if not (options.quick or options.no_large):
+        say("size L")
+        study = LARGE.simulate()
+        findings.sizes.append(LARGE.describe(study))
+        findings.steps += ours(LARGE, study, None, 2)
+
+    text = page(findings)
+    print(text)
+    if not options.quick:
+        (ROOT / "docs/speed.md").write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
