@@ -88,6 +88,19 @@ class Peer:
 
 
 @dataclass
+class Comparison:
+    """Ours and the peers on some genes of one study."""
+
+    study: str
+    # Our seconds per gene with one thread, by whether they start from sums: on the genes of the peers, on all genes.
+    few: dict[bool, float]
+    many: dict[bool, float]
+    # Our estimates of the genes of the peers.
+    estimates: dict[str, pd.DataFrame]
+    peers: list[Peer] = field(default_factory=list)
+
+
+@dataclass
 class Findings:
     """All that was measured in one run."""
 
@@ -95,12 +108,7 @@ class Findings:
     sizes: list[str] = field(default_factory=list)
     # Step, and its seconds with one thread and with two.
     steps: list[tuple[str, list[float]]] = field(default_factory=list)
-    peers: list[Peer] = field(default_factory=list)
-    # Our seconds per gene with one thread, by whether they start from sums: on the genes of the peers, on all genes.
-    few: dict[bool, float] = field(default_factory=dict)
-    many: dict[bool, float] = field(default_factory=dict)
-    # Our estimates of the genes of the peers.
-    estimates: dict[str, pd.DataFrame] = field(default_factory=dict)
+    comparisons: list[Comparison] = field(default_factory=list)
 
 
 @contextmanager
@@ -375,36 +383,48 @@ def versions() -> str:
     return ", ".join(found)
 
 
-def peer_rows(findings: Findings) -> list[list[str]]:
+def peer_rows(comparison: Comparison) -> list[list[str]]:
     """A line for each peer, ours beside it."""
     rows = []
-    for peer in findings.peers:
-        few, many = findings.few[peer.from_sums], findings.many[peer.from_sums]
+    for peer in comparison.peers:
+        few, many = comparison.few[peer.from_sums], comparison.many[peer.from_sums]
         compared = [seconds(few), times(peer.seconds / few), seconds(many), times(peer.seconds / many)]
         rows.append([peer.name, str(peer.genes or ""), seconds(peer.seconds), *compared])
     return rows
 
 
-def agreement_rows(findings: Findings) -> list[list[str]]:
-    """A line for each peer: how far its estimates are from ours."""
-    return [[peer.name, *agreement(peer, findings.estimates), peer.note] for peer in findings.peers]
-
-
-def losses(findings: Findings) -> list[str]:
-    """The comparisons in which a peer is the faster one."""
+def losses(comparison: Comparison) -> list[str]:
+    """The places of one comparison in which a peer is the faster one."""
     lost = []
-    for peer in findings.peers:
-        for per_gene, what in ((findings.few, "on the same genes"), (findings.many, "per gene of the whole study")):
+    for peer in comparison.peers:
+        for per_gene, what in ((comparison.few, "the same genes"), (comparison.many, "per gene of the whole study")):
             mine = per_gene[peer.from_sums]
             if peer.seconds < mine:
-                lost.append(f"- {peer.name}, {what}: {seconds(peer.seconds)} against {seconds(mine)}.")
-    return [*(lost or ["In none of the comparisons above."]), ""]
+                where = f"{comparison.study.split(':')[0]}, {what}"
+                lost.append(f"- {where}: {peer.name}, {seconds(peer.seconds)} against {seconds(mine)}.")
+    return lost
+
+
+def peer_lines(comparison: Comparison) -> list[str]:
+    """The tables of one comparison: times, then agreement."""
+    theta = comparison.estimates["theta"]
+    heads = ["peer", "genes", "peer", "ours, same genes", "ratio", "ours, whole study", "ratio"]
+    return [
+        f"### {comparison.study}",
+        "",
+        *table(heads, peer_rows(comparison)),
+        f"{(theta['var1'] > 0).sum()} of the {len(theta)} genes have a sample variance above zero.",
+        "",
+        *table(
+            ["peer", "compared", "coef", "se", "df", "failed", "what"],
+            [[peer.name, *agreement(peer, comparison.estimates), peer.note] for peer in comparison.peers],
+        ),
+    ]
 
 
 def page(findings: Findings) -> str:
     """The page, as Markdown."""
-    n = len(findings.estimates["theta"])
-    positive = int((findings.estimates["theta"]["var1"] > 0).sum())
+    lost = [line for comparison in findings.comparisons for line in losses(comparison)]
     lines = [
         "<!-- Made by `make bench`. Do not edit. -->",
         "",
@@ -434,22 +454,20 @@ def page(findings: Findings) -> str:
         "",
         "## Beside peers",
         "",
-        f"Seconds per gene, one thread, {findings.sizes[0]}; {n} genes of all levels of expression. From cells to "
-        "estimates, standard errors and p-values, unless it says *from sums*.",
+        "Seconds per gene, one thread, genes of all levels of expression, from cells to estimates, standard errors and "
+        "p-values, unless it says *from sums*.",
         "",
-        *table(
-            ["peer", "genes", "peer", "ours, same genes", "ratio", "ours, whole study", "ratio"], peer_rows(findings)
-        ),
-        "Do they find the same? Compared are the genes whose sample variance is above zero "
-        f"({positive} of {n}; below, lmer, MixedLM and bixverse hold it at zero and ours does not) and to which the "
-        "peer gives standard errors; genes without count as failed. The largest difference over all coefficients: of "
-        "estimates in standard errors, of standard errors and degrees of freedom relative. Where a place is empty, the "
-        "peer does not have it, or fits another model.",
+        "Do they find the same? Compared are the genes whose sample variance is above zero (below, lmer, MixedLM and "
+        "bixverse hold it at zero and ours does not) and to which the peer gives standard errors; genes to which it "
+        "gives none are counted as failed. The largest difference over all coefficients: of estimates in standard "
+        "errors, of standard errors and degrees of freedom relative. Where a place is empty, the peer does not have it, "
+        "or fits another model.",
         "",
-        *table(["peer", "compared", "coef", "se", "df", "failed", "what"], agreement_rows(findings)),
+        *(line for comparison in findings.comparisons for line in peer_lines(comparison)),
         "## Where we lose",
         "",
-        *losses(findings),
+        *(lost or ["In none of the comparisons above."]),
+        "",
     ]
     return "\n".join(lines)
 
@@ -462,55 +480,59 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def measure_peers(study: ad.AnnData, n_genes: int, repeats: int, folder: Path, findings: Findings) -> None:
-    """Ours and the peers on some genes of all cells, one thread each."""
+def compare(size: Size, study: ad.AnnData, n_genes: int, repeats: int, folder: Path) -> tuple[list, Comparison]:
+    """Our steps at one size, then ours and the peers on some genes of all its cells, one thread each."""
+    study.write_h5ad(folder / "study.h5ad", compression="gzip")
+    steps = ours(size, study, folder / "study.h5ad", repeats)
+    # One thread: the sums in memory are the first step, the fit is the third.
+    collected, fitted = steps[0][1][0], steps[2][1][0]
+    many = {True: fitted / size.genes, False: (collected + fitted) / size.genes}
+
     by_sample = np.argsort(study.obs["sample"].cat.codes.to_numpy(), kind="stable")
     cells = study[by_sample, spread(study, n_genes)].copy()
     write_problem(folder, cells)
-    say("crates: build")
+    say("  crates: build")
     problem = build_rivals()
     with processors(1):
         sums = fe.lmm.sums(cells, MODEL, n_threads=1)
-        findings.estimates = estimates(sums, 1)
+        found = estimates(sums, 1)
         fit = best(partial(estimates, sums, 1), repeats)
         both = best(lambda: estimates(fe.lmm.sums(cells, MODEL, n_threads=1), 1), repeats)
-        findings.few = {True: fit / n_genes, False: both / n_genes}
-        say("lmerTest")
-        findings.peers.append(lmer(folder, min(repeats, 2)))
-        say("statsmodels")
-        findings.peers.append(mixedlm(cells, list(range(n_genes - 1, -1, -max(1, n_genes // 4)))))
-        say("crates")
-        findings.peers += rivals(folder, list(findings.estimates["estimate"].columns), repeats, problem)
+        out = Comparison(size.describe(study), {True: fit / n_genes, False: both / n_genes}, many, found)
+        say("  lmerTest")
+        out.peers.append(lmer(folder, min(repeats, 2)))
+        say("  statsmodels")
+        out.peers.append(mixedlm(cells, list(range(n_genes - 1, -1, -max(1, n_genes // 4)))))
+        say("  crates")
+        out.peers += rivals(folder, list(found["estimate"].columns), repeats, problem)
+    return steps, out
 
 
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a small study, few repeats; writes nothing")
+    parser.add_argument("--quick", action="store_true", help="the small study only, few repeats; writes nothing")
     parser.add_argument("--no-large", action="store_true", help="leave out the large study")
     options = parser.parse_args()
     warnings.simplefilter("ignore", fe.FerrocyteWarning)
-    size, n_genes, repeats = (SMALL, 4, 2) if options.quick else (MEDIUM, 20, 5)
+    repeats = 2 if options.quick else 5
     findings = Findings(os.getloadavg()[0])
 
-    with tempfile.TemporaryDirectory(prefix="ferrocyte-bench-") as name:
-        folder = Path(name)
+    for size, n_genes in [(SMALL, 4)] if options.quick else [(MEDIUM, 20), (SMALL, 4)]:
         say(f"size {size.name}")
         study = size.simulate()
+        with tempfile.TemporaryDirectory(prefix="ferrocyte-bench-") as folder:
+            steps, comparison = compare(size, study, n_genes, repeats, Path(folder))
         findings.sizes.append(size.describe(study))
-        study.write_h5ad(folder / "study.h5ad", compression="gzip")
-        findings.steps += ours(size, study, folder / "study.h5ad", repeats)
-        # One thread: the sums in memory are the first step, the fit is the third.
-        collected, fitted = findings.steps[0][1][0], findings.steps[2][1][0]
-        findings.many = {True: fitted / size.genes, False: (collected + fitted) / size.genes}
-        measure_peers(study, n_genes, repeats, folder, findings)
-    say("Kang")
-    findings.steps.append(("Kang: .h5ad to table, 8 cell types, moderated", on_threads(whole_kang, repeats)))
+        findings.steps += steps
+        findings.comparisons.append(comparison)
     if not (options.quick or options.no_large):
         say("size L")
         study = LARGE.simulate()
         findings.sizes.append(LARGE.describe(study))
         findings.steps += ours(LARGE, study, None, 2)
+    say("Kang")
+    findings.steps.append(("Kang: .h5ad to table, 8 cell types, moderated", on_threads(whole_kang, repeats)))
 
     text = page(findings)
     print(text)

@@ -175,7 +175,8 @@ def _alternatives(adata: ad.AnnData, layer: str | None) -> list[Matrix]:
 def _matrix(adata: ad.AnnData, layer: str | None) -> Matrix:
     """One matrix of an AnnData, with the selection of a view undone: rows and genes of the parent."""
     name = _name(layer)
-    if adata.isbacked and not _is_raw(layer) and not _has_memory_layer(adata, layer):
+    if adata.isbacked and (layer is None or layer == "X" or _is_raw(layer)):
+        # Layers of a backed AnnData live in memory; X and raw stand in the file.
         matrix = _of_file(adata, layer, name)
         if matrix is not None:
             return matrix
@@ -236,14 +237,9 @@ def _columns(index: Any, n: int) -> list[int] | None:
     return None if np.array_equal(chosen, np.arange(n)) else [int(i) for i in chosen]
 
 
-def _has_memory_layer(adata: ad.AnnData, layer: str | None) -> bool:
-    """Layers of a backed AnnData live in memory, X on disk."""
-    return layer is not None and layer != "X"
-
-
 def _of_file(adata: ad.AnnData, layer: str | None, name: str) -> Matrix | None:
     """The matrix of a backed AnnData, read by path; ``None`` if the file does not fit what the object shows."""
-    path = os.fspath(adata.filename)
+    path, element = os.fspath(adata.filename), _path_of(layer or "X")
     rows: Rows = None
     genes: list[int] | None = None
     root = adata
@@ -252,10 +248,13 @@ def _of_file(adata: ad.AnnData, layer: str | None, name: str) -> Matrix | None:
         if parent is None:
             return None
         root = parent
-    shape, _, _ = _core.h5ad_index(path, layer or "X")
-    if tuple(shape) != (root.n_obs, root.n_vars):
+    shape, _, matrices = _core.h5ad_index(path, "X")
+    if element not in matrices or shape != (root.n_obs, root.n_vars):
         return None
-    return Matrix(f"{name} ({os.path.basename(path)})", shape, ("file", path, layer or "X"), rows, genes)
+    if _is_raw(layer):
+        # A view selects cells of raw, never genes.
+        shape, genes = _core.h5ad_index(path, element)[0], None
+    return Matrix(f"{name} ({os.path.basename(path)})", shape, ("file", path, element), rows, genes)
 
 
 def matrix_of(values: Any, name: str) -> Matrix:

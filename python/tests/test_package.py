@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import pickle
@@ -10,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,6 +92,20 @@ def test_every_choice_is_taken(adata, option):
             fe.lmm.fit(adata, FORMULA).test("conditionstim", **{name: value})
         else:
             fe.lmm.fit(adata, FORMULA, **{name: value})
+
+
+def test_the_compiled_module_is_typed():
+    """Every name of the extension stands in its stub, and no other."""
+    stub = ast.parse((Path(fe.__file__).parent / "_core.pyi").read_text())
+    typed = {
+        node.name for node in stub.body if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name[0] != "_"
+    }
+    assert typed == {name for name in dir(_core) if not name.startswith("_")}
+    for node in stub.body:
+        if isinstance(node, ast.ClassDef) and node.name[0] != "_":
+            members = {m.name for m in node.body if isinstance(m, ast.FunctionDef)}
+            members |= {m.target.id for m in node.body if isinstance(m, ast.AnnAssign)}
+            assert members == {m for m in dir(getattr(_core, node.name)) if not m.startswith("_")}, node.name
 
 
 # Documentation

@@ -139,6 +139,7 @@ def test_views(adata, path, rows, genes):
     assert_same(sums_of(nested), whole)
     backed = ad.read_h5ad(path, backed="r")
     assert_same(sums_of(backed[rows, genes]), whole)
+    assert_same(sums_of(backed[rows, genes], layer="raw"), sums_of(adata[rows].copy()))
     backed.file.close()
 
 

@@ -17,6 +17,7 @@ use std::time::Instant;
 use bixverse_core::core::math::mixed_model::{RandomInterceptFit, RandomInterceptStats, fit_random_intercept};
 use edge_rs::sc::nebula::nebula;
 use edge_rs::sc::test::{ScTested, glm_sc_test};
+use faer::MatRef;
 
 use crate::problem::Problem;
 
@@ -38,10 +39,13 @@ fn main() -> Result<()> {
     };
     let problem = Problem::read(folder.as_ref())?;
     let repeats: usize = repeats.parse()?;
+    let design = problem.design_matrix();
     let (seconds, genes, estimates) = match name.as_str() {
-        "bixverse" => best(&problem, repeats, |genes| bixverse(&problem, genes))?,
+        "bixverse" => best(&problem, repeats, |genes| bixverse(&problem, design.as_ref(), genes))?,
         "bixverse-sums" => {
-            let sums = (0..problem.n_genes).map(|gene| sums_of(&problem, gene)).collect::<Result<Vec<_>>>()?;
+            let sums = (0..problem.n_genes)
+                .map(|gene| sums_of(&problem, design.as_ref(), gene))
+                .collect::<Result<Vec<_>>>()?;
             best(&problem, repeats, |genes| bixverse_sums(&sums[..genes]))?
         }
         "edge" => best(&problem, repeats, |genes| edge(&problem, genes))?,
@@ -72,17 +76,14 @@ fn best(
 }
 
 /// The sums of one gene, one pass over its cells.
-fn sums_of(problem: &Problem, gene: usize) -> Result<RandomInterceptStats> {
-    let design = problem.design_matrix();
-    Ok(RandomInterceptStats::from_design(design.as_ref(), problem.response(gene), &problem.samples, problem.n_samples)?)
+fn sums_of(problem: &Problem, design: MatRef<'_, f64>, gene: usize) -> Result<RandomInterceptStats> {
+    Ok(RandomInterceptStats::from_design(design, problem.response(gene), &problem.samples, problem.n_samples)?)
 }
 
-fn bixverse(problem: &Problem, genes: usize) -> Result<Vec<Estimate>> {
-    let design = problem.design_matrix();
+fn bixverse(problem: &Problem, design: MatRef<'_, f64>, genes: usize) -> Result<Vec<Estimate>> {
     let mut out = Vec::new();
     for gene in 0..genes {
-        let response = problem.response(gene);
-        let sums = RandomInterceptStats::from_design(design.as_ref(), response, &problem.samples, problem.n_samples)?;
+        let sums = sums_of(problem, design, gene)?;
         out.extend(estimates_of(gene, &fit_random_intercept(&sums, None)?));
     }
     Ok(out)

@@ -128,11 +128,13 @@ impl GuardFinding {
 
 /// Checks, on the first rows of `source`, that it can hold counts; if not, names the first of `alternatives` that can.
 ///
-/// This is the cheap look before long work; every later value is checked as it is read.
+/// This is the cheap look before long work; every later value is checked as it is read. `cell_name` gives the name of
+/// a row.
 pub fn guard_counts(
     run: &Run,
     source: &mut dyn RowChunks,
     genes: &[String],
+    cell_name: &dyn Fn(usize) -> String,
     alternatives: &mut [Box<dyn RowChunks + '_>],
 ) -> Result<()> {
     const ROWS: usize = 1024;
@@ -152,7 +154,7 @@ pub fn guard_counts(
         }
     }
     let gene = genes.get(finding.column).map_or("?", String::as_str);
-    Err(finding.fault(&name, &finding.row.to_string(), gene, alternative.as_deref()))
+    Err(finding.fault(&name, &cell_name(finding.row), gene, alternative.as_deref()))
 }
 
 #[cfg(test)]
@@ -184,9 +186,9 @@ mod tests {
         let mut source = Csr::new(2, 2, &logged, &indices, &pointers)?;
         let mut others: Vec<Box<dyn RowChunks + '_>> = vec![Box::new(Csr::new(2, 2, &counts, &indices, &pointers)?)];
         let genes = ["g1".to_owned(), "g2".to_owned()];
-        let fault = guard_counts(&Run::new(), &mut source, &genes, &mut others).err();
+        let fault = guard_counts(&Run::new(), &mut source, &genes, &|row| format!("c{row}"), &mut others).err();
         let fault = fault.ok_or_else(|| Fault::internal("the guard let logged values pass"))?;
-        assert!(fault.to_string().contains("cell `1` has 0.69") && fault.to_string().contains("`g2`"), "{fault}");
+        assert!(fault.to_string().contains("cell `c1` has 0.69") && fault.to_string().contains("`g2`"), "{fault}");
         assert!(fault.way_out().is_some_and(|h| h.starts_with("a sparse matrix (CSR) holds counts")));
         Ok(())
     }

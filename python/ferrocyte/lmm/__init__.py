@@ -17,8 +17,8 @@ counts, by default *difference of ln(1 + count)*, which is not a log2 fold chang
 
 References
 ----------
-Xu et al. (2025), FLASH-MM, doi 10.1101/2025.04.08.647860, for the idea of the sums;
-Smyth (2004), doi 10.2202/1544-6115.1027, for moderated tests.
+FLASH-MM, for the idea of the sums; Smyth (2004), doi 10.2202/1544-6115.1027, for moderated tests; Satterthwaite (1946),
+doi 10.2307/3002019, for degrees of freedom.
 """
 
 from __future__ import annotations

@@ -107,9 +107,12 @@ def fit(
     >>> adata = small_study()
     >>> fit = fe.lmm.fit(adata, "~ log(libsize) + donor + condition + (1 | sample)")
     >>> table = fit.contrast("condition", "stim", "ctrl")
-    >>> table.loc[:2, ["gene", "estimate", "df", "status"]].round(2)
-        gene  estimate     df status
-    ...
+    >>> table.loc[:3, ["gene", "estimate", "se", "adj_p_value", "status"]].round(3)
+        gene  estimate     se  adj_p_value status
+    0  gene1     0.909  0.107        0.000     ok
+    1  gene2     0.690  0.112        0.000     ok
+    2  gene3    -0.256  0.081        0.025     ok
+    3  gene36   -0.221  0.108        0.458     ok
     """
     if isinstance(data, Sums):
         if formula is not None or random is not None or groups is not None or layer is not None:

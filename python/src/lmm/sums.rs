@@ -83,7 +83,7 @@ pub(crate) fn lmm_sums<'py>(
     let name_of: CellName = Arc::new(move |cell| name_of_cell(&cell_name, cell));
     let sums = attended(py, &means, |run| {
         if transform.wants_counts() && !request.trust_values {
-            guard_counts(run, &mut opened, &genes, &mut others)?;
+            guard_counts(run, &mut opened, &genes, &*name_of, &mut others)?;
         }
         let options = SumsOptions {
             groups: request.groups.clone(),

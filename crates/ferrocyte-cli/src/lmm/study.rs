@@ -38,16 +38,16 @@ pub(super) fn collect(
     let genes = study.var_names(layer)?;
     let obs = read_obs(&study, &model, groups.as_deref())?;
     let rows = rows.map(|text| row_range(text, study.n_obs())).transpose()?;
-    if transform.wants_counts() {
-        let mut others = other_matrices(&study, &matrix.name(), genes.len());
-        guard_counts(run, &mut matrix, &genes, &mut others)?;
-    }
     // Names of cells are read only where a message needs them.
     let named = Arc::clone(&study);
     let cell_name = move |row: usize| {
         let names = named.obs_names().unwrap_or_default();
         names.get(row).cloned().unwrap_or_else(|| row.to_string())
     };
+    if transform.wants_counts() {
+        let mut others = other_matrices(&study, &matrix.name(), genes.len());
+        guard_counts(run, &mut matrix, &genes, &cell_name, &mut others)?;
+    }
     let options = SumsOptions {
         groups,
         transform: Some(transform),

@@ -186,9 +186,9 @@ fn plan(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &SumsO
                 warnings.extend(replication::warnings(&design, obs, None).into_iter().map(|w| format!("{place}{w}")));
                 note_replication(&design, obs, model, &mut replication);
                 if design.components().is_empty() {
-                    return Err(Fault::bad_input("the model has no random term").at("formula").hint(
-                        "add the unit that was sampled or treated, e.g. (1 | sample)",
-                    ));
+                    return Err(Fault::bad_input("the model has no random term")
+                        .at("formula")
+                        .hint("add the unit that was sampled or treated, e.g. (1 | sample)"));
                 }
                 needs_totals |= design.needs_totals();
                 groups.push(GroupSums::empty(label, design.coefficients().clone(), components(&design), genes.len()));

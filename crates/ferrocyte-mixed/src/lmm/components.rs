@@ -3,7 +3,7 @@
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, dot, scaled_inverse};
 
-use super::fit::{Core, GENE_BLOCK, GroupFit, Structure};
+use super::fit::{Core, GroupFit, Structure};
 use super::status::Outcome;
 
 /// Standard errors and gradients of the variance components, genes × (k + 1), in the order of `theta`.
@@ -23,7 +23,7 @@ impl GroupFit {
             let nan = vec![f64::NAN; width * self.outcomes.len()];
             return Ok(ComponentErrors { se: nan.clone(), score: nan });
         };
-        let genes = run.map_blocks("variance components", core.n_genes(), GENE_BLOCK, |gene| {
+        let genes = run.map_blocks("variance components", core.n_genes(), core.gene_block(), |gene| {
             let theta = &self.theta[gene * width..(gene + 1) * width];
             let known = self.outcomes[gene].has_estimate() && self.outcomes[gene] != Outcome::NotIdentifiable;
             Ok(known
@@ -43,7 +43,7 @@ impl GroupFit {
     pub fn random_effects(&self, run: &Run) -> Result<Vec<f64>> {
         let Some(core) = &self.core else { return Ok(Vec::new()) };
         let (q, width) = (core.q(), self.n_components() + 1);
-        let genes = run.map_blocks("random effects", core.n_genes(), GENE_BLOCK, |gene| {
+        let genes = run.map_blocks("random effects", core.n_genes(), core.gene_block(), |gene| {
             let theta = &self.theta[gene * width..(gene + 1) * width];
             let known = self.outcomes[gene].has_estimate();
             Ok(known.then(|| predict(core, gene, theta)).flatten().unwrap_or_else(|| vec![f64::NAN; q]))

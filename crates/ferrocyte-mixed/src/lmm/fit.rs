@@ -12,7 +12,7 @@ use super::several::Dense;
 use super::status::Outcome;
 use super::sums::{Component, GroupSums, Sums};
 
-/// Genes that one thread works on at a time.
+/// Genes of a block.
 pub(super) const GENE_BLOCK: usize = 256;
 
 /// What is left of a gene counts as nothing below this share of y'y.
@@ -96,6 +96,15 @@ impl Core {
         self.rss.len()
     }
 
+    /// Genes that one thread works on at a time: with one component they share matrix products, with several a gene
+    /// is work enough.
+    pub(super) fn gene_block(&self) -> usize {
+        match self.structure {
+            Structure::One { .. } => GENE_BLOCK,
+            Structure::Several(_) => 1,
+        }
+    }
+
     /// n - p.
     pub(super) fn residual_df(&self) -> f64 {
         self.shared.n - self.p() as f64
@@ -157,14 +166,21 @@ impl Core {
     }
 
     /// Estimates one gene: components as fitted, components as tested, outcome, log-likelihood, evaluations.
-    fn estimate(&self, gene: usize, y_norm: f64, negative: Negative, buffer: &mut Vec<f64>) -> GeneFit {
+    fn estimate(
+        &self,
+        run: &Run,
+        gene: usize,
+        y_norm: f64,
+        negative: Negative,
+        buffer: &mut Vec<f64>,
+    ) -> Result<GeneFit> {
         let k = self.shared.dims.len();
         if let Some(outcome) = self.decided(gene, y_norm) {
             let nan = vec![f64::NAN; k + 1];
-            return GeneFit { theta: nan.clone(), tested: nan, outcome, log_likelihood: f64::NAN, evaluations: 0 };
+            return Ok(GeneFit { theta: nan.clone(), tested: nan, outcome, log_likelihood: f64::NAN, evaluations: 0 });
         }
         let rss = self.rss[gene];
-        match &self.structure {
+        Ok(match &self.structure {
             Structure::One { profile, .. } => {
                 let fit = profile.fit(self.z_of(gene), rss, negative == Negative::Zero, buffer);
                 let theta = vec![fit.gamma * fit.s0, fit.s0];
@@ -175,11 +191,11 @@ impl Core {
             Structure::Several(dense) => {
                 let w = dense.whiten(self.z_of(gene));
                 let fit = match negative {
-                    Negative::Allow => dense.fit(&w, rss),
-                    Negative::Zero => dense.fit_non_negative(&w, rss),
+                    Negative::Allow => dense.fit(run, &w, rss)?,
+                    Negative::Zero => dense.fit_non_negative(run, &w, rss)?,
                 };
                 let tested = if matches!(fit.outcome, Outcome::VNotPd | Outcome::NoStationary) {
-                    dense.fit_non_negative(&w, rss).theta
+                    dense.fit_non_negative(run, &w, rss)?.theta
                 } else {
                     fit.theta.clone()
                 };
@@ -191,7 +207,7 @@ impl Core {
                     evaluations: fit.evaluations,
                 }
             }
-        }
+        })
     }
 }
 
@@ -240,22 +256,14 @@ impl GroupFit {
             }
             Err(fault) => return Err(fault),
         };
-        let fits = run.map_ranges("fitting", n_genes, GENE_BLOCK, |genes| {
+        let fits = run.map_ranges("fitting", n_genes, core.gene_block(), |genes| {
             let mut buffer = Vec::new();
-            let mut out = Vec::with_capacity(genes.len());
-            for gene in genes {
-                // One gene of a large dense model can take long: look up for a wish to stop.
-                if gene % 16 == 0 {
-                    run.check()?;
-                }
-                out.push(core.estimate(gene, sums.y_norm[gene], options.negative, &mut buffer));
-            }
-            Ok(out)
+            genes.map(|gene| core.estimate(run, gene, sums.y_norm[gene], options.negative, &mut buffer)).collect()
         })?;
         group.outcomes.clear();
         group.log_likelihood.clear();
         group.evaluations.clear();
-        for fit in fits.into_iter().flatten() {
+        for fit in fits.into_iter().flat_map(Vec::into_iter) {
             group.theta.extend(fit.theta);
             group.theta_tested.extend(fit.tested);
             group.outcomes.push(fit.outcome);

@@ -2,7 +2,7 @@
 
 use ferrocyte_base::{Fault, Result, Run};
 
-use super::fit::{Fit, GENE_BLOCK, GroupFit, Structure};
+use super::fit::{Fit, GroupFit, Structure};
 use super::several::Dense;
 use super::status::Outcome;
 
@@ -59,8 +59,7 @@ impl GroupFit {
             Structure::One { .. } => Dense::new(&core.shared, core.method)?,
             Structure::Several(dense) => dense.clone(),
         };
-        let fits = run.map_blocks("fitting", core.n_genes(), GENE_BLOCK, |gene| {
-            run.check()?;
+        let fits = run.map_blocks("fitting", core.n_genes(), core.gene_block(), |gene| {
             if !self.outcomes[gene].has_estimate() || dense.rank() == 0 {
                 return Ok(None);
             }

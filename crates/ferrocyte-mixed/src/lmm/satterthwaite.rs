@@ -9,7 +9,7 @@ use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, dot, product, scaled_inverse};
 
 use super::canonical::Spectrum;
-use super::fit::{Core, GENE_BLOCK, GroupFit, Structure};
+use super::fit::{Core, GroupFit, Structure};
 use super::options::Method;
 use super::several::Dense;
 use super::status::Outcome;
@@ -69,8 +69,7 @@ impl GroupFit {
             return Ok(Estimates { n_contrasts: r, estimate: nan.clone(), variance: nan.clone(), df: nan });
         };
         let shared = SharedByGenes::new(core, contrasts);
-        let blocks = run.map_ranges("testing", core.n_genes(), GENE_BLOCK, |genes| {
-            run.check()?;
+        let blocks = run.map_ranges("testing", core.n_genes(), core.gene_block(), |genes| {
             Ok(match &core.structure {
                 Structure::One { spectrum, .. } => self.block_one(core, spectrum, &shared, genes, surface),
                 Structure::Several(dense) => self.block_several(core, dense, &shared, genes, surface),

@@ -12,7 +12,7 @@
 //! Negative components are allowed; then the likelihood has several stationary points and unbounded directions, and
 //! the estimate is the point that damped scoring reaches from zero.
 
-use ferrocyte_base::Result;
+use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{
     Matrix, cholesky_in_place, dot, scaled_inverse, solve_lower, solve_lower_transposed, symmetric_eigen,
 };
@@ -237,36 +237,38 @@ impl Dense {
     }
 
     /// Fits one gene from w (r numbers) and its residual sum of squares, components of either sign.
-    pub(super) fn fit(&self, w: &[f64], rss: f64) -> SeveralFit {
+    pub(super) fn fit(&self, run: &Run, w: &[f64], rss: f64) -> Result<SeveralFit> {
         if self.rank() == 0 {
-            return self.at_zero(rss, Outcome::NotIdentifiable, 0);
+            return Ok(self.at_zero(rss, Outcome::NotIdentifiable, 0));
         }
-        self.climb(w, rss, false)
+        self.climb(run, w, rss, false)
     }
 
     /// Fits one gene with components that are not negative.
-    pub(super) fn fit_non_negative(&self, w: &[f64], rss: f64) -> SeveralFit {
+    pub(super) fn fit_non_negative(&self, run: &Run, w: &[f64], rss: f64) -> Result<SeveralFit> {
         if self.rank() == 0 {
-            return self.at_zero(rss, Outcome::NotIdentifiable, 0);
+            return Ok(self.at_zero(rss, Outcome::NotIdentifiable, 0));
         }
-        self.climb(w, rss, true)
+        self.climb(run, w, rss, true)
     }
 
-    fn climb(&self, w: &[f64], rss: f64, non_negative: bool) -> SeveralFit {
+    fn climb(&self, run: &Run, w: &[f64], rss: f64, non_negative: bool) -> Result<SeveralFit> {
         let k = self.dims.len();
         let mut start = vec![0.0; k + 1];
         start[k] = rss / self.nu;
-        let Some(mut point) = self.evaluate(&start, w, rss) else { return self.at_zero(rss, Outcome::NoStationary, 1) };
+        let Some(mut point) = self.evaluate(&start, w, rss) else {
+            return Ok(self.at_zero(rss, Outcome::NoStationary, 1));
+        };
         let mut evaluations = 1;
         while evaluations < MAX_STEPS {
             let free: Vec<usize> =
                 (0..=k).filter(|&i| !non_negative || i == k || point.theta[i] > 0.0 || point.score[i] > 0.0).collect();
             let Some(step) = newton_step(&point, &free) else {
-                return self.at_zero(rss, Outcome::NoStationary, evaluations);
+                return Ok(self.at_zero(rss, Outcome::NoStationary, evaluations));
             };
             let decrement: f64 = free.iter().zip(&step).map(|(&i, d)| point.score[i] * d).sum();
             if decrement < DECREMENT {
-                return self.judge(&point, non_negative, evaluations);
+                return Ok(self.judge(&point, non_negative, evaluations));
             }
             let mut shrink = 1.0;
             let mut halvings = 0;
@@ -278,6 +280,8 @@ impl Dense {
                         theta[i] = theta[i].max(0.0);
                     }
                 }
+                // With hundreds of random effects one evaluation takes a tenth of a second.
+                run.check()?;
                 evaluations += 1;
                 let slack = 1e-12 * (1.0 + point.log_likelihood.abs());
                 match self.evaluate(&theta, w, rss) {
@@ -291,12 +295,18 @@ impl Dense {
             };
             match next {
                 Some(next) => point = next,
-                None if decrement > DECREMENT_HALVED => return self.at_zero(rss, Outcome::NoStationary, evaluations),
-                None => return self.judge(&point, non_negative, evaluations),
+                None if decrement > DECREMENT_HALVED => {
+                    return Ok(self.at_zero(rss, Outcome::NoStationary, evaluations));
+                }
+                None => return Ok(self.judge(&point, non_negative, evaluations)),
             }
         }
         let outcome = if non_negative { Outcome::MaxIter } else { Outcome::NoStationary };
-        if non_negative { self.finish(&point, outcome, evaluations) } else { self.at_zero(rss, outcome, evaluations) }
+        Ok(if non_negative {
+            self.finish(&point, outcome, evaluations)
+        } else {
+            self.at_zero(rss, outcome, evaluations)
+        })
     }
 
     /// The status of a stationary point.
