@@ -103,8 +103,8 @@ def page(real: pd.DataFrame, simulated: list[tuple[str, str, list[float]]]) -> s
         "",
         "## Real null data",
         "",
-        "48 splits of donors, three against three, within one cell type and condition (24 of Kang 2018's controls, 24 of "
-        "OneK1K), genes with 20 counts or more in 10 cells or more; `~ log(libsize) + arm + (1 | donor)`. Genes are "
+        "48 splits of donors, three against three, within one cell type and condition (24 of Kang 2018's controls, 24 "
+        "of OneK1K), genes with 20 counts or more in 10 cells or more; `~ log(libsize) + arm + (1 | donor)`. Genes are "
         "correlated, so that single splits scatter; the range over splits stands beside the pooled level.",
         "",
         "| df | genes × splits | at 0.05 | at 0.01 | at 0.001 | range over splits at 0.05 |",
@@ -124,8 +124,8 @@ def page(real: pd.DataFrame, simulated: list[tuple[str, str, list[float]]]) -> s
         f"{SIMULATED_GENES:,} genes, 8 donors, four against four; the ratio is that of the variance between donors to "
         "the residual variance.",
         "",
-        "With very unequal arms Satterthwaite's degrees of freedom, which look at one gene alone, exceed the level in the "
-        "tail; moderated tests, the default, do not.",
+        "With very unequal arms Satterthwaite's degrees of freedom, which look at one gene alone, exceed the level in "
+        "the tail; moderated tests, the default, do not.",
         "",
         "| cells per donor | ratio | df | at 0.05 | at 0.01 | at 0.001 |",
         "| --- | --- | --- | --- | --- | --- |",

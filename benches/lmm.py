@@ -67,7 +67,7 @@ class Size:
         )
 
 
-SMALL = Size("S", 300, 3_000, 12, 4)
+SMALL = Size("small", 300, 3_000, 12, 4)
 MEDIUM = Size("M", 2_000, 20_000, 20, 8)
 LARGE = Size("L", 6_000, 100_000, 40, 12)
 
@@ -460,8 +460,8 @@ def page(findings: Findings) -> str:
         "Do they find the same? Compared are the genes whose sample variance is above zero (below, lmer, MixedLM and "
         "bixverse hold it at zero and ours does not) and to which the peer gives standard errors; genes to which it "
         "gives none are counted as failed. The largest difference over all coefficients: of estimates in standard "
-        "errors, of standard errors and degrees of freedom relative. Where a place is empty, the peer does not have it, "
-        "or fits another model.",
+        "errors, of standard errors and degrees of freedom relative. Where a place is empty, the peer does not have "
+        "it, or fits another model.",
         "",
         *(line for comparison in findings.comparisons for line in peer_lines(comparison)),
         "## Where we lose",

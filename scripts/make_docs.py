@@ -17,10 +17,15 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def code(word: str) -> str:
+    """A word as code; nothing for an empty one."""
+    return f"`{word}`" if word else ""
+
+
 def lmm_page() -> str:
     """Options, statuses and table columns of the family `lmm`."""
     options = [
-        [f"`{name}`", ", ".join(verbs), f"`{default}`" if default else "", ", ".join(f"`{c}`" for c in choices), meaning]
+        [f"`{name}`", ", ".join(verbs), code(default), ", ".join(map(code, choices)), meaning]
         for name, verbs, default, choices, meaning in _core.lmm_options()
     ]
     statuses = [[f"`{word}`", severity, sentence] for word, severity, sentence in _core.lmm_statuses()]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::ArgMatches;
 use ferrocyte_base::{Cells, Result, Table, Value};
-use ferrocyte_data::{Data, Part, Summary};
+use ferrocyte_data::{Additive, Data, Part};
 use ferrocyte_io::{H5ad, number_text, read_part, to_json};
 use ferrocyte_mixed::lmm::Sums;
 use serde_json::{Value as Json, json};

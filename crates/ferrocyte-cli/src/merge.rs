@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::ArgMatches;
 use ferrocyte_base::{Fault, Result};
-use ferrocyte_data::Summary;
+use ferrocyte_data::Additive;
 use ferrocyte_io::read_part;
 use ferrocyte_mixed::lmm::{Sums, SumsInput};
 use serde_json::json;

@@ -93,7 +93,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 
 /// Sums whose fit takes minutes: thousands of genes, two large crossed components.
 fn long_job(folder: &Folder) {
-    use ferrocyte_data::{Summary, Transform};
+    use ferrocyte_data::{Additive, Transform};
     use ferrocyte_design::Coefficients;
     use ferrocyte_math::linalg::Matrix;
     use ferrocyte_math::random::Stream;

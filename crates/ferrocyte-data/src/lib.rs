@@ -11,7 +11,8 @@
 //!   [`Dense`]), a file (crate `ferrocyte-io`), arrays owned by Python; selections of these ([`SelectRows`],
 //!   [`SelectGenes`]).
 //! * [`RowBlock`]: the one concrete block: sparse rows, sorted `u32` columns without duplicates, `f32` or `f64` values.
-//! * [`Summary`]: what a method keeps of the cells; summaries add. [`fold`] feeds any number of them in one pass.
+//! * [`Summary`]: what learns from the rows as they pass; [`fold`] feeds any number of them in one reading. What it leaves
+//!   behind is [`Additive`]: it merges over shards and machines.
 //! * [`Part`]: named arrays and a header: how summaries and results are stored.
 //! * [`Frame`]: the columns of `obs` that a model needs.
 //!
@@ -42,5 +43,5 @@ pub use frame::{Factor, Frame, ObsColumn};
 pub use memory::{Csc, Csr, Dense, Index, Number};
 pub use part::{Array, Data, Part};
 pub use select::{SelectGenes, SelectRows};
-pub use summary::{Summary, fold, fold_rows};
+pub use summary::{Additive, Summary, fold, fold_rows};
 pub use transform::{GuardFinding, LOGNORM_TARGET, Transform, guard_counts};

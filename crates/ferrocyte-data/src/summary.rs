@@ -1,4 +1,4 @@
-//! [`Summary`]: what a method keeps of the cells, and the one driver that feeds summaries.
+//! [`Summary`] and [`Additive`]: what a method learns of the cells and keeps; and the one driver that feeds summaries.
 
 use std::ops::Range;
 
@@ -6,10 +6,10 @@ use ferrocyte_base::{Result, Run};
 
 use crate::{Part, RowBlock, RowChunks, rows_per_block};
 
-/// Additive knowledge about rows.
+/// What learns from rows as they pass.
 ///
-/// Contract: observing disjoint sets of rows and merging equals observing all of them, up to rounding; rows are
-/// added in order, so that the bits do not depend on threads or block size; size does not grow with rows.
+/// Contract: rows come in order and are added in order, so that the bits depend on neither threads nor block size; what
+/// is kept does not grow with rows.
 pub trait Summary {
     /// Adds the rows of a block.
     fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()>;
@@ -18,19 +18,20 @@ pub trait Summary {
     fn finish(&mut self, _run: &Run) -> Result<()> {
         Ok(())
     }
+}
 
-    /// Adds another summary of the same kind and header, made from other rows. Refuses strangers by name.
-    fn merge(&mut self, other: &Self) -> Result<()>
-    where
-        Self: Sized;
+/// What a summary leaves behind: knowledge about rows that adds, and can be stored and sent.
+///
+/// Contract: summaries of disjoint sets of rows merge to that of all of them, up to rounding.
+pub trait Additive: Sized {
+    /// Adds knowledge of the same kind and header about other rows. Refuses strangers by name.
+    fn merge(&mut self, other: &Self) -> Result<()>;
 
     /// Header and arrays, for storing and sending.
     fn to_part(&self) -> Part;
 
-    /// Back from [`Summary::to_part`].
-    fn from_part(part: &Part) -> Result<Self>
-    where
-        Self: Sized;
+    /// Back from [`Additive::to_part`].
+    fn from_part(part: &Part) -> Result<Self>;
 }
 
 /// Feeds all rows of `source` to all `summaries` in one reading.

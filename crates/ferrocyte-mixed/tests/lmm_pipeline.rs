@@ -1,7 +1,7 @@
 //! From cells to tests: identities that hold exactly, statuses of made genes, bits that do not depend on the machine.
 
 use ferrocyte_base::{Cells, Result, Run, Table};
-use ferrocyte_data::{Csr, Factor, Frame, ObsColumn, Summary, Transform};
+use ferrocyte_data::{Additive, Csr, Factor, Frame, ObsColumn, Transform};
 use ferrocyte_design::{Coefficients, Model};
 use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::random::Stream;

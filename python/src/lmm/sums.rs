@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Result};
-use ferrocyte_data::{LOGNORM_TARGET, RowChunks, Summary, Transform, guard_counts};
+use ferrocyte_data::{Additive, LOGNORM_TARGET, RowChunks, Transform, guard_counts};
 use ferrocyte_design::{Coefficients, Model};
 use ferrocyte_io::{part_from_bytes, part_to_bytes, read_part, write_part};
 use ferrocyte_math::linalg::Matrix as Square;

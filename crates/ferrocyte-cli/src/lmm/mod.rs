@@ -10,7 +10,7 @@ pub(crate) mod test;
 use std::path::Path;
 
 use ferrocyte_base::{Fault, Result};
-use ferrocyte_data::{Part, Summary};
+use ferrocyte_data::{Additive, Part};
 use ferrocyte_design::Model;
 use ferrocyte_io::read_part;
 use ferrocyte_mixed::lmm::{FitOptions, Method, Negative, OPTIONS, Sums};

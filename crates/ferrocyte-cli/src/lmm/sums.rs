@@ -1,7 +1,7 @@
 //! `ferrocyte lmm sums`: cells to sums, in one pass.
 
 use clap::ArgMatches;
-use ferrocyte_data::Summary;
+use ferrocyte_data::Additive;
 use serde_json::json;
 
 use super::study;

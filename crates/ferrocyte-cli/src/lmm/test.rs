@@ -1,7 +1,7 @@
 //! `ferrocyte lmm test`: tests of a saved fit, or of sums fitted with the defaults.
 
 use clap::ArgMatches;
-use ferrocyte_data::Summary;
+use ferrocyte_data::Additive;
 use ferrocyte_mixed::lmm::{Fit, FitOptions, Sums};
 
 use super::{FIT, SUMS, contrasts, read_kind, summary};

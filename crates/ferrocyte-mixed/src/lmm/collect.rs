@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Result, Run, listing};
-use ferrocyte_data::{Frame, GuardFinding, ObsColumn, RowBlock, RowChunks, Transform, Values, fold_rows};
+use ferrocyte_data::{Frame, GuardFinding, ObsColumn, RowBlock, RowChunks, Summary, Transform, Values, fold_rows};
 use ferrocyte_design::{Aliased, BindOptions, Coefficients, Design, Model, replication};
 use ferrocyte_math::linalg::Matrix;
 
@@ -95,17 +95,17 @@ pub fn sums(
     if rows.start > rows.end || rows.end > n_rows {
         return Err(Fault::bad_input(format!("rows {}:{} of {n_rows}", rows.start, rows.end)).at("rows"));
     }
-    let mut sums = plan(run, genes, obs, model, options)?;
-    sums.inputs.push(SumsInput {
+    let mut collector = collector(run, genes, obs, model, options)?;
+    collector.sums.inputs.push(SumsInput {
         name: source.name(),
         fingerprint: options.fingerprint.clone(),
         rows: (rows.start, rows.end),
         n_rows,
     });
-    let bytes = sums.plan.as_ref().map_or(0, |plan| plan.bytes(genes.len()));
-    run.reserve("the sums", bytes)?;
+    run.reserve("the sums", collector.bytes(genes.len()))?;
     let whole = rows == (0..n_rows);
-    fold_rows(run, source, rows, &mut [&mut sums])?;
+    fold_rows(run, source, rows, &mut [&mut collector])?;
+    let mut sums = collector.sums;
     if whole {
         refuse_singular(run, &mut sums)?;
     }
@@ -128,7 +128,7 @@ fn refuse_singular(run: &Run, sums: &mut Sums) -> Result<()> {
 }
 
 /// Binds the model to every group and lays out the accumulators.
-fn plan(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &SumsOptions) -> Result<Sums> {
+fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &SumsOptions) -> Result<Collector> {
     let n_cells = obs.n_rows();
     let mut warnings: Vec<String> = Vec::new();
     let rows_of: Vec<(String, Vec<usize>)> = match &options.groups {
@@ -156,10 +156,19 @@ fn plan(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &SumsO
             AliasedChoice::Drop => Aliased::Drop,
         },
     };
-    let mut plan = Plan {
-        transform: options.transform.unwrap_or(Transform::Log1p),
+    let mut collector = Collector {
+        sums: Sums {
+            genes: genes.to_vec(),
+            transform: options.transform.unwrap_or(Transform::Log1p),
+            formula: model.display(),
+            groups_by: options.groups.clone().unwrap_or_default(),
+            libsize: String::new(),
+            warnings: Vec::new(),
+            replication: Vec::new(),
+            inputs: Vec::new(),
+            groups: Vec::new(),
+        },
         trust_values: options.trust_values,
-        genes: genes.to_vec(),
         group_of: vec![NONE; n_cells],
         position: vec![0; n_cells],
         groups: Vec::new(),
@@ -169,7 +178,7 @@ fn plan(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &SumsO
         bad_cells: Vec::new(),
         n_bad_cells: 0,
     };
-    let (mut groups, mut needs_totals, mut replication) = (Vec::new(), false, Vec::new());
+    let mut needs_totals = false;
     for (label, rows) in &rows_of {
         let place = if label.is_empty() { String::new() } else { format!("group `{label}`: ") };
         match Design::bind(model, obs, Some(rows), &bind) {
@@ -184,40 +193,45 @@ fn plan(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &SumsO
                         .map(|alias| format!("{place}`{}` is left out: it {}", alias.name, alias.why)),
                 );
                 warnings.extend(replication::warnings(&design, obs, None).into_iter().map(|w| format!("{place}{w}")));
-                note_replication(&design, obs, model, &mut replication);
+                note_replication(&design, obs, model, &mut collector.sums.replication);
                 if design.components().is_empty() {
                     return Err(Fault::bad_input("the model has no random term")
                         .at("formula")
                         .hint("add the unit that was sampled or treated, e.g. (1 | sample)"));
                 }
                 needs_totals |= design.needs_totals();
-                groups.push(GroupSums::empty(label, design.coefficients().clone(), components(&design), genes.len()));
-                let g = plan.groups.len() as u32;
+                collector.sums.groups.push(GroupSums::empty(
+                    label,
+                    design.coefficients().clone(),
+                    components(&design),
+                    genes.len(),
+                ));
+                let g = collector.groups.len() as u32;
                 for (i, &row) in rows.iter().enumerate() {
-                    plan.group_of[row] = g;
-                    plan.position[row] = i as u32;
+                    collector.group_of[row] = g;
+                    collector.position[row] = i as u32;
                 }
-                plan.groups.push(Some(GroupPlan::new(design, rows.len(), plan.stride)));
-                plan.stride += plan.groups.last().and_then(Option::as_ref).map_or(0, |g| HEAD + g.n_atoms);
+                collector.groups.push(Some(GroupPlan::new(design, rows.len(), collector.stride)));
+                collector.stride += collector.groups.last().and_then(Option::as_ref).map_or(0, |g| HEAD + g.n_atoms);
             }
             Err(fault) if !label.is_empty() => {
                 let mut group = GroupSums::empty(label, Coefficients::from_names(&[])?, Vec::new(), genes.len());
                 group.refused = fault.to_string();
                 group.n_cells = rows.len() as u64;
                 warnings.push(format!("group `{label}` cannot be fitted: {fault}"));
-                groups.push(group);
-                plan.groups.push(None);
+                collector.sums.groups.push(group);
+                collector.groups.push(None);
             }
             Err(fault) => return Err(fault),
         }
     }
-    if plan.groups.iter().all(Option::is_none) {
-        let first = groups.first().map_or("there are no cells", |g| g.refused.as_str());
+    if collector.groups.iter().all(Option::is_none) {
+        let first = collector.sums.groups.first().map_or("there are no cells", |g| g.refused.as_str());
         return Err(
             Fault::bad_input(format!("the model can be fitted to no group; the first says: {first}")).at("formula")
         );
     }
-    plan.accumulators = vec![0.0; plan.stride * genes.len()];
+    collector.accumulators = vec![0.0; collector.stride * genes.len()];
     let uses_libsize = model.variables().iter().any(|v| v == "libsize");
     let libsize = match (uses_libsize, needs_totals) {
         (false, _) => "",
@@ -229,18 +243,9 @@ fn plan(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &SumsO
     }
     warnings.dedup();
     warnings.iter().for_each(|w| run.warn(w));
-    Ok(Sums {
-        genes: genes.to_vec(),
-        transform: plan.transform,
-        formula: model.display(),
-        groups_by: options.groups.clone().unwrap_or_default(),
-        libsize: libsize.to_owned(),
-        warnings,
-        replication,
-        inputs: Vec::new(),
-        groups,
-        plan: Some(plan),
-    })
+    libsize.clone_into(&mut collector.sums.libsize);
+    collector.sums.warnings = warnings;
+    Ok(collector)
 }
 
 fn components(design: &Design) -> Vec<Component> {
@@ -380,11 +385,11 @@ fn find_patterns(design: &Design, n_rows: usize, most: usize) -> Option<(Vec<u32
     Some((pattern_of, patterns))
 }
 
-/// Designs, layout and accumulators while cells are observed.
-pub(super) struct Plan {
-    transform: Transform,
+/// The sums in the making: designs, layout and accumulators while cells are observed.
+struct Collector {
+    /// Everything but the numbers, until the end.
+    sums: Sums,
     trust_values: bool,
-    genes: Vec<String>,
     /// The group of each cell, and its position among the cells of the group.
     group_of: Vec<u32>,
     position: Vec<u32>,
@@ -398,12 +403,6 @@ pub(super) struct Plan {
     n_bad_cells: usize,
 }
 
-impl std::fmt::Debug for Plan {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plan").field("transform", &self.transform).field("stride", &self.stride).finish_non_exhaustive()
-    }
-}
-
 /// The atoms of the rows of a block.
 struct BlockAtoms {
     /// Where the accumulators of each row's group begin; `NONE` for rows that take no part.
@@ -413,7 +412,7 @@ struct BlockAtoms {
     totals: Vec<f64>,
 }
 
-impl Plan {
+impl Collector {
     fn cell(&self, row: usize) -> String {
         self.cell_name.as_ref().map_or_else(|| row.to_string(), |name| name(row))
     }
@@ -424,41 +423,16 @@ impl Plan {
         8 * (self.stride + columns) as u64 * n_genes as u64
     }
 
-    pub(super) fn observe(&mut self, run: &Run, block: &RowBlock<'_>, sums: &Sums) -> Result<()> {
-        self.check_values(block, sums)?;
-        let atoms = self.atoms(block);
-        let (stride, transform) = (self.stride, self.transform);
-        if stride == 0 {
-            return Ok(());
-        }
-        let table: Vec<f64> = match transform {
-            Transform::LogNorm { .. } | Transform::None => Vec::new(),
-            _ => (0..TABLE).map(|v| transform.apply(v as f64, 1.0)).collect(),
-        };
-        let value = |v: f64, total: f64| {
-            let whole = v as usize;
-            if whole < table.len() && whole as f64 == v { table[whole] } else { transform.apply(v, total) }
-        };
-        let tile = (TILE_BYTES / (8 * stride)).max(16);
-        run.for_each_chunk(&mut self.accumulators, tile * stride, |i, part| {
-            let genes = i * tile..i * tile + part.len() / stride;
-            match block.values() {
-                Values::F32(v) => add_tile(part, stride, genes, block, v, &atoms, &value),
-                Values::F64(v) => add_tile(part, stride, genes, block, v, &atoms, &value),
-            }
-        })
-    }
-
     /// Refuses values that are not finite, and values that cannot be counts where counts are expected.
-    fn check_values(&self, block: &RowBlock<'_>, sums: &Sums) -> Result<()> {
-        let source = || sums.inputs.first().map_or_else(|| "the matrix".to_owned(), |input| input.name.clone());
+    fn check_values(&self, block: &RowBlock<'_>) -> Result<()> {
+        let source = || self.sums.inputs.first().map_or_else(|| "the matrix".to_owned(), |input| input.name.clone());
         let bad = match block.values() {
             Values::F32(v) => v.iter().position(|v| !v.is_finite()),
             Values::F64(v) => v.iter().position(|v| !v.is_finite()),
         };
         if let Some(k) = bad {
             let row = block.start() + block.pointers().partition_point(|&p| p <= k) - 1;
-            let gene = &self.genes[block.indices()[k] as usize];
+            let gene = &self.sums.genes[block.indices()[k] as usize];
             let total = (0..block.values().len()).filter(|&k| !block.values().get(k).is_finite()).count();
             return Err(Fault::bad_input(format!(
                 "gene `{gene}` has {} in cell `{}` ({total} such values in these rows)",
@@ -468,17 +442,17 @@ impl Plan {
             .at(source())
             .hint("replace or leave out values that are not finite"));
         }
-        let finding = if self.transform.wants_counts() { GuardFinding::in_block(block) } else { None };
+        let finding = if self.sums.transform.wants_counts() { GuardFinding::in_block(block) } else { None };
         match finding {
             Some(f) if !self.trust_values || f.value < 0.0 => {
-                Err(f.fault(&source(), &self.cell(f.row), &self.genes[f.column], None))
+                Err(f.fault(&source(), &self.cell(f.row), &self.sums.genes[f.column], None))
             }
             _ => Ok(()),
         }
     }
 
     fn atoms(&mut self, block: &RowBlock<'_>) -> BlockAtoms {
-        let needs_totals = matches!(self.transform, Transform::LogNorm { .. })
+        let needs_totals = matches!(self.sums.transform, Transform::LogNorm { .. })
             || self.groups.iter().flatten().any(|g| g.design.needs_totals());
         let n_rows = block.n_rows();
         let totals = if needs_totals { block.row_sums() } else { vec![1.0; n_rows] };
@@ -509,9 +483,36 @@ impl Plan {
             self.bad_cells.push((self.cell(cell), total));
         }
     }
+}
+
+impl Summary for Collector {
+    fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()> {
+        self.check_values(block)?;
+        let atoms = self.atoms(block);
+        let (stride, transform) = (self.stride, self.sums.transform);
+        if stride == 0 {
+            return Ok(());
+        }
+        let table: Vec<f64> = match transform {
+            Transform::LogNorm { .. } | Transform::None => Vec::new(),
+            _ => (0..TABLE).map(|v| transform.apply(v as f64, 1.0)).collect(),
+        };
+        let value = |v: f64, total: f64| {
+            let whole = v as usize;
+            if whole < table.len() && whole as f64 == v { table[whole] } else { transform.apply(v, total) }
+        };
+        let tile = (TILE_BYTES / (8 * stride)).max(16);
+        run.for_each_chunk(&mut self.accumulators, tile * stride, |i, part| {
+            let genes = i * tile..i * tile + part.len() / stride;
+            match block.values() {
+                Values::F32(v) => add_tile(part, stride, genes, block, v, &atoms, &value),
+                Values::F64(v) => add_tile(part, stride, genes, block, v, &atoms, &value),
+            }
+        })
+    }
 
     /// Recovers the columns from the atoms and hands the sums over.
-    pub(super) fn finish(mut self, _run: &Run, sums: &mut Sums) -> Result<()> {
+    fn finish(&mut self, _run: &Run) -> Result<()> {
         if self.n_bad_cells > 0 {
             let design = self.groups.iter().flatten().map(|g| &g.design).find(|d| d.needs_totals());
             return Err(design.map_or_else(
@@ -519,8 +520,8 @@ impl Plan {
                 |design| design.totals_fault(&self.bad_cells, self.n_bad_cells),
             ));
         }
-        let n_genes = self.genes.len();
-        for (group, out) in self.groups.iter_mut().zip(&mut sums.groups) {
+        let n_genes = self.sums.genes.len();
+        for (group, out) in self.groups.iter_mut().zip(&mut self.sums.groups) {
             let Some(group) = group else { continue };
             let (p, q) = (group.design.n_fixed(), group.design.n_random());
             out.n_cells = group.n_cells;

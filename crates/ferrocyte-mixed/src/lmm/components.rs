@@ -3,7 +3,8 @@
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, dot, scaled_inverse};
 
-use super::fit::{Core, GroupFit, Structure};
+use super::core::{Core, Structure};
+use super::fit::GroupFit;
 use super::status::Outcome;
 
 /// Standard errors and gradients of the variance components, genes × (k + 1), in the order of `theta`.

@@ -1,22 +1,14 @@
 //! From sums to variance components of every gene.
 
 use ferrocyte_base::{Kind, Provenance, Result, Run, Value, listing};
-use ferrocyte_data::{Part, Summary};
+use ferrocyte_data::{Additive, Part};
 use ferrocyte_design::Coefficients;
 
-use super::canonical::{Canonical, Spectrum};
+use super::core::Core;
 use super::moderate::Moderation;
-use super::one::Profile;
 use super::options::{FitOptions, Method, Negative};
-use super::several::Dense;
 use super::status::Outcome;
 use super::sums::{Component, GroupSums, Sums};
-
-/// Genes of a block.
-pub(super) const GENE_BLOCK: usize = 256;
-
-/// What is left of a gene counts as nothing below this share of y'y.
-const NOTHING: f64 = 1e-12;
 
 const KIND: &str = "lmm.fit";
 const LAYOUT: i64 = 1;
@@ -60,164 +52,6 @@ pub struct GroupFit {
     pub(super) moderation: Option<Moderation>,
     /// Why tests of this group are not moderated; empty where they are or were not asked to be.
     pub not_moderated: String,
-}
-
-/// What contrasts are computed from.
-#[derive(Debug)]
-pub(super) struct Core {
-    pub(super) method: Method,
-    pub(super) shared: Canonical,
-    pub(super) structure: Structure,
-    /// Ordinary least squares, genes × p.
-    pub(super) b_ols: Vec<f64>,
-    /// One component: w = U'z; several: z. genes × q.
-    pub(super) z: Vec<f64>,
-    /// Residual sums of squares.
-    pub(super) rss: Vec<f64>,
-}
-
-/// The route by which variance components are estimated.
-#[derive(Debug)]
-pub(super) enum Structure {
-    One { spectrum: Spectrum, profile: Profile },
-    Several(Dense),
-}
-
-impl Core {
-    pub(super) fn p(&self) -> usize {
-        self.shared.p()
-    }
-
-    pub(super) fn q(&self) -> usize {
-        self.shared.q()
-    }
-
-    pub(super) fn n_genes(&self) -> usize {
-        self.rss.len()
-    }
-
-    /// Genes that one thread works on at a time: with one component they share matrix products, with several a gene
-    /// is work enough.
-    pub(super) fn gene_block(&self) -> usize {
-        match self.structure {
-            Structure::One { .. } => GENE_BLOCK,
-            Structure::Several(_) => 1,
-        }
-    }
-
-    /// n - p.
-    pub(super) fn residual_df(&self) -> f64 {
-        self.shared.n - self.p() as f64
-    }
-
-    pub(super) fn z_of(&self, gene: usize) -> &[f64] {
-        &self.z[gene * self.q()..(gene + 1) * self.q()]
-    }
-
-    /// Reduces the sums of a group.
-    fn new(run: &Run, sums: &GroupSums, method: Method) -> Result<Self> {
-        let shared = Canonical::new(sums)?;
-        let structure = if sums.components.len() == 1 {
-            let spectrum = Spectrum::new(&shared)?;
-            let profile = Profile::new(method, &spectrum.lambda, &spectrum.mu, shared.n, shared.p());
-            Structure::One { spectrum, profile }
-        } else {
-            Structure::Several(Dense::new(&shared, method)?)
-        };
-        let (p, q, m) = (shared.p(), shared.q(), sums.y_norm.len());
-        let blocks = run.map_ranges("reducing", m, GENE_BLOCK, |genes| {
-            let reduced = shared.reduce(
-                &sums.xy[genes.start * p..genes.end * p],
-                &sums.zy[genes.start * q..genes.end * q],
-                &sums.y_norm[genes],
-            );
-            let z = match &structure {
-                Structure::One { spectrum, .. } => spectrum.rotate(&reduced.z),
-                Structure::Several(_) => reduced.z,
-            };
-            Ok((reduced.b_ols, z, reduced.rss))
-        })?;
-        let (mut b_ols, mut z, mut rss) = (Vec::with_capacity(m * p), Vec::with_capacity(m * q), Vec::with_capacity(m));
-        for (b, zb, r) in blocks {
-            b_ols.extend(b);
-            z.extend(zb);
-            rss.extend(r);
-        }
-        Ok(Self { method, shared, structure, b_ols, z, rss })
-    }
-
-    /// Outcomes that are known before any estimation.
-    fn decided(&self, gene: usize, y_norm: f64) -> Option<Outcome> {
-        let rss = self.rss[gene];
-        if y_norm == 0.0 {
-            return Some(Outcome::AllZero);
-        }
-        if rss <= NOTHING * y_norm {
-            return Some(Outcome::ConstantGivenX);
-        }
-        let (left, rank) = match &self.structure {
-            Structure::One { spectrum, .. } => (spectrum.residual(self.z_of(gene), rss), spectrum.rank),
-            Structure::Several(dense) => {
-                let w = dense.whiten(self.z_of(gene));
-                (rss - w.iter().map(|w| w * w).sum::<f64>(), dense.rank())
-            }
-        };
-        (rank > 0 && left <= NOTHING * y_norm).then_some(Outcome::NoResidual)
-    }
-
-    /// Estimates one gene: components as fitted, components as tested, outcome, log-likelihood, evaluations.
-    fn estimate(
-        &self,
-        run: &Run,
-        gene: usize,
-        y_norm: f64,
-        negative: Negative,
-        buffer: &mut Vec<f64>,
-    ) -> Result<GeneFit> {
-        let k = self.shared.dims.len();
-        if let Some(outcome) = self.decided(gene, y_norm) {
-            let nan = vec![f64::NAN; k + 1];
-            return Ok(GeneFit { theta: nan.clone(), tested: nan, outcome, log_likelihood: f64::NAN, evaluations: 0 });
-        }
-        let rss = self.rss[gene];
-        Ok(match &self.structure {
-            Structure::One { profile, .. } => {
-                let fit = profile.fit(self.z_of(gene), rss, negative == Negative::Zero, buffer);
-                let theta = vec![fit.gamma * fit.s0, fit.s0];
-                let tested = if fit.outcome.tested_at_zero() { vec![0.0, rss / profile.nu()] } else { theta.clone() };
-                let log_likelihood = profile.log_likelihood(fit.gamma, fit.s0);
-                GeneFit { theta, tested, outcome: fit.outcome, log_likelihood, evaluations: fit.evaluations }
-            }
-            Structure::Several(dense) => {
-                let w = dense.whiten(self.z_of(gene));
-                let fit = match negative {
-                    Negative::Allow => dense.fit(run, &w, rss)?,
-                    Negative::Zero => dense.fit_non_negative(run, &w, rss)?,
-                };
-                let tested = if matches!(fit.outcome, Outcome::VNotPd | Outcome::NoStationary) {
-                    dense.fit_non_negative(run, &w, rss)?.theta
-                } else {
-                    fit.theta.clone()
-                };
-                GeneFit {
-                    theta: fit.theta,
-                    tested,
-                    outcome: fit.outcome,
-                    log_likelihood: fit.log_likelihood,
-                    evaluations: fit.evaluations,
-                }
-            }
-        })
-    }
-}
-
-/// The estimate of one gene.
-struct GeneFit {
-    theta: Vec<f64>,
-    tested: Vec<f64>,
-    outcome: Outcome,
-    log_likelihood: f64,
-    evaluations: u32,
 }
 
 impl GroupFit {

@@ -16,6 +16,7 @@
 mod canonical;
 mod collect;
 mod components;
+mod core;
 mod fit;
 mod moderate;
 mod one;

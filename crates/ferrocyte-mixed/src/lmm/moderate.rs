@@ -11,7 +11,7 @@ use ferrocyte_math::linalg::{Matrix, dot, product};
 use ferrocyte_math::student_t::StudentT;
 use ferrocyte_math::variance_prior::{Prior, ResidualPrior, fit_prior, fit_residual_prior};
 
-use super::fit::{Core, GENE_BLOCK, Structure};
+use super::core::{Core, GENE_BLOCK, Structure};
 use super::options::{Alternative, Method};
 use super::status::Outcome;
 use super::sums::GroupSums;

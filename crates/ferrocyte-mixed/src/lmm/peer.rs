@@ -2,7 +2,8 @@
 
 use ferrocyte_base::{Fault, Result, Run};
 
-use super::fit::{Fit, GroupFit, Structure};
+use super::core::Structure;
+use super::fit::{Fit, GroupFit};
 use super::several::Dense;
 use super::status::Outcome;
 

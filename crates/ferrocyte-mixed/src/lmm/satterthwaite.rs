@@ -9,7 +9,8 @@ use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, dot, product, scaled_inverse};
 
 use super::canonical::Spectrum;
-use super::fit::{Core, GroupFit, Structure};
+use super::core::{Core, Structure};
+use super::fit::GroupFit;
 use super::options::Method;
 use super::several::Dense;
 use super::status::Outcome;

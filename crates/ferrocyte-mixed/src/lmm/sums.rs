@@ -3,12 +3,10 @@
 //! Per group: n, X'X, Z'X, Z'Z once, and per gene X'y, Z'y, y'y. They add over disjoint cells (shards, machines,
 //! hospitals) and are concatenated over genes. Everything after them costs nothing per cell.
 
-use ferrocyte_base::{Fault, Input, Provenance, Result, Run, Value, listing};
-use ferrocyte_data::{Part, RowBlock, Summary, Transform};
+use ferrocyte_base::{Fault, Input, Provenance, Result, Value, listing};
+use ferrocyte_data::{Additive, Part, Transform};
 use ferrocyte_design::Coefficients;
 use ferrocyte_math::linalg::Matrix;
-
-use super::collect::Plan;
 
 const KIND: &str = "lmm.sums";
 const LAYOUT: i64 = 1;
@@ -102,7 +100,7 @@ impl SumsInput {
 }
 
 /// The sums of a study: a header, and the sums of each group.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sums {
     /// The genes, in order; names may repeat.
     pub genes: Vec<String>,
@@ -122,8 +120,6 @@ pub struct Sums {
     pub inputs: Vec<SumsInput>,
     /// The groups, in order of their levels.
     pub groups: Vec<GroupSums>,
-    /// How to observe cells; absent once sums were loaded or built from arrays.
-    pub(super) plan: Option<Plan>,
 }
 
 impl GroupSums {
@@ -210,7 +206,7 @@ impl GroupSums {
 }
 
 impl Sums {
-    /// Sums from arrays that were made elsewhere: one group, no plan to observe cells.
+    /// Sums from arrays that were made elsewhere: one group.
     ///
     /// `y_sum` may be left empty: it is then taken from the column `(Intercept)`, or from indicators that add up to
     /// one in every cell, and is NaN where there are neither (only moderation uses it).
@@ -263,7 +259,6 @@ impl Sums {
             replication: Vec::new(),
             inputs: Vec::new(),
             groups: vec![group],
-            plan: None,
         })
     }
 
@@ -393,24 +388,6 @@ impl Sums {
     }
 }
 
-impl Clone for Sums {
-    /// A copy that can be merged and fitted, but not observe more cells.
-    fn clone(&self) -> Self {
-        Self {
-            genes: self.genes.clone(),
-            transform: self.transform,
-            formula: self.formula.clone(),
-            groups_by: self.groups_by.clone(),
-            libsize: self.libsize.clone(),
-            warnings: self.warnings.clone(),
-            replication: self.replication.clone(),
-            inputs: self.inputs.clone(),
-            groups: self.groups.clone(),
-            plan: None,
-        }
-    }
-}
-
 /// Pairs of texts as a list of maps with the given keys.
 fn pairs(items: &[(String, String)], keys: [&str; 2]) -> Value {
     Value::list(
@@ -451,25 +428,7 @@ fn derive_y_sum(group: &GroupSums, n_genes: usize) -> Vec<f64> {
     vec![f64::NAN; n_genes]
 }
 
-impl Summary for Sums {
-    fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()> {
-        match self.plan.take() {
-            Some(mut plan) => {
-                let outcome = plan.observe(run, block, self);
-                self.plan = Some(plan);
-                outcome
-            }
-            None => Err(Fault::internal("these sums were loaded: they cannot observe more cells, only be merged")),
-        }
-    }
-
-    fn finish(&mut self, run: &Run) -> Result<()> {
-        match self.plan.take() {
-            Some(plan) => plan.finish(run, self),
-            None => Ok(()),
-        }
-    }
-
+impl Additive for Sums {
     fn merge(&mut self, other: &Self) -> Result<()> {
         let differ = |what: &str, mine: &str, theirs: &str| {
             Fault::bad_input(format!("{what} differs: `{mine}` here, `{theirs}` there"))
@@ -596,7 +555,6 @@ impl Summary for Sums {
             replication,
             inputs,
             groups,
-            plan: None,
         })
     }
 }
