@@ -45,7 +45,7 @@ fn values_that_are_no_counts_are_refused() {
     std::fs::write(folder.path("logged.h5ad"), bytes).unwrap();
     let fit = ["lmm", "fit", "logged.h5ad", "--formula", "~ 1 + (1 | flag)", "-o", "t.tsv"];
     let expected = format!(
-        "error: X of logged.h5ad: a count transform needs counts, but cell `{cell}` has 0.5 for gene `{gene}`, which is \
+        "error: X of logged.h5ad: a count transform needs counts, but cell `cell_{cell:03}` has 0.5 for gene `{gene}`, which is \
          not a whole number\nhint: give the layer that holds counts, or transform=\"none\" to model these values as \
          they are\n"
     );
