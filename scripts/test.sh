@@ -51,7 +51,7 @@ if [ "$level" = fast ]; then
   step "Python tests" python -m pytest -q -n 2 --dist loadfile -m "not slow" python
 else
   step "Python extension" maturin develop --profile "$profile" --quiet
-  step "slow Rust tests" env FERROCYTE_SLOW=1 cargo test --workspace --profile "$profile" --quiet --lib --tests
+  step "Rust tests, long property tests" env PROPTEST_CASES=2000 cargo test --workspace --profile "$profile" --quiet --lib --tests
   step "tutorials" python scripts/run_tutorials.py --check
   step "calibration" python benches/calibration.py --check
   step "slow Python tests" python -m pytest -q -m slow python

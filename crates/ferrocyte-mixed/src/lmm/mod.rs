@@ -12,6 +12,27 @@
 //! * Tests: moderated over genes, Satterthwaite, or n - p ([`Df`]).
 //!
 //! Accuracy: within 1e-8 standard errors of 40-digit arithmetic on the reference cases.
+//!
+//! ```
+//! use ferrocyte_base::Run;
+//! use ferrocyte_data::Csr;
+//! use ferrocyte_design::Model;
+//! use ferrocyte_mixed::lmm::{self, Contrast, Fit, FitOptions, StudyOptions, SumsOptions, TestOptions};
+//!
+//! // 40 genes and 800 cells of 8 samples, every other one treated; a stream of any other source does as well.
+//! let run = Run::new();
+//! let size = StudyOptions { n_genes: 40, n_cells: 800, n_samples: 8, ..StudyOptions::size("S", 1)? };
+//! let study = lmm::simulate_study(&run, &size)?;
+//! let mut counts = Csr::new(800, 40, &study.counts, &study.indices, &study.pointers)?;
+//!
+//! let model = Model::parse("~ cluster + treatment + (1 | sample)", &[])?;
+//! let sums = lmm::sums(&run, &mut counts, &study.genes, &study.obs, &model, &SumsOptions::default())?;
+//! let fit = Fit::new(&run, sums, FitOptions::default())?;
+//! let table = fit.test(&run, &[Contrast::difference("treatment", "B", "A")], &TestOptions::default())?;
+//! assert_eq!(table.n_rows(), 40);
+//! assert!(table.floats("p_value")?[0] <= table.floats("p_value")?[1]);
+//! # Ok::<(), ferrocyte_base::Fault>(())
+//! ```
 
 mod canonical;
 mod collect;
