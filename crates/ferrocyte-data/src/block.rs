@@ -14,6 +14,11 @@ pub enum Values<'a> {
 }
 
 impl Values<'_> {
+    /// Whether all values are finite, not negative and whole.
+    pub fn are_counts(&self) -> bool {
+        crate::transform::all_counts(self)
+    }
+
     /// Number of stored values.
     pub fn len(&self) -> usize {
         match self {
@@ -99,9 +104,11 @@ impl<'a> RowBlock<'a> {
             let mut sorted = true;
             for (row, bounds) in pointers.windows(2).enumerate() {
                 let columns = &indices[bounds[0]..bounds[1]];
-                sorted &= columns.windows(2).all(|w| w[0] < w[1]);
-                if let Some(&column) = columns.iter().find(|&&c| c as usize >= n_cols) {
-                    return Err(Fault::bad_input(format!("column index {column}, but there are {n_cols} columns"))
+                // Without early exits these two passes run several columns at a time.
+                sorted &= columns.windows(2).map(|w| u32::from(w[0] >= w[1])).sum::<u32>() == 0;
+                let largest = columns.iter().fold(0, |largest, &c| largest.max(c));
+                if !columns.is_empty() && largest as usize >= n_cols {
+                    return Err(Fault::bad_input(format!("column index {largest}, but there are {n_cols} columns"))
                         .at(format!("row {}", start + row)));
                 }
             }

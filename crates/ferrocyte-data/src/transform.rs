@@ -77,6 +77,23 @@ impl Transform {
     }
 }
 
+/// Whether all values are finite, not negative and whole. The usual answer, so without early exits: several values at
+/// a time.
+#[expect(clippy::needless_bitwise_bool, clippy::manual_range_contains, reason = "no branch, so that lanes fill")]
+pub(crate) fn all_counts(values: &Values<'_>) -> bool {
+    // From these on there are whole numbers only; below, adding them rounds to one.
+    const WHOLE_F32: f32 = 8_388_608.0;
+    const WHOLE_F64: f64 = 4_503_599_627_370_496.0;
+    match values {
+        Values::F32(v) => v.iter().fold(true, |all, &v| {
+            all & (v >= 0.0) & (v < f32::INFINITY) & ((v >= WHOLE_F32) | ((v + WHOLE_F32) - WHOLE_F32 == v))
+        }),
+        Values::F64(v) => v.iter().fold(true, |all, &v| {
+            all & (v >= 0.0) & (v < f64::INFINITY) & ((v >= WHOLE_F64) | ((v + WHOLE_F64) - WHOLE_F64 == v))
+        }),
+    }
+}
+
 /// The first stored value of a block that cannot be a count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GuardFinding {
@@ -96,6 +113,9 @@ impl GuardFinding {
                 let v: f64 = v.into();
                 v < 0.0 || (v.is_finite() && v != v.trunc())
             })
+        }
+        if all_counts(block.values()) {
+            return None;
         }
         let k = match block.values() {
             Values::F32(v) => position(v),
@@ -176,6 +196,20 @@ mod tests {
         assert_eq!(Transform::Log1p.apply(0.0, 5.0), 0.0);
         assert!((Transform::Log2p1.apply(3.0, 5.0) - 2.0).abs() < 1e-15);
         assert!((Transform::LogNorm { target: 100.0 }.apply(2.0, 50.0) - 5.0_f64.ln()).abs() < 1e-15);
+    }
+
+    #[test]
+    fn counts_are_told_from_other_values() {
+        let f32s = |v: &[f32]| all_counts(&Values::F32(v.to_vec().into()));
+        let f64s = |v: &[f64]| all_counts(&Values::F64(v.to_vec().into()));
+        assert!(f32s(&[0.0, -0.0, 1.0, 255.0, 8_388_607.0, 16_777_216.0, f32::MAX]) && f32s(&[]));
+        assert!(f64s(&[0.0, 3.0, 4_503_599_627_370_495.0, 9_007_199_254_740_993.0, f64::MAX]));
+        for bad in [0.5, -1.0, 1e-30, 4_194_304.5, f32::NAN, f32::INFINITY] {
+            assert!(!f32s(&[1.0, bad]), "{bad}");
+        }
+        for bad in [0.5, -1.0, 1e-300, 2_251_799_813_685_248.5, f64::NAN, f64::INFINITY] {
+            assert!(!f64s(&[1.0, bad]), "{bad}");
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! A cell adds `t · d` for each stored value t and each entry d of its design row, which has one entry per model term.
 //! Most of those entries are indicators that repeat from cell to cell. Where the cells of a group show few distinct
 //! indicator *patterns* (samples × clusters, say), a value is added once, to its pattern, and the columns are recovered
-//! at the end as sums over patterns; only covariates are added one by one. Otherwise every entry is added as it stands.
-//! What a value is added to is called an *atom* here.
+//! at the end as sums over patterns; only covariates are added one by one. Where there are too many, the patterns are
+//! those of the fixed effects alone; where even these are too many, every entry is added as it stands. What a value is
+//! added to is called an *atom* here.
 //!
 //! Work is divided by genes: each thread owns a tile of genes whose accumulators fit its cache, and adds the rows in
 //! their order. So the bits depend on neither threads, tiles nor blocks, and no partial sums are merged.
@@ -24,8 +25,8 @@ use super::sums::{Component, GroupSums, Sums, SumsInput};
 /// Bytes of accumulators that one thread works on at a time: a share of the second-level cache.
 const TILE_BYTES: usize = 512 * 1024;
 
-/// Accumulators of a gene and group before its atoms: y'y, sum of y, cells with a value.
-const HEAD: usize = 3;
+/// Accumulators of a gene and group before its atoms: y'y, cells with a value.
+const HEAD: usize = 2;
 
 /// Values up to this one are transformed through a table.
 const TABLE: usize = 1024;
@@ -309,10 +310,11 @@ struct GroupPlan {
 
 impl GroupPlan {
     fn new(design: Design, n_rows: usize, offset: usize) -> Self {
-        let n_columns = design.n_fixed() + design.n_random();
+        let (n_fixed, n_columns) = (design.n_fixed(), design.n_fixed() + design.n_random());
         let mut plan = Self {
             offset,
-            n_atoms: n_columns,
+            // The columns one by one, and the sum.
+            n_atoms: n_columns + 1,
             pattern_of: None,
             patterns: Vec::new(),
             atom_of: (0..n_columns as u32).collect(),
@@ -320,19 +322,23 @@ impl GroupPlan {
             cross: Matrix::zeros(n_columns, n_columns),
             design,
         };
-        if let Some((pattern_of, patterns)) = find_patterns(&plan.design, n_rows, 4 * n_columns) {
+        // All indicators in one pattern where that makes few of them; else those of the fixed effects, which repeat each
+        // other most.
+        for scope in [n_columns, n_fixed] {
+            let covered = |column: usize| column < scope && !plan.design.is_numeric(column);
+            let Some((pattern_of, patterns)) = find_patterns(&plan.design, n_rows, 4 * n_columns, &covered) else {
+                continue;
+            };
             let mut next = patterns.len() as u32;
-            for column in 0..n_columns {
-                plan.atom_of[column] = if plan.design.is_numeric(column) {
-                    next += 1;
-                    next - 1
-                } else {
-                    NONE
-                };
-            }
+            let mut own_atom = || {
+                next += 1;
+                next - 1
+            };
+            plan.atom_of = (0..n_columns).map(|c| if covered(c) { NONE } else { own_atom() }).collect();
             plan.n_atoms = next as usize;
             plan.pattern_of = Some(pattern_of);
             plan.patterns = patterns;
+            break;
         }
         plan
     }
@@ -347,9 +353,8 @@ impl GroupPlan {
                 }
             }
         }
-        if let Some(pattern_of) = &self.pattern_of {
-            atoms.push((pattern_of[position], 1.0));
-        }
+        let one = self.pattern_of.as_ref().map_or(self.n_atoms as u32 - 1, |pattern_of| pattern_of[position]);
+        atoms.push((one, 1.0));
         atoms.extend(row.iter().filter_map(|&(column, x)| {
             let atom = self.atom_of[column as usize];
             (atom != NONE).then_some((atom, x))
@@ -357,15 +362,20 @@ impl GroupPlan {
     }
 }
 
-/// The distinct rows of the columns that depend on factors only, unless there are more than `most`.
-fn find_patterns(design: &Design, n_rows: usize, most: usize) -> Option<(Vec<u32>, Vec<Pattern>)> {
+/// The distinct rows of the covered columns, which depend on factors only, unless there are more than `most`.
+fn find_patterns(
+    design: &Design,
+    n_rows: usize,
+    most: usize,
+    covered: &dyn Fn(usize) -> bool,
+) -> Option<(Vec<u32>, Vec<Pattern>)> {
     let mut ids: HashMap<Vec<(u32, u64)>, u32> = HashMap::new();
     let mut patterns = Vec::new();
     let mut pattern_of = Vec::with_capacity(n_rows);
     let (mut row, mut key) = (Vec::new(), Vec::new());
     for i in 0..n_rows {
         design.row(i, 1.0, &mut row);
-        row.retain(|&(column, _)| !design.is_numeric(column as usize));
+        row.retain(|&(column, _)| covered(column as usize));
         key.clear();
         key.extend(row.iter().map(|&(column, x)| (column, x.to_bits())));
         let id = match ids.get(&key) {
@@ -425,6 +435,9 @@ impl Collector {
 
     /// Refuses values that are not finite, and values that cannot be counts where counts are expected.
     fn check_values(&self, block: &RowBlock<'_>) -> Result<()> {
+        if block.values().are_counts() {
+            return Ok(());
+        }
         let source = || self.sums.inputs.first().map_or_else(|| "the matrix".to_owned(), |input| input.name.clone());
         let bad = match block.values() {
             Values::F32(v) => v.iter().position(|v| !v.is_finite()),
@@ -559,8 +572,12 @@ impl Summary for Collector {
                 out.xy[gene * p..(gene + 1) * p].copy_from_slice(&columns[..p]);
                 out.zy[gene * q..(gene + 1) * q].copy_from_slice(&columns[p..]);
                 out.y_norm[gene] = head[0];
-                out.y_sum[gene] = head[1];
-                out.n_expressing[gene] = head[2];
+                out.n_expressing[gene] = head[1];
+                // Every cell has one pattern; without patterns the last atom is the sum.
+                out.y_sum[gene] = match group.pattern_of {
+                    Some(_) => atoms[..group.patterns.len()].iter().sum(),
+                    None => atoms[group.n_atoms - 1],
+                };
             }
         }
         Ok(())
@@ -596,8 +613,7 @@ fn add_tile<V: Copy + Into<f64>>(
             let start = (block.indices()[k] as usize - genes.start) * stride + offset;
             let slots = &mut part[start..];
             slots[0] += t * t;
-            slots[1] += t;
-            slots[2] += 1.0;
+            slots[1] += 1.0;
             for &(atom, x) in atoms {
                 slots[HEAD + atom as usize] += t * x;
             }
