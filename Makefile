@@ -6,6 +6,8 @@ VENV := $(CURDIR)/.venv
 # pip's cmake comes before the system's: HDF5 needs 3.26 or newer.
 export PATH := $(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(VENV)
+export PIP_QUIET := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One profile for tests, the extension under test and the demo, so that dependencies compile once.
 PROFILE := ci
 export CARGO_TERM_PROGRESS_WHEN := never
