@@ -10,7 +10,7 @@
 use ferrocyte_base::{Fault, Result, listing};
 use ferrocyte_math::linalg::{Matrix, dot, product, scaled_inverse, symmetric_eigen};
 
-use super::sums::GroupSums;
+use crate::lmm::sums::GroupSums;
 
 /// Eigenvalues of A below this share of the largest are zero: A is a difference and never exactly singular.
 const RANK_TOLERANCE: f64 = 1e-10;
@@ -20,35 +20,35 @@ pub(crate) const ALIAS_TOLERANCE: f64 = 1e-10;
 
 /// What all genes share.
 #[derive(Debug, Clone)]
-pub(super) struct Canonical {
+pub(in crate::lmm) struct Canonical {
     /// Number of cells.
-    pub(super) n: f64,
+    pub(in crate::lmm) n: f64,
     /// (X'X)⁻¹, p × p.
-    pub(super) xx_inverse: Matrix,
+    pub(in crate::lmm) xx_inverse: Matrix,
     /// H' = (X'X)⁻¹X'Z, p × q.
-    pub(super) projection: Matrix,
+    pub(in crate::lmm) projection: Matrix,
     /// A = Z'RZ, q × q.
-    pub(super) a: Matrix,
+    pub(in crate::lmm) a: Matrix,
     /// Z'Z, q × q.
-    pub(super) zz: Matrix,
+    pub(in crate::lmm) zz: Matrix,
     /// Number of columns of each component.
-    pub(super) dims: Vec<usize>,
+    pub(in crate::lmm) dims: Vec<usize>,
 }
 
 /// What is left of one gene after projecting out the fixed effects.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Reduced {
+pub(in crate::lmm) struct Reduced {
     /// Ordinary least squares, genes × p.
-    pub(super) b_ols: Vec<f64>,
+    pub(in crate::lmm) b_ols: Vec<f64>,
     /// z = Z'Ry, genes × q.
-    pub(super) z: Vec<f64>,
+    pub(in crate::lmm) z: Vec<f64>,
     /// Residual sum of squares, one per gene.
-    pub(super) rss: Vec<f64>,
+    pub(in crate::lmm) rss: Vec<f64>,
 }
 
 impl Canonical {
     /// From the sums of one group. Fails when the fixed effects are not of full rank, naming columns.
-    pub(super) fn new(sums: &GroupSums) -> Result<Self> {
+    pub(in crate::lmm) fn new(sums: &GroupSums) -> Result<Self> {
         let p = sums.n_fixed();
         if sums.n_cells as usize <= p {
             return Err(Fault::bad_input(format!("{} cells for {p} coefficients", sums.n_cells))
@@ -67,17 +67,17 @@ impl Canonical {
     }
 
     /// Number of fixed effects.
-    pub(super) fn p(&self) -> usize {
+    pub(in crate::lmm) fn p(&self) -> usize {
         self.xx_inverse.n_rows()
     }
 
     /// Number of random effects, all components together.
-    pub(super) fn q(&self) -> usize {
+    pub(in crate::lmm) fn q(&self) -> usize {
         self.a.n_rows()
     }
 
     /// The reduction of the genes whose rows of X'y and Z'y (row-major) and y'y are given.
-    pub(super) fn reduce(&self, xy: &[f64], zy: &[f64], y_norm: &[f64]) -> Reduced {
+    pub(in crate::lmm) fn reduce(&self, xy: &[f64], zy: &[f64], y_norm: &[f64]) -> Reduced {
         let (p, q, genes) = (self.p(), self.q(), y_norm.len());
         let mut b_ols = vec![0.0; genes * p];
         product(xy, p, &self.xx_inverse, &mut b_ols);
@@ -117,22 +117,22 @@ fn symmetrise(a: &mut Matrix) {
 
 /// The spectrum of a model with one component.
 #[derive(Debug, Clone)]
-pub(super) struct Spectrum {
+pub(in crate::lmm) struct Spectrum {
     /// λ: eigenvalues of A, rising; those within rounding of zero are zero. q numbers.
-    pub(super) lambda: Vec<f64>,
+    pub(in crate::lmm) lambda: Vec<f64>,
     /// μ: eigenvalues of Z'Z, rising. q numbers.
-    pub(super) mu: Vec<f64>,
+    pub(in crate::lmm) mu: Vec<f64>,
     /// Eigenvectors of A, q × q, in columns.
-    pub(super) u: Matrix,
+    pub(in crate::lmm) u: Matrix,
     /// G = H'U, p × q.
-    pub(super) g: Matrix,
+    pub(in crate::lmm) g: Matrix,
     /// Number of positive λ.
-    pub(super) rank: usize,
+    pub(in crate::lmm) rank: usize,
 }
 
 impl Spectrum {
     /// Decomposes A and Z'Z.
-    pub(super) fn new(shared: &Canonical) -> Result<Self> {
+    pub(in crate::lmm) fn new(shared: &Canonical) -> Result<Self> {
         let (mut lambda, u) = symmetric_eigen(&shared.a)?;
         // For indicators Z'Z is diagonal: its eigenvalues are the cells per level, exactly.
         let off_diagonal =
@@ -155,7 +155,7 @@ impl Spectrum {
     }
 
     /// w = U'z of the given genes (row-major, genes × q), zero where λ is.
-    pub(super) fn rotate(&self, z: &[f64]) -> Vec<f64> {
+    pub(in crate::lmm) fn rotate(&self, z: &[f64]) -> Vec<f64> {
         let q = self.lambda.len();
         let mut w = vec![0.0; z.len()];
         product(z, q, &self.u, &mut w);
@@ -170,7 +170,7 @@ impl Spectrum {
     }
 
     /// e₀ = rss - Σ w²/λ: what the random effects cannot explain, for one gene.
-    pub(super) fn residual(&self, w: &[f64], rss: f64) -> f64 {
+    pub(in crate::lmm) fn residual(&self, w: &[f64], rss: f64) -> f64 {
         let explained: f64 = w.iter().zip(&self.lambda).filter(|(_, l)| **l > 0.0).map(|(w, l)| w * w / l).sum();
         (rss - explained).max(0.0)
     }

@@ -2,56 +2,56 @@
 
 use ferrocyte_base::{Result, Run};
 
-use super::canonical::{Canonical, Spectrum};
-use super::one::Profile;
-use super::options::{Method, Negative};
-use super::several::Dense;
-use super::status::Outcome;
-use super::sums::GroupSums;
+use crate::lmm::canonical::{Canonical, Spectrum};
+use crate::lmm::one::Profile;
+use crate::lmm::options::{Method, Negative};
+use crate::lmm::several::Dense;
+use crate::lmm::status::Outcome;
+use crate::lmm::sums::GroupSums;
 
 /// Genes of a block.
-pub(super) const GENE_BLOCK: usize = 256;
+pub(in crate::lmm) const GENE_BLOCK: usize = 256;
 
 /// What is left of a gene counts as nothing below this share of y'y.
 const NOTHING: f64 = 1e-12;
 
 /// What contrasts are computed from.
 #[derive(Debug)]
-pub(super) struct Core {
-    pub(super) method: Method,
-    pub(super) shared: Canonical,
-    pub(super) structure: Structure,
+pub(in crate::lmm) struct Core {
+    pub(in crate::lmm) method: Method,
+    pub(in crate::lmm) shared: Canonical,
+    pub(in crate::lmm) structure: Structure,
     /// Ordinary least squares, genes × p.
-    pub(super) b_ols: Vec<f64>,
+    pub(in crate::lmm) b_ols: Vec<f64>,
     /// One component: w = U'z; several: z. genes × q.
-    pub(super) z: Vec<f64>,
+    pub(in crate::lmm) z: Vec<f64>,
     /// Residual sums of squares.
-    pub(super) rss: Vec<f64>,
+    pub(in crate::lmm) rss: Vec<f64>,
 }
 
 /// The route by which variance components are estimated.
 #[derive(Debug)]
-pub(super) enum Structure {
+pub(in crate::lmm) enum Structure {
     One { spectrum: Spectrum, profile: Profile },
     Several(Dense),
 }
 
 impl Core {
-    pub(super) fn p(&self) -> usize {
+    pub(in crate::lmm) fn p(&self) -> usize {
         self.shared.p()
     }
 
-    pub(super) fn q(&self) -> usize {
+    pub(in crate::lmm) fn q(&self) -> usize {
         self.shared.q()
     }
 
-    pub(super) fn n_genes(&self) -> usize {
+    pub(in crate::lmm) fn n_genes(&self) -> usize {
         self.rss.len()
     }
 
     /// Genes that one thread works on at a time: with one component they share matrix products, with several a gene
     /// is work enough.
-    pub(super) fn gene_block(&self) -> usize {
+    pub(in crate::lmm) fn gene_block(&self) -> usize {
         match self.structure {
             Structure::One { .. } => GENE_BLOCK,
             Structure::Several(_) => 1,
@@ -59,16 +59,16 @@ impl Core {
     }
 
     /// n - p.
-    pub(super) fn residual_df(&self) -> f64 {
+    pub(in crate::lmm) fn residual_df(&self) -> f64 {
         self.shared.n - self.p() as f64
     }
 
-    pub(super) fn z_of(&self, gene: usize) -> &[f64] {
+    pub(in crate::lmm) fn z_of(&self, gene: usize) -> &[f64] {
         &self.z[gene * self.q()..(gene + 1) * self.q()]
     }
 
     /// Reduces the sums of a group.
-    pub(super) fn new(run: &Run, sums: &GroupSums, method: Method) -> Result<Self> {
+    pub(in crate::lmm) fn new(run: &Run, sums: &GroupSums, method: Method) -> Result<Self> {
         let shared = Canonical::new(sums)?;
         let structure = if sums.components.len() == 1 {
             let spectrum = Spectrum::new(&shared)?;
@@ -119,7 +119,7 @@ impl Core {
     }
 
     /// Estimates one gene: components as fitted, components as tested, outcome, log-likelihood, evaluations.
-    pub(super) fn estimate(
+    pub(in crate::lmm) fn estimate(
         &self,
         run: &Run,
         gene: usize,
@@ -165,10 +165,10 @@ impl Core {
 }
 
 /// The estimate of one gene.
-pub(super) struct GeneFit {
-    pub(super) theta: Vec<f64>,
-    pub(super) tested: Vec<f64>,
-    pub(super) outcome: Outcome,
-    pub(super) log_likelihood: f64,
-    pub(super) evaluations: u32,
+pub(in crate::lmm) struct GeneFit {
+    pub(in crate::lmm) theta: Vec<f64>,
+    pub(in crate::lmm) tested: Vec<f64>,
+    pub(in crate::lmm) outcome: Outcome,
+    pub(in crate::lmm) log_likelihood: f64,
+    pub(in crate::lmm) evaluations: u32,
 }

@@ -4,11 +4,11 @@ use ferrocyte_base::{Kind, Provenance, Result, Run, Value, listing};
 use ferrocyte_data::{Additive, Part};
 use ferrocyte_design::Coefficients;
 
-use super::core::Core;
-use super::moderate::Moderation;
-use super::options::{FitOptions, Method, Negative};
-use super::status::Outcome;
-use super::sums::{Component, GroupSums, Sums};
+use crate::lmm::core::Core;
+use crate::lmm::one::Moderation;
+use crate::lmm::options::{FitOptions, Method, Negative};
+use crate::lmm::status::Outcome;
+use crate::lmm::sums::{Component, GroupSums, Sums};
 
 const KIND: &str = "lmm.fit";
 const LAYOUT: i64 = 1;
@@ -47,9 +47,9 @@ pub struct GroupFit {
     pub evaluations: Vec<u32>,
     /// The components that tests use, genes × (k + 1): those of the fit, or the fit with components at zero or above
     /// where the outcome says so.
-    pub(super) theta_tested: Vec<f64>,
-    pub(super) core: Option<Core>,
-    pub(super) moderation: Option<Moderation>,
+    pub(in crate::lmm) theta_tested: Vec<f64>,
+    pub(in crate::lmm) core: Option<Core>,
+    pub(in crate::lmm) moderation: Option<Moderation>,
     /// Why tests of this group are not moderated; empty where they are or were not asked to be.
     pub not_moderated: String,
 }

@@ -35,33 +35,26 @@
 //! ```
 
 mod canonical;
-mod collect;
-mod components;
 mod core;
+mod estimates;
 mod fit;
-mod moderate;
+mod inference;
 mod one;
 mod options;
 mod peer;
-mod satterthwaite;
 mod several;
 mod simulate;
-mod simulate_rnaseq;
 mod status;
 mod sums;
-mod test;
 
-pub use collect::{CellName, SumsOptions, sums};
-pub use components::{ComponentErrors, GeneCovariance};
+pub use estimates::{Estimates, Surface};
 pub use fit::{Fit, GroupFit};
-pub use moderate::{ModeratedTest, Priors};
+pub use inference::{ComponentErrors, Contrast, GeneCovariance, ln_p_value, test_columns};
+pub use one::{ModeratedTest, Priors};
 pub use options::{
     Adjust, AliasedChoice, Alternative, Df, FitOptions, Method, Negative, OPTIONS, OptionInfo, TestOptions,
 };
 pub use peer::PeerStop;
-pub use satterthwaite::{Estimates, Surface};
-pub use simulate::{Study, StudyOptions, simulate_study};
-pub use simulate_rnaseq::{ReferenceMoments, Rnaseq, RnaseqOptions, simulate_rnaseq};
+pub use simulate::{ReferenceMoments, Rnaseq, RnaseqOptions, Study, StudyOptions, simulate_rnaseq, simulate_study};
 pub use status::Outcome;
-pub use sums::{Component, GroupSums, Sums, SumsInput};
-pub use test::{Contrast, ln_p_value, test_columns};
+pub use sums::{CellName, Component, GroupSums, Sums, SumsInput, SumsOptions, sums};

@@ -2,10 +2,10 @@
 
 use ferrocyte_base::{Fault, Result, Run};
 
-use super::core::Structure;
-use super::fit::{Fit, GroupFit};
-use super::several::Dense;
-use super::status::Outcome;
+use crate::lmm::core::Structure;
+use crate::lmm::fit::{Fit, GroupFit};
+use crate::lmm::several::Dense;
+use crate::lmm::status::Outcome;
 
 /// How the published iteration starts and stops.
 #[derive(Debug, Clone, PartialEq)]

@@ -121,8 +121,8 @@ fn cover_both_treatments(sample: &[usize], cluster: &mut [usize], n_clusters: us
 }
 
 /// The counts of one gene: cells with counts, and the counts.
-pub(super) struct Drawn {
-    pub(super) cells: Vec<(u32, f32)>,
+pub(in crate::lmm) struct Drawn {
+    pub(in crate::lmm) cells: Vec<(u32, f32)>,
 }
 
 fn draw_gene(
@@ -162,7 +162,7 @@ fn draw_gene(
 }
 
 /// Genes with their cells to compressed rows of cells: pointers, columns, counts.
-pub(super) fn to_rows(genes: &[Drawn], n_cells: usize) -> (Vec<i64>, Vec<i32>, Vec<f32>) {
+pub(in crate::lmm) fn to_rows(genes: &[Drawn], n_cells: usize) -> (Vec<i64>, Vec<i32>, Vec<f32>) {
     let mut pointers = vec![0_i64; n_cells + 1];
     genes.iter().flat_map(|g| &g.cells).for_each(|&(cell, _)| pointers[cell as usize + 1] += 1);
     for i in 0..n_cells {

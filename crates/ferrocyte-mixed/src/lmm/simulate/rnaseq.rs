@@ -7,7 +7,7 @@ use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{Factor, Frame, ObsColumn, RowChunks, rows_per_block};
 use ferrocyte_math::random::Stream;
 
-use super::simulate::{Drawn, to_rows};
+use super::study::{Drawn, to_rows};
 
 /// Means, negative binomial sizes and library sizes of a reference.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,6 +3,10 @@
 //! Per group: n, X'X, Z'X, Z'Z once, and per gene X'y, Z'y, y'y. They add over disjoint cells (shards, machines,
 //! hospitals) and are concatenated over genes. Everything after them costs nothing per cell.
 
+mod collect;
+
+pub use collect::{CellName, SumsOptions, sums};
+
 use ferrocyte_base::{Fault, Input, Provenance, Result, Value, listing};
 use ferrocyte_data::{Additive, Part, Transform};
 use ferrocyte_design::Coefficients;
@@ -408,7 +412,7 @@ fn component_value(component: &Component) -> Value {
     ])
 }
 
-pub(super) fn component_from_value(value: &Value) -> Option<Component> {
+pub(in crate::lmm) fn component_from_value(value: &Value) -> Option<Component> {
     Some(Component { name: value.get("name")?.as_str()?.to_owned(), columns: value.get("columns")?.as_texts()? })
 }
 

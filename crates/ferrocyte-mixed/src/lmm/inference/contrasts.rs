@@ -8,11 +8,11 @@ use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::multiple::benjamini_hochberg_ln;
 use ferrocyte_math::student_t;
 
-use super::fit::{Fit, GroupFit};
-use super::moderate::{ModeratedTest, Moderation, Priors};
-use super::options::{Adjust, Alternative, Df, TestOptions};
-use super::satterthwaite::Surface;
-use super::status::Outcome;
+use crate::lmm::estimates::Surface;
+use crate::lmm::fit::{Fit, GroupFit};
+use crate::lmm::one::{ModeratedTest, Moderation, Priors};
+use crate::lmm::options::{Adjust, Alternative, Df, TestOptions};
+use crate::lmm::status::Outcome;
 
 /// What is tested.
 #[derive(Debug, Clone, PartialEq)]

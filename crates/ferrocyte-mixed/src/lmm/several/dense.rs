@@ -17,9 +17,9 @@ use ferrocyte_math::linalg::{
     Matrix, cholesky_in_place, dot, scaled_inverse, solve_lower, solve_lower_transposed, symmetric_eigen,
 };
 
-use super::canonical::Canonical;
-use super::options::Method;
-use super::status::Outcome;
+use crate::lmm::canonical::Canonical;
+use crate::lmm::options::Method;
+use crate::lmm::status::Outcome;
 
 const MAX_STEPS: u32 = 500;
 const MAX_HALVINGS: u32 = 60;
@@ -32,7 +32,7 @@ const PIVOT_TOLERANCE: f64 = 1e-13;
 
 /// What the genes share.
 #[derive(Debug, Clone)]
-pub(super) struct Dense {
+pub(in crate::lmm) struct Dense {
     /// C with A = C C', q × r.
     c: Matrix,
     /// C⁺', q × r, so that w = C⁺z is the row z times it.
@@ -48,34 +48,34 @@ pub(super) struct Dense {
 
 /// The likelihood and its derivatives at one point.
 #[derive(Debug, Clone)]
-pub(super) struct Point {
+pub(in crate::lmm) struct Point {
     /// s_1, .., s_k, s_0.
-    pub(super) theta: Vec<f64>,
+    pub(in crate::lmm) theta: Vec<f64>,
     /// Log-likelihood at this point.
-    pub(super) log_likelihood: f64,
+    pub(in crate::lmm) log_likelihood: f64,
     /// Gradient.
-    pub(super) score: Vec<f64>,
+    pub(in crate::lmm) score: Vec<f64>,
     /// Expected information.
-    pub(super) information: Matrix,
+    pub(in crate::lmm) information: Matrix,
     /// u = (I + AΓ)⁻¹z.
-    pub(super) u: Vec<f64>,
+    pub(in crate::lmm) u: Vec<f64>,
     /// Q = s₀ y'Py.
-    pub(super) quadratic: f64,
+    pub(in crate::lmm) quadratic: f64,
     /// ln|I + TΓ|.
-    pub(super) ln_det: f64,
+    pub(in crate::lmm) ln_det: f64,
 }
 
 /// The estimate of one gene.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct SeveralFit {
+pub(in crate::lmm) struct SeveralFit {
     /// s_1, .., s_k, s_0.
-    pub(super) theta: Vec<f64>,
+    pub(in crate::lmm) theta: Vec<f64>,
     /// Log-likelihood, s₀ at its profile value.
-    pub(super) log_likelihood: f64,
+    pub(in crate::lmm) log_likelihood: f64,
     /// What became of the gene.
-    pub(super) outcome: Outcome,
+    pub(in crate::lmm) outcome: Outcome,
     /// Evaluations of the gradient.
-    pub(super) evaluations: u32,
+    pub(in crate::lmm) evaluations: u32,
 }
 
 /// C with a = C C' and C⁺': eigenvectors times the roots of the positive eigenvalues, and divided by them.
@@ -96,7 +96,7 @@ fn factor(a: &Matrix) -> Result<(Matrix, Matrix)> {
 
 impl Dense {
     /// Factors A and Z'Z.
-    pub(super) fn new(shared: &Canonical, method: Method) -> Result<Self> {
+    pub(in crate::lmm) fn new(shared: &Canonical, method: Method) -> Result<Self> {
         let (c, c_inverse) = factor(&shared.a)?;
         let (c_z, _) = factor(&shared.zz)?;
         let nu = match method {
@@ -107,12 +107,12 @@ impl Dense {
     }
 
     /// The rank of A.
-    pub(super) fn rank(&self) -> usize {
+    pub(in crate::lmm) fn rank(&self) -> usize {
         self.c.n_cols()
     }
 
     /// w = C⁺z of one gene.
-    pub(super) fn whiten(&self, z: &[f64]) -> Vec<f64> {
+    pub(in crate::lmm) fn whiten(&self, z: &[f64]) -> Vec<f64> {
         let mut w = vec![0.0; self.rank()];
         ferrocyte_math::linalg::product(z, z.len(), &self.c_inverse, &mut w);
         w
@@ -149,12 +149,12 @@ impl Dense {
     }
 
     /// Whether the covariance of the cells is positive definite there.
-    pub(super) fn v_is_positive(&self, theta: &[f64]) -> bool {
+    pub(in crate::lmm) fn v_is_positive(&self, theta: &[f64]) -> bool {
         theta[self.dims.len()] > 0.0 && Self::factor_s(&self.c_z, &self.spread(theta)).is_some()
     }
 
     /// Everything at one point; `None` outside the region where the likelihood is defined.
-    pub(super) fn evaluate(&self, theta: &[f64], w: &[f64], rss: f64) -> Option<Point> {
+    pub(in crate::lmm) fn evaluate(&self, theta: &[f64], w: &[f64], rss: f64) -> Option<Point> {
         let k = self.dims.len();
         let s0 = theta[k];
         if !(s0 > 0.0) {
@@ -237,7 +237,7 @@ impl Dense {
     }
 
     /// Fits one gene from w (r numbers) and its residual sum of squares, components of either sign.
-    pub(super) fn fit(&self, run: &Run, w: &[f64], rss: f64) -> Result<SeveralFit> {
+    pub(in crate::lmm) fn fit(&self, run: &Run, w: &[f64], rss: f64) -> Result<SeveralFit> {
         if self.rank() == 0 {
             return Ok(self.at_zero(rss, Outcome::NotIdentifiable, 0));
         }
@@ -245,7 +245,7 @@ impl Dense {
     }
 
     /// Fits one gene with components that are not negative.
-    pub(super) fn fit_non_negative(&self, run: &Run, w: &[f64], rss: f64) -> Result<SeveralFit> {
+    pub(in crate::lmm) fn fit_non_negative(&self, run: &Run, w: &[f64], rss: f64) -> Result<SeveralFit> {
         if self.rank() == 0 {
             return Ok(self.at_zero(rss, Outcome::NotIdentifiable, 0));
         }
@@ -327,7 +327,7 @@ impl Dense {
 
     /// Fisher scoring as published, without damping, for parity with a peer's numbers after few iterations: from
     /// `start` (or zero), until the largest absolute gradient is at most `epsilon` or `max_iter` evaluations were made.
-    pub(super) fn score_undamped(
+    pub(in crate::lmm) fn score_undamped(
         &self,
         w: &[f64],
         rss: f64,
@@ -374,19 +374,19 @@ impl Dense {
     }
 
     /// K_A = (I + AΓ)⁻¹A at a point, for the quantities of tests.
-    pub(super) fn k_of_a(&self, theta: &[f64]) -> Option<Matrix> {
+    pub(in crate::lmm) fn k_of_a(&self, theta: &[f64]) -> Option<Matrix> {
         let s = Self::factor_s(&self.c, &self.spread(theta))?;
         Some(Self::k_matrix(&self.c, &s).0)
     }
 
     /// K of Z'Z at a point: the traces of ML.
-    pub(super) fn k_of_zz(&self, theta: &[f64]) -> Option<Matrix> {
+    pub(in crate::lmm) fn k_of_zz(&self, theta: &[f64]) -> Option<Matrix> {
         let s = Self::factor_s(&self.c_z, &self.spread(theta))?;
         Some(Self::k_matrix(&self.c_z, &s).0)
     }
 
     /// γ of each random effect and the block that owns it.
-    pub(super) fn gammas(&self, theta: &[f64]) -> (Vec<f64>, Vec<usize>) {
+    pub(in crate::lmm) fn gammas(&self, theta: &[f64]) -> (Vec<f64>, Vec<usize>) {
         let owner = self.dims.iter().enumerate().flat_map(|(i, &d)| std::iter::repeat_n(i, d)).collect();
         (self.spread(theta), owner)
     }

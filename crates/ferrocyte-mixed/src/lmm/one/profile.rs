@@ -7,8 +7,8 @@
 //! ML the likelihood is unbounded there); so that the search never walks past half of what is left to the boundary
 //! until it has met a point of rising likelihood.
 
-use super::options::Method;
-use super::status::Outcome;
+use crate::lmm::options::Method;
+use crate::lmm::status::Outcome;
 
 /// Lanes of the inner loops: arrays are padded with zeros to a multiple of it, which adds nothing to any sum.
 const LANES: usize = 8;
@@ -21,7 +21,7 @@ const STEP_TOLERANCE: f64 = 1e-11;
 
 /// What the genes share, padded for the lanes.
 #[derive(Debug, Clone)]
-pub(super) struct Profile {
+pub(in crate::lmm) struct Profile {
     lambda: Vec<f64>,
     mu: Vec<f64>,
     /// ν: degrees of freedom of the likelihood.
@@ -39,15 +39,15 @@ pub(super) struct Profile {
 
 /// The estimate of one gene.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct OneFit {
+pub(in crate::lmm) struct OneFit {
     /// γ = s₁/s₀.
-    pub(super) gamma: f64,
+    pub(in crate::lmm) gamma: f64,
     /// The residual variance s₀.
-    pub(super) s0: f64,
+    pub(in crate::lmm) s0: f64,
     /// What became of the gene.
-    pub(super) outcome: Outcome,
+    pub(in crate::lmm) outcome: Outcome,
     /// Evaluations of the gradient.
-    pub(super) evaluations: u32,
+    pub(in crate::lmm) evaluations: u32,
 }
 
 /// Sums over the spectrum at one γ.
@@ -73,7 +73,7 @@ fn padded(values: &[f64]) -> Vec<f64> {
 
 impl Profile {
     /// From the eigenvalues of A (`lambda`) and of Z'Z (`mu`), `n` cells and `p` fixed effects.
-    pub(super) fn new(method: Method, lambda: &[f64], mu: &[f64], n: f64, p: usize) -> Self {
+    pub(in crate::lmm) fn new(method: Method, lambda: &[f64], mu: &[f64], n: f64, p: usize) -> Self {
         let largest = |v: &[f64]| v.iter().copied().fold(0.0, f64::max);
         let (trace_values, nu) = match method {
             Method::Reml => (lambda, n - p as f64),
@@ -93,7 +93,7 @@ impl Profile {
     }
 
     /// ν: n - p for REML, n for ML.
-    pub(super) fn nu(&self) -> f64 {
+    pub(in crate::lmm) fn nu(&self) -> f64 {
         self.nu
     }
 
@@ -118,13 +118,13 @@ impl Profile {
 
     /// The log-likelihood at its profile value of s₀ (REML: of the residuals, so that it compares only between
     /// fits with the same fixed effects).
-    pub(super) fn log_likelihood(&self, gamma: f64, s0: f64) -> f64 {
+    pub(in crate::lmm) fn log_likelihood(&self, gamma: f64, s0: f64) -> f64 {
         let ln_det: f64 = self.mu.iter().map(|m| (1.0 + gamma * m).abs().ln()).sum();
         -0.5 * self.nu * (1.0 + (2.0 * std::f64::consts::PI * s0).ln()) - 0.5 * ln_det
     }
 
     /// Expected information of (s₁, s₀): F₁₁, F₁₀, F₀₀.
-    pub(super) fn expected_information(&self, gamma: f64, s0: f64) -> (f64, f64, f64) {
+    pub(in crate::lmm) fn expected_information(&self, gamma: f64, s0: f64) -> (f64, f64, f64) {
         let s1 = gamma * s0;
         let (mut f11, mut f10, mut f00) = (0.0, 0.0, 0.0);
         let mut positive = 0.0;
@@ -139,7 +139,7 @@ impl Profile {
     }
 
     /// Gradient of the (restricted) log-likelihood in (s₁, s₀).
-    pub(super) fn score(&self, gamma: f64, s0: f64, w: &[f64], rss: f64) -> (f64, f64) {
+    pub(in crate::lmm) fn score(&self, gamma: f64, s0: f64, w: &[f64], rss: f64) -> (f64, f64) {
         let s1 = gamma * s0;
         let (mut d1, mut d0) = (0.0, 0.0);
         let (mut residual, mut positive) = (rss, 0.0);
@@ -162,7 +162,7 @@ impl Profile {
     }
 
     /// Fits one gene from w (q numbers, unpadded) and its residual sum of squares. `buffer` is scratch.
-    pub(super) fn fit(&self, w: &[f64], rss: f64, non_negative: bool, buffer: &mut Vec<f64>) -> OneFit {
+    pub(in crate::lmm) fn fit(&self, w: &[f64], rss: f64, non_negative: bool, buffer: &mut Vec<f64>) -> OneFit {
         let at_zero = |outcome, evaluations| OneFit { gamma: 0.0, s0: rss / self.nu, outcome, evaluations };
         if self.degenerate {
             return at_zero(Outcome::NotIdentifiable, 0);

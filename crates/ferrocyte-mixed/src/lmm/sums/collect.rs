@@ -18,9 +18,9 @@ use ferrocyte_data::{Frame, GuardFinding, ObsColumn, RowBlock, RowChunks, Summar
 use ferrocyte_design::{Aliased, BindOptions, Coefficients, Design, Model, replication};
 use ferrocyte_math::linalg::Matrix;
 
-use super::canonical::Canonical;
-use super::options::AliasedChoice;
-use super::sums::{Component, GroupSums, Sums, SumsInput};
+use crate::lmm::canonical::Canonical;
+use crate::lmm::options::AliasedChoice;
+use crate::lmm::sums::{Component, GroupSums, Sums, SumsInput};
 
 /// Bytes of accumulators that one thread works on at a time: a share of the second-level cache.
 const TILE_BYTES: usize = 512 * 1024;

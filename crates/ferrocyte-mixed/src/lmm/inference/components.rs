@@ -3,9 +3,9 @@
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, dot, scaled_inverse};
 
-use super::core::{Core, Structure};
-use super::fit::GroupFit;
-use super::status::Outcome;
+use crate::lmm::core::{Core, Structure};
+use crate::lmm::fit::GroupFit;
+use crate::lmm::status::Outcome;
 
 /// Standard errors and gradients of the variance components, genes × (k + 1), in the order of `theta`.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -11,10 +11,10 @@ use ferrocyte_math::linalg::{Matrix, dot, product};
 use ferrocyte_math::student_t::StudentT;
 use ferrocyte_math::variance_prior::{Prior, ResidualPrior, fit_prior, fit_residual_prior};
 
-use super::core::{Core, GENE_BLOCK, Structure};
-use super::options::{Alternative, Method};
-use super::status::Outcome;
-use super::sums::GroupSums;
+use crate::lmm::core::{Core, GENE_BLOCK, Structure};
+use crate::lmm::options::{Alternative, Method};
+use crate::lmm::status::Outcome;
+use crate::lmm::sums::GroupSums;
 
 /// Fewer usable genes than this say too little about a distribution.
 const FEWEST_GENES: usize = 20;
@@ -28,7 +28,7 @@ const GRID_STEP: f64 = 1.0 / 6.0;
 
 /// What the genes have in common, and what the grid makes of each gene.
 #[derive(Debug)]
-pub(super) struct Moderation {
+pub(in crate::lmm) struct Moderation {
     /// γ at the grid points.
     gamma: Vec<f64>,
     /// 1/(1 + γλ), q × grid.
@@ -68,7 +68,7 @@ impl ModeratedTest {
 
 impl Moderation {
     /// Fits the priors, or says why it cannot.
-    pub(super) fn new(
+    pub(in crate::lmm) fn new(
         run: &Run,
         core: &Core,
         sums: &GroupSums,
@@ -155,7 +155,7 @@ impl Moderation {
     }
 
     /// Tests the contrast c (p numbers) for every gene.
-    pub(super) fn test(
+    pub(in crate::lmm) fn test(
         &self,
         run: &Run,
         core: &Core,
@@ -253,7 +253,7 @@ impl Moderation {
     }
 
     /// A few words for people.
-    pub(super) fn describe(&self) -> String {
+    pub(in crate::lmm) fn describe(&self) -> String {
         let [a0, ..] = self.prior.coefficients;
         format!(
             "moderated over genes: unit-to-residual variance about {:.2e} (spread {:.2} in ln), residual prior of {:.0} df",
@@ -264,7 +264,7 @@ impl Moderation {
     }
 
     /// What was learnt, for those who want to look.
-    pub(super) fn priors(&self) -> Priors {
+    pub(in crate::lmm) fn priors(&self) -> Priors {
         Priors {
             trend: self.trend.clone(),
             ln_gamma: self.ln_gamma.clone(),

@@ -1,0 +1,6 @@
+//! Several variance components.
+
+mod dense;
+mod estimates;
+
+pub(in crate::lmm) use dense::{Dense, Point};
