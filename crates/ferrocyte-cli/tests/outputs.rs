@@ -193,5 +193,5 @@ fn estimates_come_in_log2_and_rare_genes_with_a_status() {
     folder.done(&fit);
     assert!(folder.text("few.tsv").contains("\tfew_cells\t"));
     let left = folder.run(&["lmm", "fit", "sums.npz", "--min-cells", "many", "-o", "few.tsv"]);
-    assert!(left.code == 2 && left.err.contains("min-cells"), "{}", left.err);
+    assert!(left.code == 2 && left.err.contains("min_cells"), "{}", left.err);
 }
