@@ -38,10 +38,11 @@ def main() -> int:
         f"ferrocyte {fe.__version__}, {date.today().isoformat()}, {platform.machine()}, Python "
         f"{platform.python_version()}.",
         "",
-        "A test that holds its level rejects 5 % of null genes at 0.05, and so on: the level itself stands in its column. "
-        "Levels above it by more than three standard errors of the simulation are **bold**. `power` is the share of "
-        "genes with an effect that have p < 0.01, as users see it; `power*` the share found where the test's own error "
-        "on null genes is exactly 1 %, which makes tests comparable that do not hold their level.",
+        "A test that holds its level rejects 5 % of null genes at 0.05, and so on: the level itself stands in its "
+        "column. Levels above it by more than three standard errors of the simulation are **bold**. `power` is "
+        "the share of genes with an effect that have p < 0.01, as users see it; `power*` the share found where "
+        "the test's own error on null genes is exactly 1 %, which makes tests comparable that do not hold their "
+        "level.",
         "",
     ]
     text = "\n".join([*head, *lines])

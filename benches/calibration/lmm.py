@@ -78,10 +78,11 @@ def between_donors(*, quick: bool) -> Section:
     words = [
         "### Between donors",
         "",
-        f"{n_genes:,} genes, a tenth of them with an effect of 3.2 true standard errors; `~ arm + (1 | donor)`; the ratio "
-        "is that of the variance between donors to the residual variance. `residual` takes n - p degrees of freedom, as "
-        "FLASH-MM does. With few donors in very unequal arms Satterthwaite's degrees of freedom, which look at one gene "
-        "alone, exceed the level in the tail; moderated tests, the default, do not.",
+        f"{n_genes:,} genes, a tenth of them with an effect of 3.2 true standard errors; `~ arm + (1 | donor)`; "
+        "the ratio is that of the variance between donors to the residual variance. `residual` takes n - p "
+        "degrees of freedom, as FLASH-MM does. With few donors in very unequal arms Satterthwaite's degrees of "
+        "freedom, which look at one gene alone, exceed the level in the tail; moderated tests, the default, do "
+        "not.",
     ]
     return ("donors", "cells per donor", "ratio"), words, rows, bad
 
@@ -131,10 +132,10 @@ def paired(*, quick: bool) -> Section:
     words = [
         "### Paired: each donor in both arms",
         "",
-        f"{n_genes:,} genes, a tenth with an effect of 3.2 true standard errors; variance between donors 0.1 of the "
-        "residual, between samples of a donor the ratio. **Recommended: the donor as a fixed effect and the sample, the "
-        "unit that was treated, as the one random term, moderated.** `(1 | donor)` alone counts cells as replicates of "
-        "the treatment; leaving the donor out gives its variation to the error.",
+        f"{n_genes:,} genes, a tenth with an effect of 3.2 true standard errors; variance between donors 0.1 of "
+        "the residual, between samples of a donor the ratio. **Recommended: the donor as a fixed effect and the "
+        "sample, the unit that was treated, as the one random term, moderated.** `(1 | donor)` alone counts cells "
+        "as replicates of the treatment; leaving the donor out gives its variation to the error.",
     ]
     return ("donors", "cells per sample", "ratio"), words, rows, bad
 
@@ -173,9 +174,9 @@ def batches(*, quick: bool) -> Section:
     words = [
         "### Batches",
         "",
-        f"{n_genes:,} genes, 8 against 8 donors with 25 to 200 cells in four batches, variance between donors 0.02 of the "
-        "residual. In the balanced design every batch holds two donors of each arm; in the other, arms and batches are "
-        "partly confounded.",
+        f"{n_genes:,} genes, 8 against 8 donors with 25 to 200 cells in four batches, variance between donors 0.02 "
+        "of the residual. In the balanced design every batch holds two donors of each arm; in the other, arms and "
+        "batches are partly confounded.",
     ]
     return ("design", "batch variance"), words, rows, []
 
@@ -221,11 +222,11 @@ def real_splits(*, quick: bool) -> Section:
     words = [
         "### Real splits",
         "",
-        "Cells of one type and one condition, donors split at random into two arms (Kang 2018's controls and OneK1K; three "
-        "cell types each); genes with 20 counts or more in 10 cells or more; a tenth of them thinned by e^-0.7 in one arm "
-        "for power; `~ log(libsize) + arm + (1 | donor)`. Genes are correlated: the level of a single split scatters by "
-        "0.03 at 0.05 for every test. `residual` and the t test on ln(1 + counts per 10,000) take cells for replicates: "
-        "they are here to be seen, not to be used.",
+        "Cells of one type and one condition, donors split at random into two arms (Kang 2018's controls and "
+        "OneK1K; three cell types each); genes with 20 counts or more in 10 cells or more; a tenth of them "
+        "thinned by e^-0.7 in one arm for power; `~ log(libsize) + arm + (1 | donor)`. Genes are correlated: the "
+        "level of a single split scatters by 0.03 at 0.05 for every test. `residual` and the t test on ln(1 + "
+        "counts per 10,000) take cells for replicates: they are here to be seen, not to be used.",
     ]
     return ("donors", "splits"), words, rows, bad
 
