@@ -91,8 +91,8 @@ impl GroupFit {
             Err(fault) => return Err(fault),
         };
         let fits = run.map_ranges("fitting", n_genes, core.gene_block(), |genes| {
-            let mut buffer = Vec::new();
-            genes.map(|gene| core.estimate(run, gene, sums.y_norm[gene], options.negative, &mut buffer)).collect()
+            let mut workspace = core.workspace();
+            genes.map(|gene| core.estimate(run, gene, sums.y_norm[gene], options.negative, &mut workspace)).collect()
         })?;
         group.outcomes.clear();
         group.log_likelihood.clear();

@@ -1,0 +1,1 @@
+//! The routes against each other.
