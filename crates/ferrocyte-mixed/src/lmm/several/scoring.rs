@@ -247,8 +247,8 @@ impl<'a> Likelihood<'a> {
                 return Ok(self.model.held_at_zero(gene.rss, Outcome::NoStationary, climb.evaluations));
             };
             let decrement: f64 = free.iter().zip(&step).map(|(&i, d)| point.score[i] * d).sum();
-            // What no step makes smaller is rounding.
-            let settled = decrement < DECREMENT_HALVED && decrement > 0.25 * before;
+            // What a step does not make smaller is rounding.
+            let settled = decrement < DECREMENT_HALVED && decrement >= before;
             if decrement < DECREMENT || settled {
                 return Ok(self.judge(&point, non_negative, climb.evaluations));
             }
