@@ -33,7 +33,7 @@ pub(in crate::lmm) struct Core {
 #[derive(Debug)]
 pub(in crate::lmm) enum Structure {
     One { spectrum: Spectrum, profile: Profile },
-    Several(Box<Several>),
+    Several(Several),
 }
 
 impl Core {
@@ -74,7 +74,7 @@ impl Core {
             let profile = Profile::new(method, &spectrum.lambda, &spectrum.mu, shared.n, shared.p());
             Structure::One { spectrum, profile }
         } else {
-            Structure::Several(Box::new(Several::new(&shared, method)?))
+            Structure::Several(Several::new(&shared, method)?)
         };
         let (p, q, m) = (shared.p(), shared.q(), sums.y_norm.len());
         let blocks = run.map_ranges("reducing", m, GENE_BLOCK, |genes| {

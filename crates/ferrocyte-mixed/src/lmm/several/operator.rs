@@ -150,7 +150,7 @@ pub(super) struct Guarded {
     /// The largest diagonal entry of Z'Z in each component: its unit.
     scale: Vec<f64>,
     /// Built when first needed; `None` where M has no eigenvalues.
-    dense: OnceLock<Option<Dense>>,
+    dense: OnceLock<Option<Box<Dense>>>,
 }
 
 impl Guarded {
@@ -200,7 +200,9 @@ impl Guarded {
     }
 
     fn dense(&self) -> Option<&Dense> {
-        self.dense.get_or_init(|| Dense::new(&self.route.matrix(), &self.scale, &self.dims).ok()).as_ref()
+        self.dense
+            .get_or_init(|| Dense::new(&self.route.matrix(), &self.scale, &self.dims).ok().map(Box::new))
+            .as_deref()
     }
 }
 

@@ -135,6 +135,7 @@ impl Signed {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use ferrocyte_math::linalg::{Matrix, symmetric_eigen};
     use ferrocyte_math::random::Stream;
