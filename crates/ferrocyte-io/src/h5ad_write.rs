@@ -5,6 +5,7 @@
 //! bytes, into however many blocks its rows were cut and whatever the number of threads: chunks stand in the file in
 //! the order of their rows, those of the values and of the indices in turn.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use ferrocyte_base::{Cells, Fault, Kind, Result, Run, Table};
@@ -256,8 +257,7 @@ impl H5adWriter {
         let streams = [&self.data, &self.indices];
         let encoded = run.map_quietly(2 * n, 1, |task| streams[task.start % 2].encode(task.start / 2))?;
         for (k, bytes) in encoded.into_iter().enumerate() {
-            let stream = if k % 2 == 0 { &mut self.data } else { &mut self.indices };
-            stream.array.push(&bytes)?;
+            streams[k % 2].write(k / 2, &bytes)?;
         }
         self.data.forget(n);
         self.indices.forget(n);
@@ -303,27 +303,33 @@ pub fn write_h5ad(
 /// An array and the bytes that wait until their chunk is full.
 struct Filled {
     array: NewArray,
+    /// Chunks that are in the file.
+    written: usize,
     bytes: Vec<u8>,
 }
 
 impl Filled {
     fn new(array: NewArray) -> Self {
-        Self { array, bytes: Vec::new() }
+        Self { array, written: 0, bytes: Vec::new() }
     }
 
     /// The `k`-th waiting chunk as it stands in the file; the last one is filled up with zeros.
-    fn encode(&self, k: usize) -> Result<Vec<u8>> {
+    fn encode(&self, k: usize) -> Result<Cow<'_, [u8]>> {
         let size = self.array.chunk_bytes();
-        let raw = &self.bytes[k * size..self.bytes.len().min((k + 1) * size)];
-        if raw.len() == size {
-            return self.array.storage().encode(raw, self.array.element());
+        let mut raw = Cow::Borrowed(&self.bytes[k * size..self.bytes.len().min((k + 1) * size)]);
+        if raw.len() < size {
+            raw.to_mut().resize(size, 0);
         }
-        let mut full = raw.to_vec();
-        full.resize(size, 0);
-        self.array.storage().encode(&full, self.array.element())
+        self.array.storage().encode(raw, self.array.element())
+    }
+
+    /// Writes the `k`-th waiting chunk, encoded.
+    fn write(&self, k: usize, encoded: &[u8]) -> Result<()> {
+        self.array.write(self.written + k, encoded)
     }
 
     fn forget(&mut self, chunks: usize) {
+        self.written += chunks;
         let written = (chunks * self.array.chunk_bytes()).min(self.bytes.len());
         self.bytes.drain(..written);
     }
@@ -460,10 +466,10 @@ fn texts<'a>(file: &NewHdf5, path: &str, values: impl ExactSizeIterator<Item = &
 /// An array of numbers, its chunks compressed side by side.
 fn numbers(run: &Run, file: &NewHdf5, path: &str, values: &Numbers, storage: Storage) -> Result<()> {
     let array = file.array(path, &values.dtype(), Some(values.len()), storage)?;
-    let mut filled = Filled { array, bytes: bytes_of(values) };
+    let filled = Filled { array, written: 0, bytes: bytes_of(values) };
     let n = if values.is_empty() { 0 } else { filled.bytes.len().div_ceil(filled.array.chunk_bytes()) };
-    for chunk in run.map_quietly(n, 1, |task| filled.encode(task.start))? {
-        filled.array.push(&chunk)?;
+    for (k, chunk) in run.map_quietly(n, 1, |task| filled.encode(task.start))?.iter().enumerate() {
+        filled.write(k, chunk)?;
     }
     filled.array.finish(values.len())?;
     mark(file, path, "array", "0.2.0")

@@ -4,6 +4,8 @@
 //! writes them ([`Storage::encode`], a pure function that any thread can call) and handed over ready, because the
 //! library itself serves one call at a time. The format is that of HDF5 1.8 to 1.10, which every reader knows.
 
+use std::borrow::Cow;
+use std::io::Write;
 use std::path::Path;
 
 use ferrocyte_base::{Fault, Result};
@@ -12,7 +14,6 @@ use flate2::write::ZlibEncoder;
 use hdf5_metno as hdf5;
 use hdf5_metno::file::LibraryVersion;
 use hdf5_metno::types::VarLenUnicode;
-use std::io::Write;
 
 use crate::store::{Attr, Dtype, Numbers};
 
@@ -38,15 +39,15 @@ impl Default for Storage {
 
 impl Storage {
     /// The bytes of a chunk as they stand in the file.
-    pub(crate) fn encode(self, raw: &[u8], element: usize) -> Result<Vec<u8>> {
+    pub(crate) fn encode(self, raw: Cow<'_, [u8]>, element: usize) -> Result<Cow<'_, [u8]>> {
         if self.gzip == 0 {
-            return Ok(raw.to_vec());
+            return Ok(raw);
         }
         let mut encoder =
             ZlibEncoder::new(Vec::with_capacity(raw.len() / 2), Compression::new(u32::from(self.gzip.min(9))));
-        let written = if self.shuffle { encoder.write_all(&shuffled(raw, element)) } else { encoder.write_all(raw) };
+        let written = if self.shuffle { encoder.write_all(&shuffled(&raw, element)) } else { encoder.write_all(&raw) };
         written
-            .and_then(|()| encoder.finish())
+            .and_then(|()| encoder.finish().map(Cow::Owned))
             .map_err(|e| Fault::internal("a chunk cannot be compressed").because(e.to_string()))
     }
 }
@@ -151,7 +152,7 @@ impl NewHdf5 {
             U64: u64, F32: f32, F64: f64);
         let dataset = made.map_err(|e| failed("cannot be made", &e).at(path))?;
         let chunk = length.map_or(CHUNK, |n| n.min(CHUNK));
-        Ok(NewArray { dataset, path: path.to_owned(), element, chunk, storage, chunks: 0, grows: length.is_none() })
+        Ok(NewArray { dataset, path: path.to_owned(), element, chunk, storage, grows: length.is_none() })
     }
 
     fn make<T: hdf5::H5Type>(
@@ -189,7 +190,6 @@ pub(crate) struct NewArray {
     element: usize,
     chunk: usize,
     storage: Storage,
-    chunks: usize,
     grows: bool,
 }
 
@@ -209,15 +209,13 @@ impl NewArray {
         self.storage
     }
 
-    /// Writes the next chunk, encoded.
-    pub(crate) fn push(&mut self, encoded: &[u8]) -> Result<()> {
-        let at = self.chunks * self.chunk;
+    /// Writes a chunk, encoded. An array that grows has its chunks written in their order.
+    pub(crate) fn write(&self, chunk: usize, encoded: &[u8]) -> Result<()> {
+        let at = chunk * self.chunk;
         let grown = if self.grows { self.dataset.resize(at + self.chunk) } else { Ok(()) };
         grown
             .and_then(|()| write_chunk(&self.dataset, at, encoded))
-            .map_err(|e| failed("cannot be written", &e).at(self.path.as_str()))?;
-        self.chunks += 1;
-        Ok(())
+            .map_err(|e| failed("cannot be written", &e).at(self.path.as_str()))
     }
 
     /// Cuts an array that grew in whole chunks to its length.
