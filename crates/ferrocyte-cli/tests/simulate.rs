@@ -43,7 +43,7 @@ fn a_cohort_has_the_same_bytes_for_any_means() {
 fn counts_do_not_depend_on_how_they_are_stored() {
     let folder = Folder::new();
     let run = Run::new();
-    let mut rows = |name: &str, options: &[&str]| {
+    let rows = |name: &str, options: &[&str]| {
         folder.done(&[&COHORT[..], options, &["-o", name]].concat());
         let mut matrix = H5ad::open(folder.path(name)).unwrap().matrix("X").unwrap();
         let dtype = matrix.dtype().name().to_owned();

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def frame_of(columns: dict[str, Any], index: Sequence[str] | int) -> pd.DataFrame:
-    """Columns as a data frame; codes and levels are categorical. A number of rows names them ``cell1``, ``cell2``, .."""
+    """Columns as a data frame; codes and levels are categorical. A number of rows names them ``cell1`` and so on."""
     import pandas as pd
 
     series = {

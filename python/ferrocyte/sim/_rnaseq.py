@@ -104,9 +104,9 @@ def rnaseq(
     Parameters
     ----------
     reference
-        Counts, cells x genes: an AnnData, a path to an .h5ad file, an array or a sparse matrix. Genes keep its means
-        and negative binomial sizes, cells its library sizes. By default negative binomial counts with means and sizes of
-        1 + Poisson(1).
+        Counts, cells x genes, each cell with some: an AnnData, a path to an .h5ad file, an array or a sparse matrix.
+        Genes keep its means and negative binomial sizes, cells its library sizes. By default negative binomial counts
+        with means and sizes of 1 + Poisson(1).
     n_genes, n_cells
         Size of the result; by default that of the reference.
     layer
