@@ -7,7 +7,8 @@
 //! clusters, r ln(1 + m/r) in the mean, whose sizes follow the logarithmic law (Quenouille, 1949). Clusters of all cells
 //! of a type are therefore a thinned Poisson process: points of rate m_i per cell, each kept, with size k, with
 //! probability qᵏ/(k x), where x = m_i/r and q = x/(1 + x). These add up to ln(1 + x)/x ≤ 1; the first, 1/(1 + x), is all
-//! that most points need. So the cost is one exponential and one uniform number per count, and no logarithm.
+//! that most points need. So the cost is one exponential and one uniform number per count, and hardly
+//! ever a logarithm.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -24,8 +25,8 @@ const PIECE: usize = 1024;
 /// Genes of a tile. Part of the results.
 const TILE: usize = 2048;
 
-/// Above these means, and means divided by the size, every cell is visited.
-const RARE: (f64, f64) = (1.0, 2.0);
+/// Above these means, and means divided by the size, every cell is visited: a visit costs about as much as two points.
+const RARE: (f64, f64) = (4.0, 3.0);
 
 /// Counts to read at once. Larger blocks gain nothing: their memory must be fetched from the system anew.
 const MOST_COUNTS: u64 = 1 << 22;
@@ -280,8 +281,8 @@ fn cluster(stream: &mut Stream, x: f64) -> u32 {
     if u < term {
         return 1;
     }
-    // ln(1 + x) <= x (6 + x) / (6 + 4 x) spares most of the points that are not kept the sum.
-    if u * (6.0 + 4.0 * x) >= 6.0 + x {
+    // ln(1 + x) <= x (6 + x) / (6 + 4 x) spares most of the points that are not kept the logarithm.
+    if u * (6.0 + 4.0 * x) >= 6.0 + x || u * x >= x.ln_1p() {
         return 0;
     }
     let q = x * term;
