@@ -47,7 +47,7 @@ def sim_page() -> str:
     parts = [
         f"{HEAD}# Reference: sim\n",
         "Studies of which the truth is known: `fe.sim.NAME(...)` in Python, `ferrocyte simulate NAME -o OUT.h5ad` in "
-        "the program, with the same words (dashes instead of underscores) and, for the same options, the same counts.\n",
+        "the program, with the same words (dashes for underscores) and, for the same options, the same counts.\n",
     ]
     options = _core.sim_options()
     for simulator in dict.fromkeys(verb for _, verbs, *_ in options for verb in verbs):
