@@ -1,9 +1,11 @@
 //! What the genes of a group share once their sums are reduced, and how one gene is estimated from it.
 
+use std::ops::Range;
+
 use ferrocyte_base::{Result, Run};
 
 use crate::lmm::canonical::{Canonical, Spectrum};
-use crate::lmm::one::Profile;
+use crate::lmm::one::{Profile, fit_block};
 use crate::lmm::options::{Method, Negative};
 use crate::lmm::several::Dense;
 use crate::lmm::status::Outcome;
@@ -100,7 +102,7 @@ impl Core {
     }
 
     /// Outcomes that are known before any estimation.
-    fn decided(&self, gene: usize, y_norm: f64) -> Option<Outcome> {
+    pub(in crate::lmm) fn decided(&self, gene: usize, y_norm: f64) -> Option<Outcome> {
         let rss = self.rss[gene];
         if y_norm == 0.0 {
             return Some(Outcome::AllZero);
@@ -118,48 +120,55 @@ impl Core {
         (rank > 0 && left <= NOTHING * y_norm).then_some(Outcome::NoResidual)
     }
 
-    /// Estimates one gene: components as fitted, components as tested, outcome, log-likelihood, evaluations.
+    /// Estimates a block of genes, whose y'y are `y_norm` (of all genes).
     pub(in crate::lmm) fn estimate(
         &self,
         run: &Run,
+        genes: Range<usize>,
+        y_norm: &[f64],
+        negative: Negative,
+    ) -> Result<BlockFit> {
+        match &self.structure {
+            Structure::One { profile, .. } => Ok(fit_block(self, profile, genes, y_norm, negative)),
+            Structure::Several(dense) => {
+                let mut block = BlockFit::with_capacity(genes.len(), self.shared.dims.len() + 1);
+                for gene in genes {
+                    block.push(&self.estimate_several(run, dense, gene, y_norm[gene], negative)?);
+                }
+                Ok(block)
+            }
+        }
+    }
+
+    /// Estimates one gene with several components.
+    fn estimate_several(
+        &self,
+        run: &Run,
+        dense: &Dense,
         gene: usize,
         y_norm: f64,
         negative: Negative,
-        buffer: &mut Vec<f64>,
     ) -> Result<GeneFit> {
-        let k = self.shared.dims.len();
         if let Some(outcome) = self.decided(gene, y_norm) {
-            let nan = vec![f64::NAN; k + 1];
-            return Ok(GeneFit { theta: nan.clone(), tested: nan, outcome, log_likelihood: f64::NAN, evaluations: 0 });
+            return Ok(GeneFit::none(self.shared.dims.len(), outcome));
         }
         let rss = self.rss[gene];
-        Ok(match &self.structure {
-            Structure::One { profile, .. } => {
-                let fit = profile.fit(self.z_of(gene), rss, negative == Negative::Zero, buffer);
-                let theta = vec![fit.gamma * fit.s0, fit.s0];
-                let tested = if fit.outcome.tested_at_zero() { vec![0.0, rss / profile.nu()] } else { theta.clone() };
-                let log_likelihood = profile.log_likelihood(fit.gamma, fit.s0);
-                GeneFit { theta, tested, outcome: fit.outcome, log_likelihood, evaluations: fit.evaluations }
-            }
-            Structure::Several(dense) => {
-                let w = dense.whiten(self.z_of(gene));
-                let fit = match negative {
-                    Negative::Allow => dense.fit(run, &w, rss)?,
-                    Negative::Zero => dense.fit_non_negative(run, &w, rss)?,
-                };
-                let tested = if matches!(fit.outcome, Outcome::VNotPd | Outcome::NoStationary) {
-                    dense.fit_non_negative(run, &w, rss)?.theta
-                } else {
-                    fit.theta.clone()
-                };
-                GeneFit {
-                    theta: fit.theta,
-                    tested,
-                    outcome: fit.outcome,
-                    log_likelihood: fit.log_likelihood,
-                    evaluations: fit.evaluations,
-                }
-            }
+        let w = dense.whiten(self.z_of(gene));
+        let fit = match negative {
+            Negative::Allow => dense.fit(run, &w, rss)?,
+            Negative::Zero => dense.fit_non_negative(run, &w, rss)?,
+        };
+        let tested = if matches!(fit.outcome, Outcome::VNotPd | Outcome::NoStationary) {
+            dense.fit_non_negative(run, &w, rss)?.theta
+        } else {
+            fit.theta.clone()
+        };
+        Ok(GeneFit {
+            theta: fit.theta,
+            tested,
+            outcome: fit.outcome,
+            log_likelihood: fit.log_likelihood,
+            evaluations: fit.evaluations,
         })
     }
 }
@@ -171,4 +180,45 @@ pub(in crate::lmm) struct GeneFit {
     pub(in crate::lmm) outcome: Outcome,
     pub(in crate::lmm) log_likelihood: f64,
     pub(in crate::lmm) evaluations: u32,
+}
+
+impl GeneFit {
+    /// That of a gene without variance components, `k` of them missing.
+    pub(in crate::lmm) fn none(k: usize, outcome: Outcome) -> Self {
+        let nan = vec![f64::NAN; k + 1];
+        Self { theta: nan.clone(), tested: nan, outcome, log_likelihood: f64::NAN, evaluations: 0 }
+    }
+}
+
+/// The estimates of a block of genes, one after the other: components as fitted and as tested (genes × (k + 1)),
+/// outcomes, log-likelihoods, evaluations.
+#[derive(Debug, Default)]
+pub(in crate::lmm) struct BlockFit {
+    pub(in crate::lmm) theta: Vec<f64>,
+    pub(in crate::lmm) tested: Vec<f64>,
+    pub(in crate::lmm) outcomes: Vec<Outcome>,
+    pub(in crate::lmm) log_likelihood: Vec<f64>,
+    pub(in crate::lmm) evaluations: Vec<u32>,
+}
+
+impl BlockFit {
+    /// No genes yet, and room for some with `width` components.
+    pub(in crate::lmm) fn with_capacity(genes: usize, width: usize) -> Self {
+        Self {
+            theta: Vec::with_capacity(genes * width),
+            tested: Vec::with_capacity(genes * width),
+            outcomes: Vec::with_capacity(genes),
+            log_likelihood: Vec::with_capacity(genes),
+            evaluations: Vec::with_capacity(genes),
+        }
+    }
+
+    /// Adds a gene.
+    pub(in crate::lmm) fn push(&mut self, fit: &GeneFit) {
+        self.theta.extend(&fit.theta);
+        self.tested.extend(&fit.tested);
+        self.outcomes.push(fit.outcome);
+        self.log_likelihood.push(fit.log_likelihood);
+        self.evaluations.push(fit.evaluations);
+    }
 }

@@ -97,6 +97,8 @@ pub(in crate::lmm) struct SharedByGenes {
     pub(in crate::lmm) a_squared: Matrix,
     /// c'(X'X)⁻¹c.
     pub(in crate::lmm) x0: Vec<f64>,
+    /// Whether the contrasts are the coefficients themselves.
+    is_identity: bool,
 }
 
 impl SharedByGenes {
@@ -112,7 +114,10 @@ impl SharedByGenes {
         let x0 = (0..contrasts.n_cols())
             .map(|j| (0..contrasts.n_rows()).map(|i| contrasts[(i, j)] * xc[(i, j)]).sum())
             .collect();
-        Self { contrasts: contrasts.clone(), a, a_squared, x0 }
+        let unit = |i: usize, j: usize| if i == j { 1.0 } else { 0.0 };
+        let is_identity = contrasts.n_rows() == contrasts.n_cols()
+            && contrasts.entries().iter().enumerate().all(|(k, &c)| c == unit(k / core.p(), k % core.p()));
+        Self { contrasts: contrasts.clone(), a, a_squared, x0, is_identity }
     }
 
     /// Number of contrasts.
@@ -123,8 +128,12 @@ impl SharedByGenes {
     /// Ordinary least squares of a block of genes; variances and degrees of freedom still NaN.
     pub(in crate::lmm) fn ols(&self, core: &Core, genes: std::ops::Range<usize>) -> Estimates {
         let (p, r, n) = (core.p(), self.r(), genes.len());
-        let mut estimate = vec![0.0; n * r];
-        product(&core.b_ols[genes.start * p..genes.end * p], p, &self.contrasts, &mut estimate);
+        let b_ols = &core.b_ols[genes.start * p..genes.end * p];
+        let mut estimate = b_ols.to_vec();
+        if !self.is_identity {
+            estimate = vec![0.0; n * r];
+            product(b_ols, p, &self.contrasts, &mut estimate);
+        }
         Estimates { n_contrasts: r, estimate, variance: vec![f64::NAN; n * r], df: vec![f64::NAN; n * r] }
     }
 }

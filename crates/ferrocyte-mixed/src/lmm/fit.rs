@@ -90,19 +90,18 @@ impl GroupFit {
             }
             Err(fault) => return Err(fault),
         };
-        let fits = run.map_ranges("fitting", n_genes, core.gene_block(), |genes| {
-            let mut buffer = Vec::new();
-            genes.map(|gene| core.estimate(run, gene, sums.y_norm[gene], options.negative, &mut buffer)).collect()
+        let blocks = run.map_ranges("fitting", n_genes, core.gene_block(), |genes| {
+            core.estimate(run, genes, &sums.y_norm, options.negative)
         })?;
         group.outcomes.clear();
         group.log_likelihood.clear();
         group.evaluations.clear();
-        for fit in fits.into_iter().flat_map(Vec::into_iter) {
-            group.theta.extend(fit.theta);
-            group.theta_tested.extend(fit.tested);
-            group.outcomes.push(fit.outcome);
-            group.log_likelihood.push(fit.log_likelihood);
-            group.evaluations.push(fit.evaluations);
+        for block in blocks {
+            group.theta.extend(block.theta);
+            group.theta_tested.extend(block.tested);
+            group.outcomes.extend(block.outcomes);
+            group.log_likelihood.extend(block.log_likelihood);
+            group.evaluations.extend(block.evaluations);
         }
         group.core = Some(core);
         group.moderate(run, sums, options, counts)?;

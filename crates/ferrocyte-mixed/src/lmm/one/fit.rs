@@ -1,0 +1,47 @@
+//! The fit of a block of genes with one component.
+
+use std::ops::Range;
+
+use ferrocyte_math::wide;
+
+use crate::lmm::core::{BlockFit, Core, GeneFit};
+use crate::lmm::one::profile::Profile;
+use crate::lmm::one::search::Gene;
+use crate::lmm::options::Negative;
+
+/// Fits `genes`, whose y'y are `y_norm` (of all genes).
+pub(in crate::lmm) fn fit_block(
+    core: &Core,
+    profile: &Profile,
+    genes: Range<usize>,
+    y_norm: &[f64],
+    negative: Negative,
+) -> BlockFit {
+    let decided: Vec<_> = genes.clone().map(|gene| core.decided(gene, y_norm[gene])).collect();
+    let open: Vec<Gene<'_>> = genes
+        .clone()
+        .zip(&decided)
+        .filter(|(_, outcome)| outcome.is_none())
+        .map(|(gene, _)| Gene { w: core.z_of(gene), rss: core.rss[gene] })
+        .collect();
+    let fits = profile.fit(&open, negative == Negative::Zero);
+    let likelihoods: Vec<f64> =
+        wide::widest(|| fits.iter().map(|fit| profile.log_likelihood(fit.gamma, fit.s0)).collect());
+    let mut fits = fits.into_iter().zip(likelihoods);
+    let mut block = BlockFit::with_capacity(genes.len(), 2);
+    for (gene, outcome) in genes.zip(decided) {
+        if let Some(outcome) = outcome {
+            block.push(&GeneFit::none(1, outcome));
+            continue;
+        }
+        let Some((fit, log_likelihood)) = fits.next() else { break };
+        let theta = [fit.gamma * fit.s0, fit.s0];
+        let at_zero = [0.0, core.rss[gene] / profile.nu()];
+        block.theta.extend(theta);
+        block.tested.extend(if fit.outcome.tested_at_zero() { at_zero } else { theta });
+        block.outcomes.push(fit.outcome);
+        block.log_likelihood.push(log_likelihood);
+        block.evaluations.push(fit.evaluations);
+    }
+    block
+}
