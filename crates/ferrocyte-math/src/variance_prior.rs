@@ -17,13 +17,15 @@
 
 #![allow(clippy::inline_always)]
 
+use std::ops::Range;
+
 use ferrocyte_base::{Fault, Result, Run};
 
 pub use crate::residual_prior::{ResidualPrior, fit_residual_prior};
 pub use crate::trend::Trend;
 
 use crate::optimise::{Evaluation, Minimum, Stop, minimise};
-use crate::wide;
+use crate::wide::{self, Exponentials, Kernel};
 
 /// Fewest genes from which a prior is learnt.
 pub const MIN_GENES: usize = 20;
@@ -41,8 +43,10 @@ const STOP: Stop = Stop { gradient: 1e-13, steps: 200 };
 /// About as many genes show which start is the better one.
 const SCREENED: usize = 500;
 
+const SCREEN: Stop = Stop { gradient: 1e-7, steps: 200 };
+
 /// Where the screen ends from both starts within this, it is one maximum.
-const SAME: f64 = 1e-4;
+const SAME: f64 = 1e-2;
 
 /// Genes per block: the unit in which work is divided and sums are formed.
 const BLOCK: usize = 512;
@@ -89,7 +93,7 @@ impl Prior {
     /// When the lengths differ from that of the grid: a mistake in the code, not in data.
     pub fn posterior(&self, ln_likelihood: &[f64], trend: f64, weights: &mut [f64]) -> f64 {
         let mean = self.ln_posterior(ln_likelihood, trend, weights);
-        wide::widest(|| weights.iter_mut().for_each(|w| *w = wide::exp(*w)));
+        wide::widest(Exponentials(weights));
         mean
     }
 
@@ -115,7 +119,7 @@ impl Prior {
             ln_weights.fill(f64::NAN);
             return f64::NAN;
         }
-        let (sum, weighted) = wide::widest(|| weighted_sums(ln_weights, largest, &self.grid));
+        let (sum, weighted) = wide::widest(WeightedSums { ln_weights, largest, x: &self.grid });
         let offset = largest + sum.ln();
         ln_weights.iter_mut().for_each(|w| *w -= offset);
         weighted / sum
@@ -123,23 +127,33 @@ impl Prior {
 }
 
 /// The sums of `exp(ln_weights - largest)` and of that times `x`.
-#[inline(always)]
-fn weighted_sums(ln_weights: &[f64], largest: f64, x: &[f64]) -> (f64, f64) {
-    let (mut sum, mut weighted) = ([0.0; LANES], [0.0; LANES]);
-    let whole = x.len() - x.len() % LANES;
-    for (w, x) in ln_weights[..whole].chunks_exact(LANES).zip(x[..whole].chunks_exact(LANES)) {
-        for lane in 0..LANES {
-            let w = wide::exp(w[lane] - largest);
-            sum[lane] += w;
-            weighted[lane] += w * x[lane];
+struct WeightedSums<'a> {
+    ln_weights: &'a [f64],
+    largest: f64,
+    x: &'a [f64],
+}
+
+impl Kernel for WeightedSums<'_> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn run(self) -> (f64, f64) {
+        let (mut sum, mut weighted) = ([0.0; LANES], [0.0; LANES]);
+        let whole = self.x.len() - self.x.len() % LANES;
+        for (w, x) in self.ln_weights[..whole].chunks_exact(LANES).zip(self.x[..whole].chunks_exact(LANES)) {
+            for lane in 0..LANES {
+                let w = wide::exp(w[lane] - self.largest);
+                sum[lane] += w;
+                weighted[lane] += w * x[lane];
+            }
         }
+        for (lane, k) in (whole..self.x.len()).enumerate() {
+            let w = wide::exp(self.ln_weights[k] - self.largest);
+            sum[lane] += w;
+            weighted[lane] += w * self.x[k];
+        }
+        (total(sum), total(weighted))
     }
-    for (lane, k) in (whole..x.len()).enumerate() {
-        let w = wide::exp(ln_weights[k] - largest);
-        sum[lane] += w;
-        weighted[lane] += w * x[k];
-    }
-    (total(sum), total(weighted))
 }
 
 /// Learns the prior of a log variance.
@@ -171,8 +185,9 @@ pub fn fit_prior(run: &Run, x: &[f64], ln_likelihood: &[f64], trend: &[f64], use
         [x[0], -SLOPE, -SLOPE, OMEGA.0.ln()], //
         [x[x.len() - 1], SLOPE, SLOPE, OMEGA.1.ln()],
     );
-    let search =
-        |problem: &Problem<'_>, start: &[f64]| minimise(start, &lower, &upper, STOP, |p| problem.evaluate(run, p));
+    let search = |problem: &Problem<'_>, start: &[f64], stop: Stop| {
+        minimise(start, &lower, &upper, stop, |p| problem.evaluate(run, p))
+    };
     let whole = problem(&genes)?;
     // Where genes abound, every n-th of them walks the way from the starts, and all of them finish from there: once
     // where both starts lead to one maximum, else from both.
@@ -182,7 +197,7 @@ pub fn fit_prior(run: &Run, x: &[f64], ln_likelihood: &[f64], trend: &[f64], use
         let few: Vec<usize> = genes.iter().copied().step_by(stride).collect();
         let screen = problem(&few)?;
         for start in &mut starts {
-            *start = search(&screen, start)?.point;
+            *start = search(&screen, start, SCREEN)?.point;
         }
         let (first, others) = (starts[0].clone(), &starts[1..]);
         if others.iter().all(|s| s.iter().zip(&first).all(|(a, b)| (a - b).abs() <= SAME)) {
@@ -191,7 +206,7 @@ pub fn fit_prior(run: &Run, x: &[f64], ln_likelihood: &[f64], trend: &[f64], use
     }
     let mut best: Option<Minimum> = None;
     for start in &starts {
-        let found = search(&whole, start)?;
+        let found = search(&whole, start, STOP)?;
         if best.as_ref().is_none_or(|b| found.value < b.value) {
             best = Some(found);
         }
@@ -266,11 +281,10 @@ impl<'a> Problem<'a> {
         }
         let blocks = run.map_quietly(rows.len(), BLOCK, |range| {
             let mut out = vec![0.0; range.len() * n];
-            wide::widest(|| {
-                for (out, i) in out.chunks_exact_mut(n).zip(range) {
-                    out.iter_mut().zip(rows[i]).for_each(|(out, l)| *out = wide::exp(l - top[i]));
-                }
-            });
+            for (out, i) in out.chunks_exact_mut(n).zip(range) {
+                out.iter_mut().zip(rows[i]).for_each(|(out, l)| *out = l - top[i]);
+            }
+            wide::widest(Exponentials(&mut out));
             Ok(out)
         })?;
         let likelihood = blocks.concat();
@@ -281,14 +295,7 @@ impl<'a> Problem<'a> {
     fn evaluate(&self, run: &Run, p: &[f64]) -> Result<Evaluation> {
         let normal = Normal::new(self.x, self.step, p[3].exp());
         let parts = run.map_quietly(self.z.len(), BLOCK, |range| {
-            Ok(wide::widest(|| {
-                let mut sums = Sums::default();
-                for i in range {
-                    let z = self.z[i];
-                    sums.add(z, &self.gene(i, p[0] + z * (p[1] + z * p[2]), &normal));
-                }
-                sums
-            }))
+            Ok(wide::widest(Evaluate { problem: self, genes: range, a: [p[0], p[1], p[2]], normal: &normal }))
         })?;
         let mut sums = Sums::default();
         for part in &parts {
@@ -321,6 +328,28 @@ impl<'a> Problem<'a> {
             mean_omega: (posterior.covariance() - prior.covariance()) * t * t - 2.0 * first,
             omega_omega: (posterior.square_variance() - prior.square_variance()) * t * t - 2.0 * second,
         }
+    }
+}
+
+/// The sums over some genes, at `a_0, a_1, a_2` and the omega of `normal`.
+struct Evaluate<'a> {
+    problem: &'a Problem<'a>,
+    genes: Range<usize>,
+    a: [f64; 3],
+    normal: &'a Normal<'a>,
+}
+
+impl Kernel for Evaluate<'_> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn run(self) -> Sums {
+        let mut sums = Sums::default();
+        for i in self.genes {
+            let z = self.problem.z[i];
+            sums.add(z, &self.problem.gene(i, self.a[0] + z * (self.a[1] + z * self.a[2]), self.normal));
+        }
+        sums
     }
 }
 
@@ -408,14 +437,30 @@ impl<'a> Normal<'a> {
         let mut posterior = [[0.0; LANES]; 5];
         let whole = n - n % LANES;
         for (t, e) in table[..whole].chunks_exact(LANES).zip(likelihood[..whole].chunks_exact(LANES)) {
+            let mut term = [0.0; LANES];
             for lane in 0..LANES {
-                add_point(&mut prior, &mut posterior, lane, t[lane] * power[lane], e[lane], distance[lane]);
+                term[lane] = t[lane] * power[lane];
                 power[lane] *= jump;
+            }
+            // Lanes innermost: they are one register.
+            for j in 0..5 {
+                for lane in 0..LANES {
+                    prior[j][lane] += term[lane];
+                    posterior[j][lane] += term[lane] * e[lane];
+                    term[lane] *= distance[lane];
+                }
+            }
+            for lane in 0..LANES {
                 distance[lane] += stride;
             }
         }
         for (lane, k) in (whole..n).enumerate() {
-            add_point(&mut prior, &mut posterior, lane, table[k] * power[lane], likelihood[k], distance[lane]);
+            let mut term = table[k] * power[lane];
+            for j in 0..5 {
+                prior[j][lane] += term;
+                posterior[j][lane] += term * likelihood[k];
+                term *= distance[lane];
+            }
         }
         let (prior, posterior) = (prior.map(total), posterior.map(total));
         if prior[0] < SMALLEST_SUM || posterior[0] < SMALLEST_SUM {
@@ -445,17 +490,6 @@ impl<'a> Normal<'a> {
         let mut moments = Moments::from_sums(sums);
         moments.ln_sum += largest;
         moments
-    }
-}
-
-/// Adds the powers of `d` under the prior weight `w` and under the posterior weight `w e` to the sums of a lane.
-#[inline(always)]
-fn add_point(prior: &mut [[f64; LANES]; 5], posterior: &mut [[f64; LANES]; 5], lane: usize, w: f64, e: f64, d: f64) {
-    let mut term = w;
-    for j in 0..5 {
-        prior[j][lane] += term;
-        posterior[j][lane] += term * e;
-        term *= d;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Loops over many numbers, with the widest instructions that the processor has.
 //!
-//! [`widest`] runs a closure that is compiled twice: for the processor that the release is built for, and for one with
-//! 256-bit registers. Whatever is inlined into the closure follows. The compiler neither fuses nor reorders
+//! [`widest`] runs a [`Kernel`], which is compiled twice: for the processor that the release is built for, and for one with
+//! 256-bit registers. Whatever is inlined into it follows. The compiler neither fuses nor reorders
 //! floating-point operations, so that both give the same bits.
 //!
 //! [`exp`], [`ln`], [`ln_1p`] and [`erfcx`] have no branches and no tables: a loop that calls them is turned into
@@ -15,11 +15,68 @@ const ROUNDER: f64 = 6_755_399_441_055_744.0;
 /// ln 2 in two parts; the product of the first with any exponent is exact.
 const LN_2: (f64, f64) = (0.693_147_180_369_123_816_490, 1.908_214_929_270_587_700_02e-10);
 
-/// Runs `work` with the widest instructions that the processor has. Loops must be inlined into the closure
-/// (`#[inline(always)]`) to gain from it.
+/// A loop, or a few, with what they work on.
+///
+/// `run` must be marked `#[inline(always)]`, and so must be what it calls in its loops: what is called and not inlined
+/// stays as it was compiled. For the same reason loops are written with `for`: the standard library's `for_each` and
+/// `collect`, and closures of any size, are functions of their own.
+pub trait Kernel {
+    /// What comes of it.
+    type Output;
+
+    /// Does the work.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs `kernel` with the widest instructions that the processor has.
+///
+/// ```
+/// use ferrocyte_math::wide::{self, Kernel};
+///
+/// struct Logarithms<'a>(&'a mut [f64]);
+///
+/// impl Kernel for Logarithms<'_> {
+///     type Output = ();
+///     #[inline(always)]
+///     fn run(self) {
+///         for x in self.0 {
+///             *x = wide::ln(*x);
+///         }
+///     }
+/// }
+///
+/// let mut x = [1.0, 2.0, 4.0];
+/// wide::widest(Logarithms(&mut x));
+/// assert_eq!(x[2], 2.0 * x[1]);
+/// ```
 #[inline]
-pub fn widest<T>(work: impl FnOnce() -> T) -> T {
-    pulp::Arch::new().dispatch(work)
+pub fn widest<K: Kernel>(kernel: K) -> K::Output {
+    pulp::Arch::new().dispatch(Dispatched(kernel))
+}
+
+struct Dispatched<K>(K);
+
+impl<K: Kernel> pulp::WithSimd for Dispatched<K> {
+    type Output = K::Output;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> K::Output {
+        self.0.run()
+    }
+}
+
+/// Turns numbers into their exponentials.
+pub(crate) struct Exponentials<'a>(pub(crate) &'a mut [f64]);
+
+impl Kernel for Exponentials<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for x in self.0 {
+            *x = exp(*x);
+        }
+    }
 }
 
 /// e to the power of `x`: infinite above 709.78, rounded to 0 below -745.13.
@@ -227,17 +284,25 @@ mod tests {
         close(erfcx(x), series, 5e-16);
     }
 
+    struct Curve<'a>(&'a mut [f64]);
+
+    impl Kernel for Curve<'_> {
+        type Output = f64;
+
+        #[inline(always)]
+        fn run(self) -> f64 {
+            for x in &mut *self.0 {
+                *x = erfcx(x.abs()) + ln(exp(*x) + 0.5);
+            }
+            sum(self.0)
+        }
+    }
+
     #[test]
     fn wide_loops_give_the_bits_of_narrow_ones() {
-        let x: Vec<f64> = (0..103).map(|i| f64::from(i) * 0.37 - 11.0).collect();
-        let narrow: Vec<u64> = x.iter().map(|&x| (erfcx(x.abs()) + ln(exp(x) + 0.5)).to_bits()).collect();
-        let mut wide = vec![0.0; x.len()];
-        widest(|| {
-            for (out, &x) in wide.iter_mut().zip(&x) {
-                *out = erfcx(x.abs()) + ln(exp(x) + 0.5);
-            }
-        });
-        assert!(wide.iter().zip(narrow).all(|(w, n)| w.to_bits() == n));
-        assert_eq!(widest(|| sum(&x)).to_bits(), sum(&x).to_bits());
+        let mut narrow: Vec<f64> = (0..103).map(|i| f64::from(i) * 0.37 - 11.0).collect();
+        let mut wide = narrow.clone();
+        assert_eq!(widest(Curve(&mut wide)).to_bits(), Curve(&mut narrow).run().to_bits());
+        assert_eq!(wide, narrow);
     }
 }

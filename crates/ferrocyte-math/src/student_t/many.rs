@@ -17,7 +17,7 @@
 #![allow(clippy::inline_always)]
 
 use super::StudentT;
-use crate::wide;
+use crate::wide::{self, Kernel};
 
 /// Degrees of freedom that the expansion serves.
 const DF: std::ops::RangeInclusive<f64> = 24.0..=1e15;
@@ -128,17 +128,31 @@ fn tails_one_by_one(law: &StudentT, t: &[f64], exponent: &mut [f64], factor: &mu
 pub fn two_sided(t: &[f64], df: &[f64]) -> Vec<f64> {
     assert_eq!(t.len(), df.len(), "every t needs its degrees of freedom");
     let mut p = vec![0.0; t.len()];
-    wide::widest(|| {
-        for ((p, &t), &df) in p.iter_mut().zip(t).zip(df) {
-            let (u, f, trusted) = Shape::new(df).tail(t);
-            // Negative marks what is left to do.
-            *p = if trusted { f * wide::exp(-u) } else { -1.0 };
-        }
-    });
+    wide::widest(Expand { p: &mut p, t, df });
     for ((p, &t), &df) in p.iter_mut().zip(t).zip(df) {
         *p = if *p < 0.0 { StudentT::new(df).two_sided(t) } else { p.min(1.0) };
     }
     p
+}
+
+/// [`two_sided`] where the expansion serves; -1 marks what is left to do.
+struct Expand<'a> {
+    p: &'a mut [f64],
+    t: &'a [f64],
+    df: &'a [f64],
+}
+
+impl Kernel for Expand<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for ((p, &t), &df) in self.p.iter_mut().zip(self.t).zip(self.df) {
+            let (u, f, trusted) = Shape::new(df).tail(t);
+            let value = f * wide::exp(-u);
+            *p = if trusted { value } else { -1.0 };
+        }
+    }
 }
 
 #[cfg(test)]

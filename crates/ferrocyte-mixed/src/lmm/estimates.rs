@@ -7,9 +7,11 @@
 
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, product};
+use ferrocyte_math::student_t::many;
 
 use crate::lmm::core::{Core, Structure};
 use crate::lmm::fit::GroupFit;
+use crate::lmm::options::Alternative;
 use crate::lmm::status::Outcome;
 
 /// Which estimates of the variance components are used.
@@ -77,7 +79,13 @@ impl GroupFit {
                 Structure::Several(dense) => self.block_several(core, dense, &shared, genes, surface),
             })
         })?;
-        let mut all = Estimates { n_contrasts: r, ..Estimates::default() };
+        let cells = core.n_genes() * r;
+        let mut all = Estimates {
+            n_contrasts: r,
+            estimate: Vec::with_capacity(cells),
+            variance: Vec::with_capacity(cells),
+            df: Vec::with_capacity(cells),
+        };
         for block in blocks {
             all.estimate.extend(block.estimate);
             all.variance.extend(block.variance);
@@ -85,6 +93,20 @@ impl GroupFit {
         }
         Ok(all)
     }
+}
+
+/// p-values of each t with its degrees of freedom; NaN gives NaN.
+pub fn p_values(t: &[f64], df: &[f64], alternative: Alternative) -> Vec<f64> {
+    let mut p = many::two_sided(t, df);
+    for (p, &t) in p.iter_mut().zip(t) {
+        *p = match alternative {
+            Alternative::TwoSided => *p,
+            Alternative::Less if t < 0.0 => 0.5 * *p,
+            Alternative::Greater if t > 0.0 => 0.5 * *p,
+            Alternative::Less | Alternative::Greater => 1.0 - 0.5 * *p,
+        };
+    }
+    p
 }
 
 /// What the contrasts share over genes.

@@ -47,7 +47,7 @@ mod simulate;
 mod status;
 mod sums;
 
-pub use estimates::{Estimates, Surface};
+pub use estimates::{Estimates, Surface, p_values};
 pub use fit::{Fit, GroupFit};
 pub use inference::{ComponentErrors, Contrast, GeneCovariance, ln_p_value, test_columns};
 pub use one::{ModeratedTest, Priors};

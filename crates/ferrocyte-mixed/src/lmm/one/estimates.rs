@@ -2,12 +2,14 @@
 
 #![allow(clippy::inline_always)]
 
+use std::ops::Range;
+
 use ferrocyte_math::linalg::product;
-use ferrocyte_math::wide;
+use ferrocyte_math::wide::{self, Kernel};
 
 use crate::lmm::canonical::Spectrum;
 use crate::lmm::core::Core;
-use crate::lmm::estimates::{Estimates, SharedByGenes, Surface};
+use crate::lmm::estimates::{Components, Estimates, SharedByGenes, Surface};
 use crate::lmm::fit::GroupFit;
 use crate::lmm::options::Method;
 use crate::lmm::status::Outcome;
@@ -39,46 +41,21 @@ impl GroupFit {
         core: &Core,
         spectrum: &Spectrum,
         shared: &SharedByGenes,
-        genes: std::ops::Range<usize>,
+        genes: Range<usize>,
         surface: Surface,
     ) -> Estimates {
         let (q, r) = (core.q(), shared.r());
         let mut out = shared.ols(core, genes.clone());
         let n = genes.len();
-        let mut shrunk = vec![0.0; n * q];
-        // γh, h², λh²: one product serves all three.
-        let mut spread = vec![0.0; 3 * n * q];
-        let mut informations = Vec::with_capacity(n);
-        wide::widest(|| {
-            let (gamma_h, rest) = spread.split_at_mut(n * q);
-            let (h2, lambda_h2) = rest.split_at_mut(n * q);
-            for (i, gene) in genes.clone().enumerate() {
-                let at = self.components_of(gene, surface);
-                if !at.outcome.has_estimate() {
-                    informations.push(Information { h11: f64::NAN, h10: f64::NAN, h00: f64::NAN });
-                    continue;
-                }
-                let (gamma, s0) = (at.theta[0] / at.theta[1], at.theta[1]);
-                let row = i * q..(i + 1) * q;
-                let w = core.z_of(gene);
-                weigh(
-                    gamma,
-                    w,
-                    &spectrum.lambda,
-                    [&mut shrunk[row.clone()], &mut gamma_h[row.clone()]],
-                    [&mut h2[row.clone()], &mut lambda_h2[row]],
-                );
-                informations.push(information(core, spectrum, gene, gamma, s0, at.expected_information));
-            }
-        });
+        let components: Vec<Components<'_>> = genes.clone().map(|gene| self.components_of(gene, surface)).collect();
+        let weights = wide::widest(Weigh { core, spectrum, genes: genes.clone(), components: &components });
         let mut shift = vec![0.0; n * r];
-        product(&shrunk, q, &shared.a, &mut shift);
+        product(&weights.shrunk, q, &shared.a, &mut shift);
         let mut sums = vec![0.0; 3 * n * r];
-        product(&spread, q, &shared.a_squared, &mut sums);
+        product(&weights.spread, q, &shared.a_squared, &mut sums);
         let (spread, rest) = sums.split_at(n * r);
         let (over_v2, lambda_over_v2) = rest.split_at(n * r);
-        for (i, gene) in genes.enumerate() {
-            let at = self.components_of(gene, surface);
+        for (i, at) in components.iter().enumerate() {
             if !at.outcome.has_estimate() {
                 out.forget(i, r, at.outcome);
                 continue;
@@ -88,7 +65,8 @@ impl GroupFit {
             for (estimate, shift) in out.estimate[row.clone()].iter_mut().zip(&shift[row.clone()]) {
                 *estimate -= shift;
             }
-            for ((variance, x0), spread) in out.variance[row.clone()].iter_mut().zip(&shared.x0).zip(&spread[row.clone()])
+            for ((variance, x0), spread) in
+                out.variance[row.clone()].iter_mut().zip(&shared.x0).zip(&spread[row.clone()])
             {
                 *variance = s0 * (x0 + spread);
             }
@@ -97,7 +75,7 @@ impl GroupFit {
                 df.fill(core.residual_df());
                 continue;
             }
-            let information = informations[i];
+            let information = weights.informations[i];
             let det = 2.0 * information.determinant();
             let gradients = over_v2[row.clone()].iter().zip(&lambda_over_v2[row.clone()]);
             for (((df, x0), spread), (g1, g0)) in df.iter_mut().zip(&shared.x0).zip(&spread[row]).zip(gradients) {
@@ -109,17 +87,54 @@ impl GroupFit {
     }
 }
 
-/// γhw, γh, h² and λh² of one gene, q numbers each.
-#[inline(always)]
-fn weigh(gamma: f64, w: &[f64], lambda: &[f64], gamma_h: [&mut [f64]; 2], h2: [&mut [f64]; 2]) {
-    let ([shrunk, gamma_h], [h2, lambda_h2]) = (gamma_h, h2);
-    let columns = shrunk.iter_mut().zip(gamma_h).zip(h2).zip(lambda_h2);
-    for ((((shrunk, gamma_h), h2), lambda_h2), (w, l)) in columns.zip(w.iter().zip(lambda)) {
-        let h = 1.0 / (1.0 + gamma * l);
-        *gamma_h = gamma * h;
-        *shrunk = gamma * h * w;
-        *h2 = h * h;
-        *lambda_h2 = l * (h * h);
+/// What a block of genes puts into the matrix products, with h = 1/(1 + γλ); zero without estimate.
+struct Weights {
+    /// γhw, genes × q.
+    shrunk: Vec<f64>,
+    /// γh, h² and λh², each genes × q, below each other: one product serves all three.
+    spread: Vec<f64>,
+    informations: Vec<Information>,
+}
+
+/// What makes them.
+struct Weigh<'a> {
+    core: &'a Core,
+    spectrum: &'a Spectrum,
+    genes: Range<usize>,
+    components: &'a [Components<'a>],
+}
+
+impl Kernel for Weigh<'_> {
+    type Output = Weights;
+
+    #[inline(always)]
+    fn run(self) -> Weights {
+        let Self { core, spectrum, genes, components } = self;
+        let (n, q) = (genes.len(), core.q());
+        let (mut shrunk, mut spread) = (vec![0.0; n * q], vec![0.0; 3 * n * q]);
+        let mut informations = vec![Information { h11: f64::NAN, h10: f64::NAN, h00: f64::NAN }; n];
+        let (gamma_h, rest) = spread.split_at_mut(n * q);
+        let (h2, lambda_h2) = rest.split_at_mut(n * q);
+        for (i, (gene, at)) in genes.zip(components).enumerate() {
+            if !at.outcome.has_estimate() {
+                continue;
+            }
+            let (gamma, s0) = (at.theta[0] / at.theta[1], at.theta[1]);
+            let row = i * q..(i + 1) * q;
+            let w = core.z_of(gene);
+            let columns = gamma_h[row.clone()].iter_mut().zip(&mut h2[row.clone()]).zip(&mut lambda_h2[row.clone()]);
+            for ((((gamma_h, h2), lambda_h2), l), (w, shrunk)) in
+                columns.zip(&spectrum.lambda).zip(w.iter().zip(&mut shrunk[row]))
+            {
+                let h = 1.0 / (1.0 + gamma * l);
+                *gamma_h = gamma * h;
+                *shrunk = gamma * h * w;
+                *h2 = h * h;
+                *lambda_h2 = l * (h * h);
+            }
+            informations[i] = information(core, spectrum, gene, gamma, s0, at.expected_information);
+        }
+        Weights { shrunk, spread, informations }
     }
 }
 
@@ -137,11 +152,8 @@ fn information(core: &Core, spectrum: &Spectrum, gene: usize, gamma: f64, s0: f6
     }
     let [y2, y1, y0, explained] = gene_sums(gamma, core.z_of(gene), &spectrum.lambda, &spectrum.over_lambda);
     let residual = (core.rss[gene] - explained).max(0.0);
-    let observed = Information {
-        h11: y2 / s0 - half.h11,
-        h10: y1 / s0 - half.h10,
-        h00: (y0 + residual) / s0 - half.h00,
-    };
+    let observed =
+        Information { h11: y2 / s0 - half.h11, h10: y1 / s0 - half.h10, h00: (y0 + residual) / s0 - half.h00 };
     if observed.h11 > 0.0 && observed.determinant() > 0.0 { observed } else { half }
 }
 
@@ -151,16 +163,20 @@ const LANES: usize = 4;
 /// Σ (μh)², Σ μh², Σ h² over positive μ, with h = 1/(1 + γμ), and how many there are.
 #[inline(always)]
 fn trace_sums(gamma: f64, mu: &[f64]) -> [f64; 4] {
+    let terms = |m: f64| {
+        let h = 1.0 / (1.0 + gamma * m);
+        let is_positive = if m > 0.0 { 1.0 } else { 0.0 };
+        let h2 = h * h * is_positive;
+        [m * m * h2, m * h2, h2, is_positive]
+    };
     let mut sums = [[0.0; LANES]; 4];
-    for many in mu.chunks(LANES) {
-        for (lane, &m) in many.iter().enumerate() {
-            let h = 1.0 / (1.0 + gamma * m);
-            let is_positive = if m > 0.0 { 1.0 } else { 0.0 };
-            let h2 = h * h * is_positive;
-            sums[0][lane] += m * m * h2;
-            sums[1][lane] += m * h2;
-            sums[2][lane] += h2;
-            sums[3][lane] += is_positive;
+    let many = mu.chunks_exact(LANES);
+    for (lane, &m) in many.remainder().iter().enumerate() {
+        add(&mut sums, lane, terms(m));
+    }
+    for few in many {
+        for lane in 0..LANES {
+            add(&mut sums, lane, terms(few[lane]));
         }
     }
     sums.map(total)
@@ -169,20 +185,31 @@ fn trace_sums(gamma: f64, mu: &[f64]) -> [f64; 4] {
 /// With c = w²/λ and h = 1/(1 + γλ): Σ λ²ch³, Σ λch³, Σ ch³, Σ c.
 #[inline(always)]
 fn gene_sums(gamma: f64, w: &[f64], lambda: &[f64], over_lambda: &[f64]) -> [f64; 4] {
+    let terms = |w: f64, l: f64, over: f64| {
+        let h = 1.0 / (1.0 + gamma * l);
+        let c = w * w * over;
+        let ch3 = c * h * (h * h);
+        [l * l * ch3, l * ch3, ch3, c]
+    };
     let mut sums = [[0.0; LANES]; 4];
-    let columns = w.chunks(LANES).zip(lambda.chunks(LANES)).zip(over_lambda.chunks(LANES));
-    for ((w, lambda), over_lambda) in columns {
-        for (lane, ((w, l), over)) in w.iter().zip(lambda).zip(over_lambda).enumerate() {
-            let h = 1.0 / (1.0 + gamma * l);
-            let c = w * w * over;
-            let ch3 = c * h * (h * h);
-            sums[0][lane] += l * l * ch3;
-            sums[1][lane] += l * ch3;
-            sums[2][lane] += ch3;
-            sums[3][lane] += c;
+    let (many_w, many_l, many_o) = (w.chunks_exact(LANES), lambda.chunks_exact(LANES), over_lambda.chunks_exact(LANES));
+    let rest = many_w.remainder().iter().zip(many_l.remainder()).zip(many_o.remainder());
+    for (lane, ((w, l), over)) in rest.enumerate() {
+        add(&mut sums, lane, terms(*w, *l, *over));
+    }
+    for ((w, l), over) in many_w.zip(many_l).zip(many_o) {
+        for lane in 0..LANES {
+            add(&mut sums, lane, terms(w[lane], l[lane], over[lane]));
         }
     }
     sums.map(total)
+}
+
+#[inline(always)]
+fn add(sums: &mut [[f64; LANES]; 4], lane: usize, terms: [f64; 4]) {
+    for k in 0..4 {
+        sums[k][lane] += terms[k];
+    }
 }
 
 #[inline(always)]

@@ -1,11 +1,13 @@
 //! The fit of a block of genes with one component.
 
+#![allow(clippy::inline_always)]
+
 use std::ops::Range;
 
-use ferrocyte_math::wide;
+use ferrocyte_math::wide::{self, Kernel};
 
 use crate::lmm::core::{BlockFit, Core, GeneFit};
-use crate::lmm::one::profile::Profile;
+use crate::lmm::one::profile::{OneFit, Profile};
 use crate::lmm::one::search::Gene;
 use crate::lmm::options::Negative;
 
@@ -25,8 +27,7 @@ pub(in crate::lmm) fn fit_block(
         .map(|(gene, _)| Gene { w: core.z_of(gene), rss: core.rss[gene] })
         .collect();
     let fits = profile.fit(&open, negative == Negative::Zero);
-    let likelihoods: Vec<f64> =
-        wide::widest(|| fits.iter().map(|fit| profile.log_likelihood(fit.gamma, fit.s0)).collect());
+    let likelihoods = wide::widest(Likelihoods { profile, fits: &fits });
     let mut fits = fits.into_iter().zip(likelihoods);
     let mut block = BlockFit::with_capacity(genes.len(), 2);
     for (gene, outcome) in genes.zip(decided) {
@@ -44,4 +45,23 @@ pub(in crate::lmm) fn fit_block(
         block.evaluations.push(fit.evaluations);
     }
     block
+}
+
+/// The log-likelihoods of fits.
+struct Likelihoods<'a> {
+    profile: &'a Profile,
+    fits: &'a [OneFit],
+}
+
+impl Kernel for Likelihoods<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f64> {
+        let mut out = Vec::with_capacity(self.fits.len());
+        for fit in self.fits {
+            out.push(self.profile.log_likelihood(fit.gamma, fit.s0));
+        }
+        out
+    }
 }

@@ -14,7 +14,7 @@ use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, dot, product};
 use ferrocyte_math::student_t::{StudentT, many::tails};
 use ferrocyte_math::variance_prior::{Prior, ResidualPrior, fit_prior, fit_residual_prior};
-use ferrocyte_math::wide;
+use ferrocyte_math::wide::{self, Kernel};
 
 use crate::lmm::canonical::Spectrum;
 use crate::lmm::core::{Core, GENE_BLOCK, Structure};
@@ -122,8 +122,7 @@ impl Moderation {
         }
         let df = core.residual_df() + residual.df;
         let blocks = run.map_ranges("moderating", m, GENE_BLOCK, |genes| {
-            let floors: Vec<f64> =
-                genes.clone().map(|g| e0[g] + residual.df * residual.variance(trend[g])).collect();
+            let floors: Vec<f64> = genes.clone().map(|g| e0[g] + residual.df * residual.variance(trend[g])).collect();
             Ok(tabulate(core, spectrum, genes, &floors, &h, df, &half_ln_det))
         })?;
         let (mut quadratic, mut ln_likelihood) =
@@ -188,21 +187,17 @@ impl Moderation {
             }
             let mut shift = vec![0.0; genes.len() * GRID_POINTS];
             product(&aw, q, &self.h, &mut shift);
-            Ok(wide::widest(|| {
-                let mut out = Vec::with_capacity(genes.len());
-                for (gene, shift) in genes.zip(shift.chunks_exact(GRID_POINTS)) {
-                    let ols = dot(&core.b_ols[gene * p..(gene + 1) * p], contrast);
-                    let cells = gene * GRID_POINTS..(gene + 1) * GRID_POINTS;
-                    let gene = Posterior {
-                        ln_weights: &self.ln_weights[cells.clone()],
-                        quadratic: &self.quadratic[cells],
-                        ols,
-                        shift,
-                    };
-                    out.push(gene.test(&grid, &law, alternative));
+            let posteriors = genes.zip(shift.chunks_exact(GRID_POINTS)).map(|(gene, shift)| {
+                let cells = gene * GRID_POINTS..(gene + 1) * GRID_POINTS;
+                Posterior {
+                    ln_weights: &self.ln_weights[cells.clone()],
+                    quadratic: &self.quadratic[cells],
+                    ols: dot(&core.b_ols[gene * p..(gene + 1) * p], contrast),
+                    shift,
                 }
-                out
-            }))
+            });
+            let posteriors: Vec<Posterior<'_>> = posteriors.collect();
+            Ok(wide::widest(Tests { genes: &posteriors, grid: &grid, law: &law, alternative }))
         })?;
         Ok(blocks.into_iter().flatten().collect())
     }
@@ -251,20 +246,36 @@ fn tabulate(
     let mut quadratic = vec![0.0; floors.len() * GRID_POINTS];
     product(&c, q, h, &mut quadratic);
     let mut ln_likelihood = vec![0.0; quadratic.len()];
-    wide::widest(|| {
-        let rows = quadratic.chunks_exact_mut(GRID_POINTS).zip(ln_likelihood.chunks_exact_mut(GRID_POINTS));
-        for ((quadratic, likelihood), floor) in rows.zip(floors) {
+    wide::widest(Likelihoods { quadratic: &mut quadratic, ln_likelihood: &mut ln_likelihood, floors, df, half_ln_det });
+    (quadratic, ln_likelihood)
+}
+
+/// From Σ ch and the rest of Q of each gene to Q and the log-likelihood.
+struct Likelihoods<'a> {
+    quadratic: &'a mut [f64],
+    ln_likelihood: &'a mut [f64],
+    floors: &'a [f64],
+    df: f64,
+    half_ln_det: &'a [f64],
+}
+
+impl Kernel for Likelihoods<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let rows = self.quadratic.chunks_exact_mut(GRID_POINTS).zip(self.ln_likelihood.chunks_exact_mut(GRID_POINTS));
+        for ((quadratic, likelihood), floor) in rows.zip(self.floors) {
             // ln Q over its value at the end of the grid: the degrees of freedom may be many, and would multiply the
             // rounding of ln Q itself.
             let end = quadratic[GRID_POINTS - 1];
             let over_end = 1.0 / (end + floor);
-            for ((q, l), half) in quadratic.iter_mut().zip(likelihood).zip(half_ln_det) {
-                *l = -0.5 * df * wide::ln_1p((*q - end) * over_end) - half;
+            for ((q, l), half) in quadratic.iter_mut().zip(likelihood).zip(self.half_ln_det) {
+                *l = -0.5 * self.df * wide::ln_1p((*q - end) * over_end) - half;
                 *q += floor;
             }
         }
-    });
-    (quadratic, ln_likelihood)
+    }
 }
 
 /// What a test needs of the grid points: γ, and the variance of the contrast over Q.
@@ -280,6 +291,27 @@ struct Posterior<'a> {
     ols: f64,
     /// What γ takes from the contrast.
     shift: &'a [f64],
+}
+
+/// The tests of a block of genes.
+struct Tests<'a> {
+    genes: &'a [Posterior<'a>],
+    grid: &'a Grid,
+    law: &'a StudentT,
+    alternative: Alternative,
+}
+
+impl Kernel for Tests<'_> {
+    type Output = Vec<ModeratedTest>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<ModeratedTest> {
+        let mut out = Vec::with_capacity(self.genes.len());
+        for gene in self.genes {
+            out.push(gene.test(self.grid, self.law, self.alternative));
+        }
+        out
+    }
 }
 
 impl Posterior<'_> {

@@ -152,6 +152,15 @@ impl Profile {
         (0.5 * f11, 0.5 * f10, 0.5 * (f00 + (self.nu - positive) / (s0 * s0)))
     }
 
+    /// Standard errors of (s₁, s₀) by the expected information, and the gradient there; `None` where it is singular.
+    pub(in crate::lmm) fn errors(&self, theta: &[f64], w: &[f64], rss: f64) -> Option<(Vec<f64>, Vec<f64>)> {
+        let (gamma, s0) = (theta[0] / theta[1], theta[1]);
+        let (f11, f10, f00) = self.expected_information(gamma, s0);
+        let (v1, v0) = (f11 - f10 * (f10 / f00), f00 - f10 * (f10 / f11));
+        let (d1, d0) = self.score(gamma, s0, w, rss);
+        (v1 > 0.0 && v0 > 0.0).then(|| (vec![1.0 / v1.sqrt(), 1.0 / v0.sqrt()], vec![d1, d0]))
+    }
+
     /// Gradient of the (restricted) log-likelihood in (s₁, s₀).
     pub(in crate::lmm) fn score(&self, gamma: f64, s0: f64, w: &[f64], rss: f64) -> (f64, f64) {
         let s1 = gamma * s0;

@@ -6,7 +6,7 @@
 
 #![allow(clippy::inline_always)]
 
-use ferrocyte_math::wide;
+use ferrocyte_math::wide::{self, Kernel};
 
 use crate::lmm::one::profile::{OneFit, Profile};
 use crate::lmm::status::Outcome;
@@ -76,46 +76,59 @@ enum Step {
 
 /// The estimates of `genes`.
 pub(super) fn search(profile: &Profile, genes: &[Gene<'_>], non_negative: bool) -> Vec<OneFit> {
-    wide::widest(|| advance_together(profile, genes, non_negative))
+    wide::widest(Together { profile, genes, non_negative })
 }
 
-#[inline(always)]
-fn advance_together(profile: &Profile, genes: &[Gene<'_>], non_negative: bool) -> Vec<OneFit> {
-    let n_zero = profile.lambda.len() - profile.positive().len();
-    let mut fits: Vec<OneFit> = genes.iter().map(|gene| profile.at_zero(gene.rss, Outcome::NotIdentifiable, 0)).collect();
-    if profile.degenerate {
-        return fits;
-    }
-    let mut squares = vec![[0.0; LANES]; profile.positive().len()];
-    let mut gamma = [0.0; LANES];
-    let mut walks: [Option<Walk>; LANES] = [None; LANES];
-    let mut waiting = genes.iter().enumerate();
-    loop {
-        for lane in 0..LANES {
-            while walks[lane].is_none() {
-                let Some((index, gene)) = waiting.next() else { break };
-                let mut sum = 0.0;
-                for (square, w) in squares.iter_mut().zip(&gene.w[n_zero..]) {
-                    square[lane] = w * w;
-                    sum += w * w;
-                }
-                match depart(profile, index, gene.rss, sum, non_negative) {
-                    Step::On(walk) => (walks[lane], gamma[lane]) = (Some(walk), walk.gamma),
-                    Step::Arrived(fit) => fits[index] = fit,
-                }
-            }
-        }
-        if walks.iter().all(Option::is_none) {
+/// Genes that walk together.
+struct Together<'a> {
+    profile: &'a Profile,
+    genes: &'a [Gene<'a>],
+    non_negative: bool,
+}
+
+impl Kernel for Together<'_> {
+    type Output = Vec<OneFit>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<OneFit> {
+        let Self { profile, genes, non_negative } = self;
+        let n_zero = profile.lambda.len() - profile.positive().len();
+        let mut fits: Vec<OneFit> =
+            genes.iter().map(|gene| profile.at_zero(gene.rss, Outcome::NotIdentifiable, 0)).collect();
+        if profile.degenerate {
             return fits;
         }
-        let terms = terms(profile, &gamma, &squares);
-        for lane in 0..LANES {
-            let Some(walk) = walks[lane] else { continue };
-            match advance(profile, walk, &terms.at(profile, lane, &walk), genes[walk.gene]) {
-                Step::On(walk) => (walks[lane], gamma[lane]) = (Some(walk), walk.gamma),
-                Step::Arrived(fit) => {
-                    fits[walk.gene] = fit;
-                    (walks[lane], gamma[lane]) = (None, 0.0);
+        let mut squares = vec![[0.0; LANES]; profile.positive().len()];
+        let mut gamma = [0.0; LANES];
+        let mut walks: [Option<Walk>; LANES] = [None; LANES];
+        let mut waiting = genes.iter().enumerate();
+        loop {
+            for lane in 0..LANES {
+                while walks[lane].is_none() {
+                    let Some((index, gene)) = waiting.next() else { break };
+                    let mut sum = 0.0;
+                    for (square, w) in squares.iter_mut().zip(&gene.w[n_zero..]) {
+                        square[lane] = w * w;
+                        sum += w * w;
+                    }
+                    match depart(profile, index, gene.rss, sum, non_negative) {
+                        Step::On(walk) => (walks[lane], gamma[lane]) = (Some(walk), walk.gamma),
+                        Step::Arrived(fit) => fits[index] = fit,
+                    }
+                }
+            }
+            if walks.iter().all(Option::is_none) {
+                return fits;
+            }
+            let terms = terms(profile, &gamma, &squares);
+            for lane in 0..LANES {
+                let Some(walk) = walks[lane] else { continue };
+                match advance(profile, walk, &terms.at(profile, lane, &walk), genes[walk.gene]) {
+                    Step::On(walk) => (walks[lane], gamma[lane]) = (Some(walk), walk.gamma),
+                    Step::Arrived(fit) => {
+                        fits[walk.gene] = fit;
+                        (walks[lane], gamma[lane]) = (None, 0.0);
+                    }
                 }
             }
         }
@@ -185,7 +198,12 @@ fn advance(profile: &Profile, walk: Walk, at: &Point, gene: Gene<'_>) -> Step {
         return Step::Arrived(if walk.is_below {
             profile.at_zero(walk.rss, Outcome::NoStationary, walk.evaluations)
         } else {
-            OneFit { gamma, s0: profile.s0_of(gamma, gene.w, walk.rss), outcome: Outcome::MaxIter, evaluations: MAX_STEPS }
+            OneFit {
+                gamma,
+                s0: profile.s0_of(gamma, gene.w, walk.rss),
+                outcome: Outcome::MaxIter,
+                evaluations: MAX_STEPS,
+            }
         });
     }
     walk.gamma = next;
