@@ -502,34 +502,46 @@ class Fit:
     def _index(self) -> pd.Index[Any]:
         import pandas as pd
 
-        genes = self.genes
-        if not self._core.groups_by:
-            return genes
-        repeated = np.repeat(np.asarray(self._labels, dtype=object), len(genes))
-        return pd.MultiIndex.from_arrays(
-            [repeated, np.tile(np.asarray(genes), len(self._labels))], names=["group", "gene"]
-        )
+        if "index" not in self._tables:
+            index = genes = self.genes
+            if self._core.groups_by:
+                repeated = np.repeat(np.asarray(self._labels, dtype=object), len(genes))
+                index = pd.MultiIndex.from_arrays(
+                    [repeated, np.tile(np.asarray(genes), len(self._labels))], names=["group", "gene"]
+                )
+            self._tables["index"] = index
+        # An index is immutable but for its name.
+        return self._tables["index"].copy(deep=False)
 
     def _estimates(self, name: str) -> pd.DataFrame:
         import pandas as pd
 
         if "estimates" not in self._tables:
-            self._tables["estimates"] = [
-                self._core.estimates(i, None, "two.sided", _QUIET) for i in range(len(self._groups))
-            ]
-        parts = []
-        for group, found in zip(self._groups, self._tables["estimates"], strict=True):
-            parts.append(pd.DataFrame(found[name], columns=group["coefficients"]).reindex(columns=self.coefficients))
-        out = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-        out.index = self._index()
+            self._tables["estimates"] = [self._core.estimates(i, None, None, _QUIET) for i in range(len(self._groups))]
+        for found in self._tables["estimates"]:
+            if name == "p" and "p" not in found:
+                t, df = found["t"].ravel(), np.full(found["t"].size, found["residual_df"])
+                found["p"] = _core.lmm_t_p_values(t, df, "two.sided").reshape(found["t"].shape)
+        columns, index = self.coefficients, self._index()
+        if len(self._groups) == 1:
+            # A table that is changed must not change the next one.
+            return pd.DataFrame(self._tables["estimates"][0][name].copy(), index, columns, copy=False)
+        parts = [
+            pd.DataFrame(found[name], columns=group["coefficients"]).reindex(columns=columns)
+            for group, found in zip(self._groups, self._tables["estimates"], strict=True)
+        ]
+        out = pd.concat(parts, ignore_index=True)
+        out.index = index
         return out
 
     def _components(self, name: str) -> Any:
         import pandas as pd
 
-        if "components" not in self._tables:
-            self._tables["components"] = [self._core.components(i, _QUIET) for i in range(len(self._groups))]
-        parts = [found[name] for found in self._tables["components"]]
+        errors = name in ("se_theta", "dlogL")
+        key = "errors" if errors else "components"
+        if key not in self._tables:
+            self._tables[key] = [self._core.components(i, errors, _QUIET) for i in range(len(self._groups))]
+        parts = [found[name] for found in self._tables[key]]
         if parts[0].ndim == 1:
             return pd.Series(np.concatenate(parts), index=self._index(), name=name)
         width = max(part.shape[1] for part in parts)

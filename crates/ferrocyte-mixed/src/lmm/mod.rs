@@ -50,7 +50,7 @@ mod sums;
 mod support;
 
 pub use check::{Check, CheckOptions, check};
-pub use estimates::{Estimates, Surface};
+pub use estimates::{Estimates, Surface, p_values};
 pub use fit::{Fit, GroupFit};
 pub use inference::{ComponentErrors, Contrast, GeneCovariance, ln_p_value, test_columns};
 pub use one::{ModeratedTest, Priors};
