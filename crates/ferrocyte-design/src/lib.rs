@@ -50,6 +50,7 @@ mod parse;
 mod refuse;
 pub mod replication;
 mod source;
+mod terms;
 mod why;
 
 pub use coefficients::{Coefficients, Part};

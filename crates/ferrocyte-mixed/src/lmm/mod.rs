@@ -49,7 +49,10 @@ mod sums;
 
 pub use estimates::{Estimates, Surface};
 pub use fit::{Fit, GroupFit};
-pub use inference::{ComponentErrors, Contrast, GeneCovariance, ln_p_value, test_columns};
+pub use inference::{
+    ComponentErrors, Contrast, GeneCovariance, Hypothesis, comparison_columns, component_test_columns,
+    joint_test_columns, ln_p_value, test_columns,
+};
 pub use one::{ModeratedTest, Priors};
 pub use options::{
     Adjust, AliasedChoice, Alternative, Df, FitOptions, Method, Negative, OPTIONS, OptionInfo, TestOptions,

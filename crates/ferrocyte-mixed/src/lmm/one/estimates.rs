@@ -80,7 +80,15 @@ impl GroupFit {
 }
 
 /// Information of (s₁, s₀): observed where it is positive definite and wanted, else expected.
-fn observed_one(core: &Core, spectrum: &Spectrum, gene: usize, s1: f64, s0: f64, p: usize, expected: bool) -> [f64; 3] {
+pub(in crate::lmm) fn observed_one(
+    core: &Core,
+    spectrum: &Spectrum,
+    gene: usize,
+    s1: f64,
+    s0: f64,
+    p: usize,
+    expected: bool,
+) -> [f64; 3] {
     let Structure::One { profile, .. } = &core.structure else { return [f64::NAN; 3] };
     let (f11, f10, f00) = profile.expected_information(s1 / s0, s0);
     if expected {

@@ -95,7 +95,7 @@ fn gene_of_several(
 
 /// Information of (s_1, .., s_k, s_0): observed where wanted and positive definite, else expected.
 #[expect(clippy::too_many_arguments, reason = "one formula with many symbols")]
-fn information(
+pub(in crate::lmm) fn information(
     core: &Core,
     dense: &Dense,
     point: &crate::lmm::several::Point,

@@ -4,3 +4,4 @@ mod dense;
 mod estimates;
 
 pub(in crate::lmm) use dense::{Dense, Point};
+pub(in crate::lmm) use estimates::information;
