@@ -55,7 +55,13 @@ def test_modules_load_when_first_used():
 def python_options() -> dict[tuple[str, str], str]:
     """Verb and name of each keyword of the package, and its default as a word."""
     word = {None: "", inspect.Parameter.empty: "-", True: "true", False: "false"}
-    verbs = {"sums": [fe.lmm.sums], "fit": [fe.lmm.fit], "test": [fe.lmm.Fit.test, fe.lmm.Fit.contrast]}
+    verbs = {
+        "sums": [fe.lmm.sums],
+        "fit": [fe.lmm.fit],
+        "test": [fe.lmm.Fit.test, fe.lmm.Fit.contrast],
+        "components": [fe.lmm.Fit.test_components],
+        "compare": [fe.lmm.Fit.compare],
+    }
     return {
         (verb, name): word.get(parameter.default, parameter.default)
         for verb, functions in verbs.items()

@@ -297,6 +297,11 @@ fn matrices_and_expressions_ask_the_same() -> Result<()> {
     };
     let test = |h: Hypothesis| fit.test_joint(&run, &[h], &TestOptions::default());
     assert_eq!(test(rows)?, test(expressions)?);
+    // Every effect of the condition: a term and an expression.
+    let parts = Hypothesis::Parts { name: "h".into(), parts: vec!["type:condition".into(), "conditionstim".into()] };
+    let spelled = ["typeb:conditionstim", "typec:conditionstim", "conditionstim"];
+    let contrasts = spelled.iter().map(|e| Contrast::expression(*e)).collect();
+    assert_eq!(test(parts)?, test(Hypothesis::Contrasts { name: "h".into(), contrasts })?);
     let short = Hypothesis::Rows { name: "h".into(), coefficients: Vec::new(), weights: Matrix::zeros(1, 3) };
     assert!(test(short).is_err_and(|f| f.message() == "3 weights a row for 7 coefficients"));
     let unknown = test(Hypothesis::term("kind"));

@@ -12,21 +12,17 @@ use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
 use crate::values::{matrix, table};
 
-/// A hypothesis as the package hands it over: `(name, coefficients, weights)`, `(name, expressions)`, or a term.
+/// A hypothesis as the package hands it over: `(name, coefficients, weights)`, or `(name, terms and expressions)`.
 #[derive(FromPyObject)]
 pub(crate) enum AskedJointly<'py> {
     Rows(String, Vec<String>, PyReadonlyArray2<'py, f64>),
-    Expressions(String, Vec<String>),
-    Term(String),
+    Parts(String, Vec<String>),
 }
 
 impl From<AskedJointly<'_>> for Hypothesis {
     fn from(asked: AskedJointly<'_>) -> Self {
         match asked {
-            AskedJointly::Term(name) => Self::Term(name),
-            AskedJointly::Expressions(name, expressions) => {
-                Self::Contrasts { name, contrasts: expressions.into_iter().map(Contrast::expression).collect() }
-            }
+            AskedJointly::Parts(name, parts) => Self::Parts { name, parts },
             AskedJointly::Rows(name, coefficients, weights) => {
                 let (entries, rows, columns) = numbers(&weights);
                 Self::Rows { name, coefficients, weights: Matrix::from_rows(rows, columns, entries) }

@@ -15,6 +15,13 @@ const DEPENDENT: f64 = 1e-10;
 pub enum Hypothesis {
     /// All coefficients of a term of the formula, its variables in any order: `cell_type:condition`.
     Term(String),
+    /// Terms and linear expressions of coefficients together; what is the name of a term is one.
+    Parts {
+        /// Its name in the table; the parts joined by `; ` where empty.
+        name: String,
+        /// The parts.
+        parts: Vec<String>,
+    },
     /// Contrasts of coefficients.
     Contrasts {
         /// Its name in the table; the contrasts joined by `; ` where empty.
@@ -45,7 +52,10 @@ impl Hypothesis {
             Self::Contrasts { name, contrasts } if name.is_empty() => {
                 contrasts.iter().map(Contrast::name).collect::<Vec<_>>().join("; ")
             }
-            Self::Term(name) | Self::Contrasts { name, .. } | Self::Rows { name, .. } => name.clone(),
+            Self::Parts { name, parts } if name.is_empty() => parts.join("; "),
+            Self::Term(name) | Self::Parts { name, .. } | Self::Contrasts { name, .. } | Self::Rows { name, .. } => {
+                name.clone()
+            }
         }
     }
 
@@ -53,13 +63,13 @@ impl Hypothesis {
     pub fn weights(&self, group: &GroupFit) -> Result<Matrix> {
         let p = group.coefficients.len();
         match self {
-            Self::Term(name) => {
-                let positions = group.coefficients.term(name)?;
-                let mut weights = Matrix::zeros(p, positions.len());
-                for (j, &at) in positions.iter().enumerate() {
-                    weights[(at, j)] = 1.0;
+            Self::Term(name) => Ok(unit_columns(p, &group.coefficients.term(name)?)),
+            Self::Parts { parts, .. } => {
+                let mut rows = Vec::new();
+                for part in parts {
+                    rows.extend(part_rows(group, part)?);
                 }
-                Ok(weights)
+                Ok(Matrix::from_rows(rows.len() / p, p, rows).transpose())
             }
             Self::Contrasts { contrasts, .. } => {
                 let mut rows = Vec::with_capacity(contrasts.len() * p);
@@ -70,6 +80,29 @@ impl Hypothesis {
             }
             Self::Rows { name, coefficients, weights } => named_rows(group, name, coefficients, weights),
         }
+    }
+}
+
+/// Unit vectors of length p, as columns.
+fn unit_columns(p: usize, positions: &[usize]) -> Matrix {
+    let mut weights = Matrix::zeros(p, positions.len());
+    for (j, &at) in positions.iter().enumerate() {
+        weights[(at, j)] = 1.0;
+    }
+    weights
+}
+
+/// The weights of a term, or of an expression, row by row.
+fn part_rows(group: &GroupFit, part: &str) -> Result<Vec<f64>> {
+    let term = group.coefficients.term(part);
+    if let Ok(positions) = &term {
+        return Ok(unit_columns(group.coefficients.len(), positions).transpose().into_entries());
+    }
+    match (group.coefficients.contrast(part), term) {
+        (Ok(weights), _) => Ok(weights),
+        // A lone name that is none: the terms that exist are the better answer.
+        (Err(_), Err(fault)) if !part.contains(['+', '-', '*', '/']) => Err(fault),
+        (Err(fault), _) => Err(fault),
     }
 }
 

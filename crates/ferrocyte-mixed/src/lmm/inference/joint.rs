@@ -1,6 +1,7 @@
 //! Joint (F) tests of several coefficients: one table, a row per group, hypothesis and gene.
 
 use ferrocyte_base::{Fault, Result, Run, Table};
+use ferrocyte_math::linalg::Matrix;
 
 use crate::lmm::core::Structure;
 use crate::lmm::fit::{Fit, GroupFit};
@@ -49,9 +50,11 @@ impl Fit {
         }
         let mut long = Long::new(self, hypotheses.iter().map(Hypothesis::name).collect());
         for (i, hypothesis) in hypotheses.iter().enumerate() {
-            self.refuse_impossible(|group| hypothesis.weights(group).map(|_| ()))?;
-            if let Hypothesis::Term(name) = hypothesis {
-                self.warn_of_term(run, name);
+            self.refuse_impossible(|group| group.independent(hypothesis).map(|_| ()))?;
+            match hypothesis {
+                Hypothesis::Term(name) => self.warn_of_term(run, name),
+                Hypothesis::Parts { parts, .. } => parts.iter().for_each(|part| self.warn_of_term(run, part)),
+                Hypothesis::Contrasts { .. } | Hypothesis::Rows { .. } => {}
             }
             for (g, group) in self.groups.iter().enumerate() {
                 let none = |outcome| Row { test: FTest::NONE, outcome };
@@ -138,6 +141,15 @@ enum Refused {
 }
 
 impl GroupFit {
+    /// The independent contrasts of a hypothesis, p × r.
+    fn independent(&self, hypothesis: &Hypothesis) -> Result<Matrix> {
+        let weights = hypothesis.weights(self)?;
+        match &self.core {
+            Some(core) => independent(&weights, &core.shared.xx_inverse),
+            None => Ok(weights),
+        }
+    }
+
     fn test_hypothesis(
         &self,
         run: &Run,
@@ -148,10 +160,7 @@ impl GroupFit {
             let none = Row { test: FTest::NONE, outcome: Outcome::GroupNotFitted };
             return Ok(vec![none; self.outcomes.len()]);
         };
-        let contrasts = hypothesis
-            .weights(self)
-            .and_then(|weights| independent(&weights, &core.shared.xx_inverse))
-            .map_err(Refused::Hypothesis)?;
+        let contrasts = self.independent(hypothesis).map_err(Refused::Hypothesis)?;
         let rule = df.unwrap_or_else(|| self.default_df());
         let tests = if rule == Df::Moderated {
             match (&self.moderation, &core.structure) {
