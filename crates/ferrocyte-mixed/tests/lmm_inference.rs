@@ -29,9 +29,12 @@ struct Study {
     units: Vec<[usize; 2]>,
 }
 
+/// Donor, type, condition and dose of a cell.
+type Cell = (usize, usize, usize, f64);
+
 fn study(dose_unit: f64) -> Result<Study> {
     let mut stream = Stream::new(11, 0);
-    let mut cells: Vec<(usize, usize, usize, f64)> = Vec::new();
+    let mut cells: Vec<Cell> = Vec::new();
     for donor in 0..DONORS {
         for _ in 0..7 + donor {
             cells.push((donor, (stream.uniform() * 3.0) as usize, donor % 2, stream.normal()));
@@ -49,14 +52,14 @@ fn study(dose_unit: f64) -> Result<Study> {
         }
     }
     let mut obs = Frame::new(n);
-    let mut factor = |name: &str, text: &dyn Fn(&(usize, usize, usize, f64)) -> String| {
+    let mut factor = |name: &str, text: fn(&Cell) -> String| {
         let all: Vec<String> = cells.iter().map(text).collect();
         obs.insert(name, ObsColumn::Factor(Factor::from_texts(all.iter().map(Some))))
     };
-    factor("donor", &|c| format!("d{:02}", c.0))?;
-    factor("batch", &|c| format!("b{}", c.0 % 4))?;
-    factor("type", &|c| ["a", "b", "c"][c.1].to_owned())?;
-    factor("condition", &|c| ["ctrl", "stim"][c.2].to_owned())?;
+    factor("donor", |c| format!("d{:02}", c.0))?;
+    factor("batch", |c| format!("b{}", c.0 % 4))?;
+    factor("type", |c| ["a", "b", "c"][c.1].to_owned())?;
+    factor("condition", |c| ["ctrl", "stim"][c.2].to_owned())?;
     obs.insert("dose", ObsColumn::Number(cells.iter().map(|c| c.3 * dose_unit).collect()))?;
     let is = |yes: bool| f64::from(u8::from(yes));
     let x = cells.iter().map(|&(_, kind, condition, dose)| {
@@ -128,7 +131,7 @@ fn ln_det(a: &Matrix) -> f64 {
 }
 
 /// The numbers of a column by gene and by what stands in another column.
-fn by<'a>(table: &'a Table, item: &str, column: &str) -> HashMap<(usize, String), f64> {
+fn by(table: &Table, item: &str, column: &str) -> HashMap<(usize, String), f64> {
     let Cells::Text(genes) = &table.column("gene").unwrap().cells else { panic!("genes are text") };
     let items: Vec<String> = match &table.column(item).unwrap().cells {
         Cells::Level { codes, levels } => codes.iter().map(|&c| levels[c as usize].clone()).collect(),

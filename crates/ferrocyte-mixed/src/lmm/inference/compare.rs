@@ -247,7 +247,7 @@ fn compare_gene(fits: [&GroupFit; 2], gene: usize, relation: Relation, negative:
     row.lr = 2.0 * (row.ll[larger] - row.ll[1 - larger]);
     row.df = (fixed + random) as f64;
     let positive = || extra_is_positive(fits, larger, gene);
-    row.ln_p = ln_p_value(row.lr, fixed, random, negative, positive);
+    row.ln_p = ln_p_of_ratio(row.lr, fixed, random, negative, positive);
     row
 }
 
@@ -259,7 +259,7 @@ fn extra_is_positive(fits: [&GroupFit; 2], larger: usize, gene: usize) -> bool {
 }
 
 /// ln of the p-value of a likelihood ratio.
-fn ln_p_value(lr: f64, fixed: usize, random: usize, negative: Negative, positive: impl Fn() -> bool) -> f64 {
+fn ln_p_of_ratio(lr: f64, fixed: usize, random: usize, negative: Negative, positive: impl Fn() -> bool) -> f64 {
     if lr.is_nan() {
         return f64::NAN;
     }
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn laws_of_the_ratio() {
-        let p = |lr, fixed, random, negative, positive| ln_p_value(lr, fixed, random, negative, || positive).exp();
+        let p = |lr, fixed, random, negative, positive| ln_p_of_ratio(lr, fixed, random, negative, || positive).exp();
         let chi = chi_squared::upper;
         assert_eq!(p(5.0, 2, 0, Negative::Zero, true), chi(5.0, 2.0));
         assert!((p(5.0, 0, 1, Negative::Zero, true) - 0.5 * chi(5.0, 1.0)).abs() < 1e-15);
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(p(-1.0, 0, 1, Negative::Zero, true), 1.0);
         assert_eq!(p(5.0, 0, 2, Negative::Allow, true), chi(5.0, 2.0));
         // Far out the mixture keeps its digits: half of each tail, the smaller negligible.
-        let far = ln_p_value(5000.0, 0, 2, Negative::Zero, || true);
+        let far = ln_p_of_ratio(5000.0, 0, 2, Negative::Zero, || true);
         let exact = chi_squared::ln_upper(5000.0, 2.0) + (0.5_f64).ln();
         assert!(far > exact && far < exact + 0.02, "{far} {exact}");
     }

@@ -53,14 +53,15 @@ impl Fit {
         let mut random: Vec<Vec<f64>> = names.iter().map(|_| nan()).collect();
         for (g, (group, sums)) in self.groups.iter().zip(&self.sums().groups).enumerate() {
             let Some(core) = &group.core else { continue };
-            let parts = group.variances(run, core, sums)?;
-            let k = group.n_components();
-            if parts.fixed.iter().all(|x| x.is_nan()) && !parts.fixed.is_empty() && column_means(sums).is_none() {
+            let means = column_means(sums);
+            if means.is_none() {
                 let place = if group.label.is_empty() { String::new() } else { format!("group `{}`: ", group.label) };
                 run.warn(&format!(
                     "{place}the sums do not tell the means of the design's columns: the share of the fixed effects is left out"
                 ));
             }
+            let parts = group.variances(run, core, sums, means.as_deref())?;
+            let k = group.n_components();
             let columns: Vec<Option<usize>> =
                 names.iter().map(|name| group.components.iter().position(|c| c.name == *name)).collect();
             for gene in 0..m {
@@ -131,10 +132,11 @@ impl Fit {
 }
 
 impl GroupFit {
-    fn variances(&self, run: &Run, core: &Core, sums: &GroupSums) -> Result<Parts> {
+    /// `means`: of the columns of X, where they are known.
+    fn variances(&self, run: &Run, core: &Core, sums: &GroupSums, means: Option<&[f64]>) -> Result<Parts> {
         let (k, m, p, q) = (self.n_components(), self.outcomes.len(), core.p(), core.q());
         let effects = self.random_effects(run)?;
-        let spread = column_means(sums).map(|means| centred(&sums.xx, &means, core.shared.n));
+        let spread = means.map(|means| centred(&sums.xx, means, core.shared.n));
         let back = core.shared.projection.transpose();
         let fixed = run.map_ranges("variance shares", m, GENE_BLOCK, |genes| {
             let Some(spread) = &spread else { return Ok(vec![f64::NAN; genes.len()]) };

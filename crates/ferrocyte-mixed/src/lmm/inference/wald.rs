@@ -117,6 +117,10 @@ mod tests {
         assert!((test.f - 5.76).abs() < 1e-12 && (test.df2 - df).abs() < 1e-10);
         assert!((test.ln_p - student_t::ln_two_sided(2.4, df)).abs() < 1e-12);
         assert_eq!(moments.test(100.0, false)?.df2, 100.0);
+        // Where the p-value itself is no number any more.
+        let far = Moments { estimate: vec![60.0], ..moments }.test(1e4, false)?;
+        assert!(far.ln_p < -3000.0);
+        assert!((far.ln_p / student_t::ln_two_sided(120.0, 1e4) - 1.0).abs() < 1e-12);
         Ok(())
     }
 
