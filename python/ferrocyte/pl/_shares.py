@@ -78,7 +78,8 @@ def variance_shares(
             ax.scatter(np.full(len(percent), place), percent, s=8, color=colour, rasterized=len(percent) > MANY)
         low, middle, high = np.percentile(percent, [25.0, 50.0, 75.0])
         ax.plot([place, place], [low, high], color=INK, lw=2.5, solid_capstyle="butt")
-        ax.plot(place, middle, "o", color="white", ms=4.0, mec=INK, mew=0.8)
+        # A median of zero is drawn whole, too.
+        ax.plot(place, middle, "o", color="white", ms=4.0, mec=INK, mew=0.8, clip_on=False, zorder=3)
     ax.set_xticks(places, parts)
     ax.set_ylim(0.0, 100.0)
     return tidy(ax, title=words if title is None else title, xlabel="", ylabel="share of variance (%)")

@@ -6,7 +6,7 @@
 
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_math::f;
-use ferrocyte_math::linalg::{Matrix, product, scaled_inverse};
+use ferrocyte_math::linalg::{Matrix, dot, product, scaled_inverse};
 
 use crate::lmm::canonical::Spectrum;
 use crate::lmm::core::{Core, GENE_BLOCK};
@@ -99,7 +99,8 @@ impl Grid<'_> {
                 likeliest = k;
             }
         }
-        let f_at = |k: usize| quadratic(&self.precision[k], estimates.row(k)).max(0.0) * df / (q[k] * df1);
+        let (quadratics, f, df2) = self.summary(weights, q, estimates);
+        let f_at = |k: usize| quadratics[k].max(0.0) * df / (q[k] * df1);
         // A tail is at most one: points whose weight alone is far below what is known already add nothing.
         let mut terms: Vec<f64> = Vec::with_capacity(weights.len());
         let mut known = weights[likeliest].ln() + f::ln_upper(f_at(likeliest), df1, df);
@@ -116,33 +117,32 @@ impl Grid<'_> {
         } else {
             largest
         };
-        let (f, df2) = self.summary(weights, q, estimates);
         FTest { f, df1, df2, ln_p }
     }
 
-    /// F of the averaged estimates and its denominator degrees of freedom.
-    fn summary(&self, weights: &[f64], q: &[f64], estimates: &Matrix) -> (f64, f64) {
+    /// b_k'S_k⁻¹b_k at each point, F of the averaged estimates, and its denominator degrees of freedom.
+    fn summary(&self, weights: &[f64], q: &[f64], estimates: &Matrix) -> (Vec<f64>, f64, f64) {
         let (r, df) = (self.r, self.moderation.df());
         let mut total = Matrix::zeros(r, r);
-        let mut weighted = vec![0.0; r];
+        let (mut weighted, mut image) = (vec![0.0; r], vec![0.0; r]);
+        let mut quadratics = Vec::with_capacity(weights.len());
         for (k, precision) in self.precision.iter().enumerate() {
-            let scale = weights[k] * df / q[k];
-            for i in 0..r {
-                for (j, x) in precision.row(i).iter().enumerate() {
-                    total[(i, j)] += scale * x;
-                    weighted[i] += scale * x * estimates[(k, j)];
-                }
+            let (b, scale) = (estimates.row(k), weights[k] * df / q[k]);
+            for (i, x) in image.iter_mut().enumerate() {
+                *x = dot(precision.row(i), b);
             }
+            quadratics.push(dot(&image, b));
+            weighted.iter_mut().zip(&image).for_each(|(w, x)| *w += scale * x);
+            total.entries_mut().iter_mut().zip(precision.entries()).for_each(|(t, x)| *t += scale * x);
         }
-        let Ok(inverse) = scaled_inverse(&total, 0.0) else { return (f64::NAN, f64::NAN) };
+        let Ok(inverse) = scaled_inverse(&total, 0.0) else { return (quadratics, f64::NAN, f64::NAN) };
         // The precision at each point relative to the mean precision; one on average.
         let mut squares = 0.0;
         for (k, precision) in self.precision.iter().enumerate() {
-            let trace: f64 = inverse.entries().iter().zip(precision.entries()).map(|(a, b)| a * b).sum();
-            let relative = trace * df / (q[k] * r as f64);
+            let relative = dot(inverse.entries(), precision.entries()) * df / (q[k] * r as f64);
             squares += weights[k] * relative * relative;
         }
         let df2 = (2.0 / (squares * (1.0 + 2.0 / df) - 1.0)).clamp(0.0, df);
-        (quadratic(&inverse, &weighted).max(0.0) / r as f64, df2)
+        (quadratics, quadratic(&inverse, &weighted).max(0.0) / r as f64, df2)
     }
 }
