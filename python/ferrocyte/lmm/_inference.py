@@ -324,7 +324,7 @@ class Inference:
         --------
         >>> import ferrocyte as fe
         >>> from ferrocyte._examples import small_study
-        >>> fit = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | donor)")
+        >>> fit = fe.lmm.fit(small_study(), "~ log(libsize) + cell_type + (1 | donor)")
         >>> list(fit.ranef("gene1").level)
         ['d1', 'd2', 'd3', 'd4', 'd5', 'd6']
         """
