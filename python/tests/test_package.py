@@ -54,8 +54,9 @@ def test_modules_load_when_first_used():
 
 def python_options() -> dict[tuple[str, str], str]:
     """Verb and name of each keyword of the package, and its default as a word."""
-    word = {None: "", inspect.Parameter.empty: "-", True: "true", False: "false"}
+    word = {"None": "", str(inspect.Parameter.empty): "-", "True": "true", "False": "false"}
     verbs = {
+        "check": [fe.lmm.check],
         "sums": [fe.lmm.sums],
         "fit": [fe.lmm.fit],
         "test": [fe.lmm.Fit.test, fe.lmm.Fit.contrast],
@@ -63,7 +64,7 @@ def python_options() -> dict[tuple[str, str], str]:
         "compare": [fe.lmm.Fit.compare],
     }
     return {
-        (verb, name): word.get(parameter.default, parameter.default)
+        (verb, name): word.get(str(parameter.default), str(parameter.default))
         for verb, functions in verbs.items()
         for function in functions
         for name, parameter in inspect.signature(function).parameters.items()

@@ -56,3 +56,4 @@ mod why;
 pub use coefficients::{Coefficients, Part};
 pub use design::{Aliased, BindOptions, Component, Design};
 pub use model::{LIBSIZE, Model};
+pub use terms::Term;

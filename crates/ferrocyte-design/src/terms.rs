@@ -1,37 +1,43 @@
-//! The terms of the fixed part: which coefficients belong to which, and the levels of its factors.
+//! The terms of a model, as the coefficients know them: which columns belong together.
 
 use ferrocyte_base::{Fault, Result, listing, nearest};
 
-use crate::coefficients::{Coefficients, Part};
-use crate::difference::part_variable;
-use crate::source::written;
+use crate::Coefficients;
+use crate::coefficients::Part;
 
-/// The name of the term without variables.
-const INTERCEPT: &str = "(Intercept)";
+/// A fixed term and its columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    /// Its variables, as a formula joins them: `cell_type:condition`, `log(libsize)`; `(Intercept)`.
+    pub name: String,
+    /// The positions of its coefficients.
+    pub columns: Vec<usize>,
+    /// Columns of it that were left out because they depend on others: name and reason.
+    pub dropped: Vec<(String, String)>,
+}
 
 impl Coefficients {
-    /// The terms of the formula that have coefficients: name (`cell_type:condition`) and positions of the coefficients,
-    /// in the order of the first of each. Where only names are known, every coefficient is a term of its own.
+    /// The fixed terms in the order of their first columns, those that were left out last. Where only names are known,
+    /// each is a term of its own.
     ///
     /// ```
     /// use ferrocyte_design::Coefficients;
-    /// let coefficients = Coefficients::from_names(&["(Intercept)".to_owned(), "dose".to_owned()])?;
-    /// assert_eq!(coefficients.terms()[1], ("dose".to_owned(), vec![1]));
+    /// let names = ["(Intercept)", "age"].map(String::from);
+    /// let terms = Coefficients::from_names(&names)?.terms();
+    /// assert_eq!((terms[1].name.as_str(), &terms[1].columns[..]), ("age", &[1][..]));
     /// # Ok::<(), ferrocyte_base::Fault>(())
     /// ```
-    pub fn terms(&self) -> Vec<(String, Vec<usize>)> {
-        let Some(all) = &self.parts else {
-            return self.names.iter().enumerate().map(|(j, name)| (name.clone(), vec![j])).collect();
-        };
-        let mut terms: Vec<(Vec<&str>, String, Vec<usize>)> = Vec::new();
-        for (j, parts) in all.iter().enumerate() {
-            let key = variables(parts);
-            match terms.iter_mut().find(|(known, ..)| *known == key) {
-                Some((.., positions)) => positions.push(j),
-                None => terms.push((key, term_name(parts), vec![j])),
-            }
+    pub fn terms(&self) -> Vec<Term> {
+        let mut terms: Vec<Term> = Vec::new();
+        for (column, name) in self.names.iter().enumerate() {
+            let name = self.parts.as_ref().map_or_else(|| name.clone(), |parts| term_name(&parts[column]));
+            find_or_add(&mut terms, name).columns.push(column);
         }
-        terms.into_iter().map(|(_, name, positions)| (name, positions)).collect()
+        for dropped in &self.dropped {
+            let term = find_or_add(&mut terms, term_name(&dropped.parts));
+            term.dropped.push((dropped.name.clone(), dropped.why.clone()));
+        }
+        terms
     }
 
     /// The positions of the coefficients of a term, its variables in any order.
@@ -41,13 +47,16 @@ impl Coefficients {
     pub fn term(&self, text: &str) -> Result<Vec<usize>> {
         let wanted = pieces(text);
         let terms = self.terms();
-        if let Some((_, positions)) = terms.iter().find(|(name, _)| name == text.trim() || pieces(name) == wanted) {
-            return Ok(positions.clone());
+        if let Some(term) = terms.iter().find(|term| term.name == text.trim() || pieces(&term.name) == wanted) {
+            return match term.dropped.first() {
+                Some((name, why)) if term.columns.is_empty() => {
+                    Err(Fault::bad_input(format!("`{name}` has no estimate, its column was dropped: {why}"))
+                        .at(format!("term `{text}`")))
+                }
+                _ => Ok(term.columns.clone()),
+            };
         }
-        if let Some(dropped) = self.dropped.iter().find(|d| pieces(&term_name(&d.parts)) == wanted) {
-            return Err(dropped.fault().at(format!("term `{text}`")));
-        }
-        let names: Vec<&str> = terms.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = terms.iter().map(|term| term.name.as_str()).collect();
         let near = nearest(text, &names, 3);
         let hint = match near.as_slice() {
             [] => format!("the terms are {}", listing(&names, 20)),
@@ -61,28 +70,30 @@ impl Coefficients {
     pub fn levels(&self, variable: &str) -> Result<&[String]> {
         self.levels_of(variable)
     }
-}
 
-/// The variables of a column, sorted.
-fn variables(parts: &[Part]) -> Vec<&str> {
-    let mut all: Vec<&str> = parts.iter().map(part_variable).collect();
-    all.sort_unstable();
-    all
-}
-
-/// The name of the term that a column belongs to, as it is written in a formula.
-fn term_name(parts: &[Part]) -> String {
-    if parts.is_empty() {
-        return INTERCEPT.to_owned();
+    /// What the column at `position` is the product of; nothing for the intercept. `None` if only names are known.
+    pub fn parts(&self, position: usize) -> Option<&[Part]> {
+        self.parts.as_ref()?.get(position).map(Vec::as_slice)
     }
-    let names: Vec<String> = parts
+}
+
+fn find_or_add(terms: &mut Vec<Term>, name: String) -> &mut Term {
+    let at = terms.iter().position(|t| t.name == name).unwrap_or_else(|| {
+        terms.push(Term { name, columns: Vec::new(), dropped: Vec::new() });
+        terms.len() - 1
+    });
+    &mut terms[at]
+}
+
+fn term_name(parts: &[Part]) -> String {
+    let variables: Vec<&str> = parts
         .iter()
         .map(|part| match part {
-            Part::Level { variable, .. } => written(variable),
-            Part::Number(text) => text.clone(),
+            Part::Level { variable, .. } => variable.as_str(),
+            Part::Number(text) => text.as_str(),
         })
         .collect();
-    names.join(":")
+    if variables.is_empty() { "(Intercept)".to_owned() } else { variables.join(":") }
 }
 
 /// The variables that a text names, sorted, without blanks and quotes around them.
@@ -93,40 +104,46 @@ fn pieces(text: &str) -> Vec<&str> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
+    use ferrocyte_base::Result;
+    use ferrocyte_data::{Factor, Frame, ObsColumn};
+
     use crate::coefficients::tests::{drop, example};
+    use crate::{Aliased, BindOptions, Design, Model};
 
     #[test]
-    fn coefficients_are_gathered_by_term() {
-        let terms = example().terms();
-        let names: Vec<&str> = terms.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["(Intercept)", "log(libsize)", "cell_type", "cell_type:condition"]);
-        assert_eq!(terms[3].1, [3, 4]);
-    }
-
-    #[test]
-    fn a_term_is_found_in_any_order() {
+    fn a_term_is_found_in_any_order() -> Result<()> {
         let table = example();
         for text in ["cell_type:condition", " condition : cell_type", "`condition`:cell_type"] {
-            assert_eq!(table.term(text).unwrap(), [3, 4], "{text}");
+            assert_eq!(table.term(text)?, [3, 4], "{text}");
         }
-        assert_eq!(table.term("(Intercept)").unwrap(), [0]);
+        assert_eq!(table.term("(Intercept)")?, [0]);
+        Ok(())
     }
 
     #[test]
-    fn an_unknown_term_comes_with_those_that_exist() {
-        let fault = example().term("cell_type:conditions").unwrap_err();
-        assert_eq!(fault.to_string(), "there is no fixed term `cell_type:conditions`");
-        assert!(fault.way_out().unwrap().contains("`cell_type:condition`"));
-    }
-
-    #[test]
-    fn a_term_without_columns_says_why() {
+    fn a_term_that_cannot_be_tested_says_why() {
         let mut table = example();
+        let unknown = table.term("cell_type:conditions").err();
+        assert!(unknown.is_some_and(|f| f.way_out().is_some_and(|hint| hint.contains("`cell_type:condition`"))));
         drop(&mut table, 2, "no cells", &[]);
-        let fault = table.term("cell_type").unwrap_err();
-        assert!(fault.to_string().contains("no cells"), "{fault}");
-        assert_eq!(table.term("condition:cell_type").unwrap(), [2, 3]);
+        assert!(table.term("cell_type").is_err_and(|f| f.to_string().contains("no cells")));
+        assert!(table.term("condition:cell_type").is_ok_and(|columns| columns == [2, 3]));
+    }
+
+    #[test]
+    fn columns_are_gathered_by_term_and_dropped_ones_keep_theirs() -> Result<()> {
+        let texts = |all: &str| ObsColumn::Factor(Factor::from_texts(all.split(' ').map(Some)));
+        let mut obs = Frame::new(8);
+        obs.insert("type", texts("B B T T N N B T"))?;
+        obs.insert("condition", texts("c s c s c s s c"))?;
+        obs.insert("batch", texts("c s c s c s s c"))?;
+        let model = Model::parse("~ type + condition + batch + type:condition", &[])?;
+        let design = Design::bind(&model, &obs, None, &BindOptions { aliased: Aliased::Drop })?;
+        let terms = design.coefficients().terms();
+        let found: Vec<(&str, usize)> = terms.iter().map(|t| (t.name.as_str(), t.columns.len())).collect();
+        assert_eq!(found, [("(Intercept)", 1), ("type", 2), ("condition", 1), ("type:condition", 2), ("batch", 0)]);
+        assert_eq!(terms[4].dropped[0].0, "batchs");
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,16 @@ QUIET = Means(0, 2 << 30, None)
 
 #: What a hypothesis may be given as.
 Asked = Any
+
+
+@dataclass
+class HowTested:
+    """How contrasts are tested, as the compiled module reads it."""
+
+    df: str | None
+    alternative: str
+    adjust: str
+    unit: str
 
 
 def find_group(labels: Sequence[str], group: str | None) -> int:
@@ -147,6 +158,7 @@ class Inference:
         df: str | None = None,
         alternative: str = "two.sided",
         adjust: str = "group",
+        unit: str = "model",
     ) -> pd.DataFrame:
         """Test all differences of two levels of a factor, later level minus earlier.
 
@@ -156,7 +168,7 @@ class Inference:
             The factor, a column of obs.
         at
             Levels of factors that interact with it: one, several, or ``"all"`` for each.
-        df, alternative, adjust
+        df, alternative, adjust, unit
             As of :meth:`contrast`.
 
         Returns
@@ -178,7 +190,7 @@ class Inference:
         ['cell_type: T - B at condition = ctrl', 'cell_type: T - B at condition = stim']
         """
         asked = _core.lmm_differences(self._core, variable, None, settings(at), QUIET)
-        return frame(self._core.test(asked, df, alternative, adjust, QUIET))
+        return frame(self._core.test(asked, HowTested(df, alternative, adjust, unit), QUIET))
 
     # Variances
 

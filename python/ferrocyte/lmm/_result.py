@@ -12,7 +12,7 @@ from .. import _core
 from .._tables import frame
 from ..errors import BadInputError
 from ._inference import QUIET as _QUIET
-from ._inference import Inference, find_group, settings
+from ._inference import HowTested, Inference, find_group, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,6 +105,27 @@ class Fit(Inference):
             index=pd.Index([label or "all" for label in self._labels], name="group"),
         )
 
+    def support(self) -> pd.DataFrame:
+        """How many cells and units (samples, donors) stand behind each coefficient.
+
+        Returns
+        -------
+        DataFrame
+            As of :meth:`Sums.support`.
+
+        Examples
+        --------
+        >>> import ferrocyte as fe
+        >>> from ferrocyte._examples import small_study
+        >>> fit = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | sample)")
+        >>> fit.support()[["coefficient", "n_cells", "n_sample"]]
+              coefficient  n_cells  n_sample
+        0     (Intercept)    240.0      12.0
+        1    log(libsize)    240.0      12.0
+        2  conditionstim    120.0       6.0
+        """
+        return frame(self._core.support())
+
     @property
     def provenance(self) -> dict[str, Any]:
         """Method, version, resolved options, inputs and warnings: the same for the same work."""
@@ -183,6 +204,7 @@ class Fit(Inference):
         df: str | None = None,
         alternative: str = "two.sided",
         adjust: str = "group",
+        unit: str = "model",
     ) -> pd.DataFrame:
         """Test one level of a factor against another.
 
@@ -202,6 +224,9 @@ class Fit(Inference):
             ``"two.sided"``, ``"less"`` or ``"greater"``.
         adjust
             Whether the false discovery rate is controlled per ``"group"`` and contrast, or over ``"all"`` rows.
+        unit
+            ``"model"``: estimates and standard errors in the unit of the transform; ``"log2"``: in log2. Neither t nor
+            p-values change.
 
         Returns
         -------
@@ -224,7 +249,7 @@ class Fit(Inference):
         2
         """
         asked = _core.lmm_differences(self._core, variable, (level, reference), settings(at), _QUIET)
-        table = self._test(asked, df, alternative, adjust)
+        table = self._test(asked, HowTested(df, alternative, adjust, unit))
         self._last_contrast = variable
         return table
 
@@ -234,6 +259,7 @@ class Fit(Inference):
         df: str | None = None,
         alternative: str = "two.sided",
         adjust: str = "group",
+        unit: str = "model",
     ) -> pd.DataFrame:
         """Test linear expressions of coefficients.
 
@@ -242,7 +268,7 @@ class Fit(Inference):
         contrasts
             An expression (``"conditionstim"``, ``"cls1:trtB - cls2:trtB"``), a list of them, or names of contrasts
             with their expressions.
-        df, alternative, adjust
+        df, alternative, adjust, unit
             As of :meth:`contrast`.
 
         Returns
@@ -277,10 +303,10 @@ class Fit(Inference):
         if not pairs:
             message = "there is no contrast"
             raise BadInputError(message, place="contrasts", hint=f"the coefficients are {', '.join(self.coefficients)}")
-        return self._test(pairs, df, alternative, adjust)
+        return self._test(pairs, HowTested(df, alternative, adjust, unit))
 
-    def _test(self, asked: list[Any], df: str | None, alternative: str, adjust: str) -> pd.DataFrame:
-        return frame(self._core.test(asked, df, alternative, adjust, _QUIET))
+    def _test(self, asked: list[Any], how: HowTested) -> pd.DataFrame:
+        return frame(self._core.test(asked, how, _QUIET))
 
     def moderation(self, expression: str, group: str | None = None) -> pd.DataFrame | None:
         """Show what moderation makes of each gene: the priors, and the test of one contrast.

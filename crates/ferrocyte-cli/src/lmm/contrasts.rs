@@ -2,7 +2,7 @@
 //! `--joint [NAME=]TERM`, or every coefficient.
 
 use ferrocyte_base::{Result, Run, Table};
-use ferrocyte_mixed::lmm::{Adjust, Alternative, Contrast, Df, Fit, Hypothesis, TestOptions};
+use ferrocyte_mixed::lmm::{Adjust, Alternative, Contrast, Df, Fit, Hypothesis, TestOptions, Unit};
 
 use crate::config::Settings;
 use crate::faults::Failure;
@@ -19,6 +19,7 @@ pub(super) fn test_options(settings: &Settings) -> Result<TestOptions> {
         df: settings.one("df").map(Df::from_word).transpose()?,
         alternative: Alternative::from_word(settings.word("alternative"))?,
         adjust: Adjust::from_word(settings.word("adjust"))?,
+        unit: Unit::from_word(settings.word("unit"))?,
     })
 }
 

@@ -99,9 +99,9 @@ impl Fit {
     pub fn terms(&self) -> Result<Vec<Hypothesis>> {
         let mut names: Vec<String> = Vec::new();
         for group in self.groups.iter().filter(|g| g.refused.is_empty()) {
-            for (name, _) in group.coefficients.terms() {
-                if name != INTERCEPT && !names.contains(&name) {
-                    names.push(name);
+            for term in group.coefficients.terms().into_iter().filter(|term| !term.columns.is_empty()) {
+                if term.name != INTERCEPT && !names.contains(&term.name) {
+                    names.push(term.name);
                 }
             }
         }

@@ -15,6 +15,7 @@ use crate::lmm::fit::GroupFit;
 use crate::lmm::inference::several;
 use crate::lmm::inference::wald::{FTest, Moments};
 use crate::lmm::one::observed_one;
+use crate::lmm::several::Likelihood;
 use crate::lmm::status::Outcome;
 
 /// Products of a block of genes hold no more numbers than this.
@@ -89,8 +90,9 @@ impl GroupFit {
         let blocks = run.map_ranges("testing jointly", core.n_genes(), block, |genes| {
             let moments = match &core.structure {
                 Structure::One { spectrum, .. } => self.moments_of_one(core, spectrum, &shared, genes),
-                Structure::Several(dense) => {
-                    genes.map(|gene| several::moments(self, core, dense, &shared, gene)).collect()
+                Structure::Several(model) => {
+                    let mut likelihood = Likelihood::new(model);
+                    genes.map(|gene| several::moments(self, core, model, &mut likelihood, &shared, gene)).collect()
                 }
             };
             let tests = moments.into_iter().map(|m| match m {

@@ -10,6 +10,7 @@ use ferrocyte_math::linalg::product;
 use crate::lmm::core::Structure;
 use crate::lmm::fit::GroupFit;
 use crate::lmm::inference::several;
+use crate::lmm::several::{Gene, Likelihood};
 use crate::lmm::status::Outcome;
 
 impl GroupFit {
@@ -31,13 +32,19 @@ impl GroupFit {
             }
             Structure::Several(_) => None,
         };
+        let units = match &core.structure {
+            Structure::One { .. } => None,
+            Structure::Several(model) => Some(several::units(model, q)),
+        };
         let blocks = run.map_ranges("random effects", core.n_genes(), core.gene_block(), |genes| {
             let mut variances = vec![f64::NAN; genes.len() * q];
             match (&core.structure, &squares) {
-                (Structure::Several(dense), _) => {
+                (Structure::Several(model), _) => {
+                    let mut likelihood = Likelihood::new(model);
                     for (row, gene) in variances.chunks_exact_mut(q.max(1)).zip(genes) {
-                        let found = theta(gene).and_then(|theta| several::prediction_variances(dense, theta));
-                        if let Some(found) = found {
+                        let (Some(theta), Some(units)) = (theta(gene), &units) else { continue };
+                        let gene = Gene { z: core.z_of(gene), rss: core.rss[gene] };
+                        if let Some(found) = several::prediction_variances(model, &mut likelihood, units, gene, theta) {
                             row.copy_from_slice(&found);
                         }
                     }

@@ -50,6 +50,6 @@ pub(super) fn refit(
     method: Method,
     negative: Negative,
 ) -> Result<GroupFit> {
-    let options = FitOptions { method, negative, moderate: false };
+    let options = FitOptions { method, negative, moderate: false, ..FitOptions::default() };
     GroupFit::new(run, &select(sums, components, genes), &options, false)
 }
