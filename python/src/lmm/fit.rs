@@ -20,7 +20,7 @@ use crate::values::{matrix, table, to_python};
 
 /// The linear mixed models of all genes in all groups.
 #[pyclass(frozen, module = "ferrocyte._core")]
-pub(crate) struct Fit(lmm::Fit);
+pub(crate) struct Fit(pub(super) lmm::Fit);
 
 /// How models are fitted: `ferrocyte.lmm._fit.HowFitted`.
 #[derive(FromPyObject)]
@@ -353,7 +353,7 @@ impl Fit {
 }
 
 impl Fit {
-    fn group(&self, py: Python<'_>, group: usize) -> PyResult<&GroupFit> {
+    pub(super) fn group(&self, py: Python<'_>, group: usize) -> PyResult<&GroupFit> {
         self.0.groups.get(group).ok_or_else(|| Fault::missing(format!("there is no group {group}"))).or_raise(py)
     }
 }

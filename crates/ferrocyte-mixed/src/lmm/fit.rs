@@ -75,7 +75,8 @@ impl GroupFit {
         }
     }
 
-    fn new(run: &Run, sums: &GroupSums, options: &FitOptions, counts: bool) -> Result<Self> {
+    /// Fits one group; `counts`: whether the values are transformed counts, never negative.
+    pub(in crate::lmm) fn new(run: &Run, sums: &GroupSums, options: &FitOptions, counts: bool) -> Result<Self> {
         let n_genes = sums.y_norm.len();
         let mut group = Self::refused(sums, n_genes);
         if !sums.refused.is_empty() {

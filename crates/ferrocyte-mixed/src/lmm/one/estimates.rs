@@ -138,7 +138,20 @@ impl Kernel for Weigh<'_> {
     }
 }
 
-/// Information of the components of a gene: observed where it is positive definite and wanted, else expected.
+/// Information of (s₁, s₀) of one gene, as h₁₁, h₁₀, h₀₀: observed where it is positive definite and wanted, else expected.
+pub(in crate::lmm) fn information_one(
+    core: &Core,
+    spectrum: &Spectrum,
+    gene: usize,
+    s1: f64,
+    s0: f64,
+    expected: bool,
+) -> [f64; 3] {
+    let found = information(core, spectrum, gene, s1 / s0, s0, expected);
+    [found.h11, found.h10, found.h00].map(|h| h / (s0 * s0))
+}
+
+/// Information of the components of a gene times s₀²: observed where it is positive definite and wanted, else expected.
 #[inline(always)]
 fn information(core: &Core, spectrum: &Spectrum, gene: usize, gamma: f64, s0: f64, expected: bool) -> Information {
     let (traces, degrees) = match core.method {

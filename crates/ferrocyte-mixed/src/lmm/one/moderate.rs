@@ -202,6 +202,28 @@ impl Moderation {
         Ok(blocks.into_iter().flatten().collect())
     }
 
+    /// γ at the grid points.
+    pub(in crate::lmm) fn gamma(&self) -> &[f64] {
+        &self.gamma
+    }
+
+    /// 1/(1 + γλ), q × grid.
+    pub(in crate::lmm) fn h(&self) -> &Matrix {
+        &self.h
+    }
+
+    /// ν + d₀, the degrees of freedom of the residual variance.
+    pub(in crate::lmm) fn df(&self) -> f64 {
+        self.df
+    }
+
+    /// ln of the posterior weights, and Q, of a gene at the grid points; `None` for a gene without any information.
+    pub(in crate::lmm) fn of_gene(&self, gene: usize) -> Option<(&[f64], &[f64])> {
+        let cells = gene * self.gamma.len()..(gene + 1) * self.gamma.len();
+        let ln_weights = &self.ln_weights[cells.clone()];
+        (!ln_weights[0].is_nan()).then(|| (ln_weights, &self.quadratic[cells]))
+    }
+
     /// A few words for people.
     pub(in crate::lmm) fn describe(&self) -> String {
         let [a0, ..] = self.prior.coefficients;
