@@ -156,7 +156,16 @@ impl Profile {
     pub(in crate::lmm) fn errors(&self, theta: &[f64], w: &[f64], rss: f64) -> Option<(Vec<f64>, Vec<f64>)> {
         let (gamma, s0) = (theta[0] / theta[1], theta[1]);
         let (f11, f10, f00) = self.expected_information(gamma, s0);
-        let (v1, v0) = (f11 - f10 * (f10 / f00), f00 - f10 * (f10 / f11));
+        // F₁₁ - F₁₀²/F₀₀ as a weighted sum of squares around the mean of μ, which loses nothing where one μ dominates.
+        let mean = f10 / f00;
+        let (mut squares, mut rest) = (0.0, self.nu);
+        for &m in self.traces().iter().filter(|&&m| m > 0.0) {
+            let d = (m - mean) / (s0 + m * theta[0]);
+            squares += d * d;
+            rest -= 1.0;
+        }
+        let v1 = 0.5 * (squares + rest * (mean / s0) * (mean / s0));
+        let v0 = v1 * f00 / f11;
         let (d1, d0) = self.score(gamma, s0, w, rss);
         (v1 > 0.0 && v0 > 0.0).then(|| (vec![1.0 / v1.sqrt(), 1.0 / v0.sqrt()], vec![d1, d0]))
     }
@@ -187,6 +196,8 @@ impl Profile {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
+
     use super::*;
 
     const LAMBDA: [f64; 5] = [0.0, 20.0, 35.0, 40.0, 60.0];
@@ -248,6 +259,19 @@ mod tests {
         let profile = Profile::new(Method::Reml, &LAMBDA, &MU, 200.0, 3);
         let fit = profile.fit(&[Gene { w: &[0.0, 4.5, 5.5, -5.0, 7.0], rss: 195.0 }], true)[0];
         assert_eq!((fit.outcome, fit.gamma), (Outcome::Boundary, 0.0));
+    }
+
+    #[test]
+    fn errors_are_those_of_the_inverse_information() {
+        let (w, rss) = ([0.0, 9.0, -14.0, 12.0, 20.0], 180.0);
+        for method in [Method::Reml, Method::Ml] {
+            let (profile, fit) = fit(method, w, rss);
+            let theta = [fit.gamma * fit.s0, fit.s0];
+            let (f11, f10, f00) = profile.expected_information(fit.gamma, fit.s0);
+            let det = f11 * f00 - f10 * f10;
+            let Some((se, _)) = profile.errors(&theta, &w, rss) else { panic!("no errors") };
+            assert!((se[0] * se[0] * det / f00 - 1.0).abs() < 1e-12 && (se[1] * se[1] * det / f11 - 1.0).abs() < 1e-12);
+        }
     }
 
     #[test]
