@@ -7,8 +7,7 @@
 //! those of the fixed effects alone; where even these are too many, every entry is added as it stands. What a value is
 //! added to is called an *atom* here.
 //!
-//! Work is divided by genes: each thread owns a tile of genes whose accumulators fit its cache, and adds the rows in
-//! their order. So the bits depend on neither threads, tiles nor blocks, and no partial sums are merged.
+//! How the values of a block are added to the atoms of their genes is the matter of [`super::add`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,16 +19,8 @@ use ferrocyte_math::linalg::Matrix;
 
 use crate::lmm::canonical::Canonical;
 use crate::lmm::options::AliasedChoice;
+use crate::lmm::sums::add::{Gathered, GroupRows, HEAD, add_block};
 use crate::lmm::sums::{Component, GroupSums, Sums, SumsInput};
-
-/// Bytes of accumulators that one thread works on at a time: a share of the second-level cache.
-const TILE_BYTES: usize = 512 * 1024;
-
-/// Accumulators of a gene and group before its atoms: y'y, cells with a value.
-const HEAD: usize = 2;
-
-/// Values up to this one are transformed through a table.
-const TABLE: usize = 1024;
 
 /// No group.
 const NONE: u32 = u32::MAX;
@@ -343,8 +334,8 @@ impl GroupPlan {
         plan
     }
 
-    /// Adds a design row to the cross-products and lists its atoms.
-    fn add_row(&mut self, position: usize, row: &[(u32, f64)], atoms: &mut Vec<(u32, f64)>) {
+    /// Adds a design row to the cross-products.
+    fn add_row(&mut self, row: &[(u32, f64)]) {
         self.n_cells += 1;
         for &(i, x) in row {
             for &(j, y) in row {
@@ -353,12 +344,18 @@ impl GroupPlan {
                 }
             }
         }
+    }
+
+    /// Lists the atoms of a design row.
+    fn gather(&self, block_row: usize, position: usize, row: &[(u32, f64)], gathered: &mut Gathered) {
         let one = self.pattern_of.as_ref().map_or(self.n_atoms as u32 - 1, |pattern_of| pattern_of[position]);
-        atoms.push((one, 1.0));
-        atoms.extend(row.iter().filter_map(|&(column, x)| {
+        gathered.rows.push(block_row as u32);
+        gathered.atoms.push((one, 1.0));
+        gathered.atoms.extend(row.iter().filter_map(|&(column, x)| {
             let atom = self.atom_of[column as usize];
             (atom != NONE).then_some((atom, x))
         }));
+        gathered.ends.push(gathered.atoms.len());
     }
 }
 
@@ -413,15 +410,6 @@ struct Collector {
     n_bad_cells: usize,
 }
 
-/// The atoms of the rows of a block.
-struct BlockAtoms {
-    /// Where the accumulators of each row's group begin; `NONE` for rows that take no part.
-    offsets: Vec<u32>,
-    pointers: Vec<usize>,
-    atoms: Vec<(u32, f64)>,
-    totals: Vec<f64>,
-}
-
 impl Collector {
     fn cell(&self, row: usize) -> String {
         self.cell_name.as_ref().map_or_else(|| row.to_string(), |name| name(row))
@@ -464,30 +452,32 @@ impl Collector {
         }
     }
 
-    fn atoms(&mut self, block: &RowBlock<'_>) -> BlockAtoms {
-        let needs_totals = matches!(self.sums.transform, Transform::LogNorm { .. })
-            || self.groups.iter().flatten().any(|g| g.design.needs_totals());
-        let n_rows = block.n_rows();
-        let totals = if needs_totals { block.row_sums() } else { vec![1.0; n_rows] };
-        let mut out = BlockAtoms { offsets: Vec::with_capacity(n_rows), pointers: vec![0], atoms: Vec::new(), totals };
+    /// The design rows of a block, group by group, as atoms.
+    fn design_rows(&mut self, block: &RowBlock<'_>, totals: &[f64]) -> Vec<GroupRows> {
+        let mut gathered: Vec<Gathered> = self.groups.iter().map(|_| Gathered::default()).collect();
         let mut row = Vec::new();
-        for i in 0..n_rows {
+        for (i, &total) in totals.iter().enumerate() {
             let cell = block.start() + i;
-            let mut offset = NONE;
-            if let Some(group) = self.groups.get_mut(self.group_of[cell] as usize).and_then(Option::as_mut) {
-                let position = self.position[cell] as usize;
-                group.design.row(position, out.totals[i], &mut row);
-                if row.iter().all(|(_, x)| x.is_finite()) {
-                    offset = group.offset as u32;
-                    group.add_row(position, &row, &mut out.atoms);
-                } else {
-                    self.note_bad_cell(cell, out.totals[i]);
-                }
+            let g = self.group_of[cell] as usize;
+            let Some(group) = self.groups.get_mut(g).and_then(Option::as_mut) else { continue };
+            let position = self.position[cell] as usize;
+            group.design.row(position, total, &mut row);
+            if row.iter().all(|(_, x)| x.is_finite()) {
+                group.add_row(&row);
+                group.gather(i, position, &row, &mut gathered[g]);
+            } else {
+                self.note_bad_cell(cell, total);
             }
-            out.offsets.push(offset);
-            out.pointers.push(out.atoms.len());
         }
-        out
+        let lay_out = |(group, rows): (&Option<GroupPlan>, Gathered)| {
+            group.as_ref().filter(|_| !rows.rows.is_empty()).map(|g| GroupRows::new(g.offset, g.n_atoms, rows))
+        };
+        self.groups.iter().zip(gathered).filter_map(lay_out).collect()
+    }
+
+    fn needs_totals(&self) -> bool {
+        matches!(self.sums.transform, Transform::LogNorm { .. })
+            || self.groups.iter().flatten().any(|g| g.design.needs_totals())
     }
 
     fn note_bad_cell(&mut self, cell: usize, total: f64) {
@@ -501,27 +491,10 @@ impl Collector {
 impl Summary for Collector {
     fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()> {
         self.check_values(block)?;
-        let atoms = self.atoms(block);
-        let (stride, transform) = (self.stride, self.sums.transform);
-        if stride == 0 {
-            return Ok(());
-        }
-        let table: Vec<f64> = match transform {
-            Transform::LogNorm { .. } | Transform::None => Vec::new(),
-            _ => (0..TABLE).map(|v| transform.apply(v as f64, 1.0)).collect(),
-        };
-        let value = |v: f64, total: f64| {
-            let whole = v as usize;
-            if whole < table.len() && whole as f64 == v { table[whole] } else { transform.apply(v, total) }
-        };
-        let tile = (TILE_BYTES / (8 * stride)).max(16);
-        run.for_each_chunk(&mut self.accumulators, tile * stride, |i, part| {
-            let genes = i * tile..i * tile + part.len() / stride;
-            match block.values() {
-                Values::F32(v) => add_tile(part, stride, genes, block, v, &atoms, &value),
-                Values::F64(v) => add_tile(part, stride, genes, block, v, &atoms, &value),
-            }
-        })
+        let totals = if self.needs_totals() { block.row_sums() } else { vec![1.0; block.n_rows()] };
+        let rows = self.design_rows(block, &totals);
+        let layout = (self.stride, 0);
+        add_block(run, &mut self.accumulators, layout, block, &rows, (self.sums.transform, &totals))
     }
 
     /// Recovers the columns from the atoms and hands the sums over.
@@ -581,42 +554,5 @@ impl Summary for Collector {
             }
         }
         Ok(())
-    }
-}
-
-/// Adds the values of a tile of genes, row after row.
-fn add_tile<V: Copy + Into<f64>>(
-    part: &mut [f64],
-    stride: usize,
-    genes: std::ops::Range<usize>,
-    block: &RowBlock<'_>,
-    values: &[V],
-    rows: &BlockAtoms,
-    value: &impl Fn(f64, f64) -> f64,
-) {
-    for i in 0..block.n_rows() {
-        if rows.offsets[i] == NONE {
-            continue;
-        }
-        let (low, high) = (block.pointers()[i], block.pointers()[i + 1]);
-        let columns = &block.indices()[low..high];
-        let from = low + columns.partition_point(|&c| (c as usize) < genes.start);
-        let to = low + columns.partition_point(|&c| (c as usize) < genes.end);
-        let (offset, total) = (rows.offsets[i] as usize, rows.totals[i]);
-        let atoms = &rows.atoms[rows.pointers[i]..rows.pointers[i + 1]];
-        for k in from..to {
-            let v: f64 = values[k].into();
-            if v == 0.0 {
-                continue;
-            }
-            let t = value(v, total);
-            let start = (block.indices()[k] as usize - genes.start) * stride + offset;
-            let slots = &mut part[start..];
-            slots[0] += t * t;
-            slots[1] += 1.0;
-            for &(atom, x) in atoms {
-                slots[HEAD + atom as usize] += t * x;
-            }
-        }
     }
 }
