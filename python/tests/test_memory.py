@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 GENES = 2000
-PER_CELL = 200
+PER_CELL = 100
 
 
 def write_study(path: Path, cells: int) -> None:
@@ -85,12 +85,10 @@ def test_peak_memory_does_not_grow_with_cells(tmp_path):
     # ru_maxrss is in KiB on Linux only.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
     peaks = {}
-    for cells in (20_000, 160_000):
+    for cells in (50_000, 500_000):
         study = tmp_path / f"{cells}.h5ad"
         write_study(study, cells)
         peaks[cells] = peak(study, tmp_path / f"{cells}.npz")
-    # The columns of obs that the model names stay in memory: 24 bytes per cell here. The matrix would be 8 x 160,000 x
-    # 200 bytes = 244 MiB.
-    grown = peaks[160_000] - peaks[20_000]
-    assert grown < 12_000, peaks
-    assert peaks[160_000] < 110_000, peaks
+    # What is kept of a cell are its columns of obs and its place in the design. The matrix would be 500,000 x 100 x 8
+    # bytes = 381 MiB.
+    assert peaks[500_000] < 1.2 * peaks[50_000], peaks

@@ -34,6 +34,7 @@
 //! ```
 
 mod atomic;
+mod chunks;
 mod columns;
 mod csc;
 mod describe;

@@ -10,6 +10,7 @@
 //! How the values of a block are added to the atoms of their genes is the matter of [`super::add`].
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Result, Run, listing};
@@ -41,7 +42,7 @@ pub struct SumsOptions {
     pub trust_values: bool,
     /// Only these rows are observed (a shard). Designs and levels are those of the whole study, so that parts of one
     /// study made of any rows can be merged.
-    pub rows: Option<std::ops::Range<usize>>,
+    pub rows: Option<Range<usize>>,
     /// Gives the name of a cell, for messages.
     pub cell_name: Option<CellName>,
     /// Fingerprint of the source, for provenance.
@@ -94,14 +95,87 @@ pub fn sums(
         rows: (rows.start, rows.end),
         n_rows,
     });
-    run.reserve("the sums", collector.bytes(genes.len()))?;
     let whole = rows == (0..n_rows);
-    fold_rows(run, source, rows, &mut [&mut collector])?;
+    collect(run, source, rows, &mut collector)?;
     let mut sums = collector.sums;
     if whole {
         refuse_singular(run, &mut sums)?;
     }
     Ok(sums)
+}
+
+/// Feeds the rows to the collector: in one pass, if the accumulators of all genes fit the memory of the run and the
+/// source is stored by rows or fits too, else genes after genes. No bit depends on that.
+fn collect(run: &Run, source: &mut dyn RowChunks, rows: Range<usize>, collector: &mut Collector) -> Result<()> {
+    let n_genes = collector.sums.genes.len();
+    let at_once = collector.genes_at_once(run)?;
+    let Some(blocks) = source.gene_blocks(run) else {
+        if at_once < n_genes {
+            let passes = n_genes.div_ceil(at_once);
+            run.info(&format!(
+                "the sums take {passes} passes over the cells, {at_once} of {n_genes} genes in each: more need more memory \
+                 (max_memory)"
+            ));
+        }
+        return collect_genes(run, source, rows, collector, (0..n_genes, at_once));
+    };
+    run.info(&format!(
+        "the matrix is stored by columns and does not fit the memory: it is read in {} blocks of genes",
+        blocks.len()
+    ));
+    if collector.needs_totals() {
+        let mut totals = Totals { collector, origin: 0, of_cells: vec![0.0; source.n_rows()] };
+        for genes in blocks.iter().cloned() {
+            totals.origin = genes.start;
+            fold_rows(run, &mut *source.read_genes(run, genes)?, rows.clone(), &mut [&mut totals])?;
+        }
+        let totals = totals.of_cells;
+        collector.totals = Some(totals);
+    }
+    blocks.into_iter().try_for_each(|genes| {
+        let mut part = source.read_genes(run, genes.clone())?;
+        collect_genes(run, &mut *part, rows.clone(), collector, (genes, at_once))
+    })
+}
+
+/// A pass over `source`, which has the genes of a range, for every `at_once` of them.
+fn collect_genes(
+    run: &Run,
+    source: &mut dyn RowChunks,
+    rows: Range<usize>,
+    collector: &mut Collector,
+    (genes, at_once): (Range<usize>, usize),
+) -> Result<()> {
+    let mut start = genes.start;
+    loop {
+        let end = (start + at_once).min(genes.end);
+        collector.begin(genes.start, start..end);
+        fold_rows(run, source, rows.clone(), &mut [&mut *collector])?;
+        start = end;
+        if start == genes.end {
+            return Ok(());
+        }
+    }
+}
+
+/// The total of each cell, from genes that come range by range. Added in the order of genes, as
+/// [`RowBlock::row_sums`] does.
+struct Totals<'a> {
+    /// Who checks the values.
+    collector: &'a Collector,
+    /// The gene of the first column of the blocks.
+    origin: usize,
+    of_cells: Vec<f64>,
+}
+
+impl Summary for Totals<'_> {
+    fn observe(&mut self, _run: &Run, block: &RowBlock<'_>) -> Result<()> {
+        self.collector.check_values(self.origin, block)?;
+        for (i, total) in self.of_cells[block.start()..block.start() + block.n_rows()].iter_mut().enumerate() {
+            *total = block.row(i).fold(*total, |sum, (_, v)| sum + v);
+        }
+        Ok(())
+    }
 }
 
 /// Refuses groups whose fixed effects turn out to be dependent, now that all columns are known.
@@ -166,6 +240,9 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
         groups: Vec::new(),
         accumulators: Vec::new(),
         stride: 0,
+        genes: 0..0,
+        origin: 0,
+        totals: None,
         cell_name: options.cell_name.clone(),
         bad_cells: Vec::new(),
         n_bad_cells: 0,
@@ -223,7 +300,6 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
             Fault::bad_input(format!("the model can be fitted to no group; the first says: {first}")).at("formula")
         );
     }
-    collector.accumulators = vec![0.0; collector.stride * genes.len()];
     let uses_libsize = model.variables().iter().any(|v| v == "libsize");
     let libsize = match (uses_libsize, needs_totals) {
         (false, _) => "",
@@ -401,9 +477,15 @@ struct Collector {
     group_of: Vec<u32>,
     position: Vec<u32>,
     groups: Vec<Option<GroupPlan>>,
-    /// genes × stride.
+    /// The genes of this pass × stride.
     accumulators: Vec<f64>,
     stride: usize,
+    /// The genes of this pass.
+    genes: Range<usize>,
+    /// The gene of the first column of the blocks.
+    origin: usize,
+    /// The total of each cell over all genes, where blocks do not have all of them.
+    totals: Option<Vec<f64>>,
     cell_name: Option<CellName>,
     /// The first cells whose design row is not finite with their totals, and how many there are.
     bad_cells: Vec<(String, f64)>,
@@ -415,14 +497,30 @@ impl Collector {
         self.cell_name.as_ref().map_or_else(|| row.to_string(), |name| name(row))
     }
 
-    /// Bytes of the accumulators and of the sums that are made of them.
-    fn bytes(&self, n_genes: usize) -> u64 {
-        let columns: usize = self.groups.iter().flatten().map(|g| g.atom_of.len() + HEAD).sum();
-        8 * (self.stride + columns) as u64 * n_genes as u64
+    /// For how many genes there is memory for accumulators, beside the sums that are made of them. Fails if it is for
+    /// none.
+    fn genes_at_once(&self, run: &Run) -> Result<usize> {
+        // Fewer at once would read the cells very often.
+        const LEAST: usize = 64;
+        let n_genes = self.sums.genes.len();
+        let columns: usize = self.groups.iter().flatten().map(|g| g.atom_of.len() + HEAD + 1).sum();
+        let (sums, per_gene) = (8 * columns as u64 * n_genes as u64, 8 * self.stride as u64);
+        run.reserve("the sums", sums + per_gene * n_genes.min(LEAST) as u64)?;
+        let fitting = (run.memory_bytes() - sums) / per_gene.max(1);
+        Ok(usize::try_from(fitting).unwrap_or(usize::MAX).min(n_genes).max(1))
     }
 
-    /// Refuses values that are not finite, and values that cannot be counts where counts are expected.
-    fn check_values(&self, block: &RowBlock<'_>) -> Result<()> {
+    /// Begins a pass for some genes, over blocks whose first column is the gene `origin`.
+    fn begin(&mut self, origin: usize, genes: Range<usize>) {
+        // The old accumulators go first: there is room for one of them.
+        self.accumulators = Vec::new();
+        self.accumulators = vec![0.0; self.stride * genes.len()];
+        (self.origin, self.genes) = (origin, genes);
+    }
+
+    /// Refuses values that are not finite, and values that cannot be counts where counts are expected. `origin` is the
+    /// gene of the first column.
+    fn check_values(&self, origin: usize, block: &RowBlock<'_>) -> Result<()> {
         if block.values().are_counts() {
             return Ok(());
         }
@@ -433,7 +531,7 @@ impl Collector {
         };
         if let Some(k) = bad {
             let row = block.start() + block.pointers().partition_point(|&p| p <= k) - 1;
-            let gene = &self.sums.genes[block.indices()[k] as usize];
+            let gene = &self.sums.genes[origin + block.indices()[k] as usize];
             let total = (0..block.values().len()).filter(|&k| !block.values().get(k).is_finite()).count();
             return Err(Fault::bad_input(format!(
                 "gene `{gene}` has {} in cell `{}` ({total} such values in these rows)",
@@ -446,7 +544,7 @@ impl Collector {
         let finding = if self.sums.transform.wants_counts() { GuardFinding::in_block(block) } else { None };
         match finding {
             Some(f) if !self.trust_values || f.value < 0.0 => {
-                Err(f.fault(&source(), &self.cell(f.row), &self.sums.genes[f.column], None))
+                Err(f.fault(&source(), &self.cell(f.row), &self.sums.genes[origin + f.column], None))
             }
             _ => Ok(()),
         }
@@ -463,7 +561,10 @@ impl Collector {
             let position = self.position[cell] as usize;
             group.design.row(position, total, &mut row);
             if row.iter().all(|(_, x)| x.is_finite()) {
-                group.add_row(&row);
+                // The cross-products do not depend on genes: the first pass has them.
+                if self.genes.start == 0 {
+                    group.add_row(&row);
+                }
                 group.gather(i, position, &row, &mut gathered[g]);
             } else {
                 self.note_bad_cell(cell, total);
@@ -490,10 +591,15 @@ impl Collector {
 
 impl Summary for Collector {
     fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()> {
-        self.check_values(block)?;
-        let totals = if self.needs_totals() { block.row_sums() } else { vec![1.0; block.n_rows()] };
+        self.check_values(self.origin, block)?;
+        let cells = block.start()..block.start() + block.n_rows();
+        let totals = match &self.totals {
+            Some(totals) => totals[cells].to_vec(),
+            None if self.needs_totals() => block.row_sums(),
+            None => vec![1.0; cells.len()],
+        };
         let rows = self.design_rows(block, &totals);
-        let layout = (self.stride, 0);
+        let layout = (self.stride, self.genes.start - self.origin);
         add_block(run, &mut self.accumulators, layout, block, &rows, (self.sums.transform, &totals))
     }
 
@@ -506,7 +612,6 @@ impl Summary for Collector {
                 |design| design.totals_fault(&self.bad_cells, self.n_bad_cells),
             ));
         }
-        let n_genes = self.sums.genes.len();
         for (group, out) in self.groups.iter_mut().zip(&mut self.sums.groups) {
             let Some(group) = group else { continue };
             let (p, q) = (group.design.n_fixed(), group.design.n_random());
@@ -528,8 +633,8 @@ impl Summary for Collector {
                 }
             }
             let mut columns = vec![0.0; p + q];
-            for gene in 0..n_genes {
-                let start = gene * self.stride + group.offset;
+            for gene in self.genes.clone() {
+                let start = (gene - self.genes.start) * self.stride + group.offset;
                 let (head, atoms) = self.accumulators[start..start + HEAD + group.n_atoms].split_at(HEAD);
                 columns.fill(0.0);
                 for (pattern, &sum) in group.patterns.iter().zip(atoms) {
