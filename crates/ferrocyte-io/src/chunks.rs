@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ferrocyte_base::{Fault, Result, Run};
 
@@ -207,25 +207,59 @@ impl ChunkedFile {
         let Some(places) = self.places[first..end].iter().copied().collect::<Option<Vec<Place>>>() else {
             return Ok(None);
         };
-        let decoded = run.map_quietly(places.len(), 1, |which| {
-            which.map(|i| self.decode(first + i, places[i])).collect::<Result<Vec<Vec<u8>>>>()
-        })?;
-        let decoded: Vec<Vec<u8>> = decoded.into_iter().flatten().collect();
-        macro_rules! assemble {
+        macro_rules! read {
             ($($variant:ident($t:ty)),*) => {
                 match dtype {
                     $(Dtype::$variant => {
-                        Some(Numbers::$variant(self.assemble(&rows, first, &decoded, |bytes| {
+                        Some(Numbers::$variant(self.read(run, &rows, first, &places, |bytes| {
                             let mut element = [0; size_of::<$t>()];
                             element.copy_from_slice(bytes);
                             <$t>::from_le_bytes(element)
-                        })))
+                        })?))
                     })*
                     Dtype::Bool | Dtype::Text | Dtype::Other(_) => None,
                 }
             };
         }
-        Ok(assemble!(I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), F32(f32), F64(f64)))
+        Ok(read!(I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), F32(f32), F64(f64)))
+    }
+
+    /// The elements of a range of rows, from the chunks with the numbers `first..`.
+    fn read<T: Copy + Default + Send>(
+        &self,
+        run: &Run,
+        rows: &Range<usize>,
+        first: usize,
+        places: &[Place],
+        element: impl Fn(&[u8]) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        let width = self.extents[1];
+        if self.chunk[1] != width || !rows.start.is_multiple_of(self.chunk[0]) {
+            let decoded = run.map_quietly(places.len(), 1, |which| {
+                which.map(|i| self.decode(first + i, places[i])).collect::<Result<Vec<Vec<u8>>>>()
+            })?;
+            let decoded: Vec<Vec<u8>> = decoded.into_iter().flatten().collect();
+            return Ok(self.assemble(rows, first, &decoded, element));
+        }
+        // Chunks are whole rows, the usual case: each is decoded to where it belongs.
+        let mut out = vec![T::default(); rows.len() * width];
+        let failed: Mutex<Option<(usize, Fault)>> = Mutex::new(None);
+        run.for_each_chunk(&mut out, self.chunk[0] * width, |i, part| {
+            match run.check().and_then(|()| self.decode(first + i, places[i])) {
+                Ok(bytes) => part.iter_mut().zip(bytes.chunks_exact(self.size)).for_each(|(to, b)| *to = element(b)),
+                Err(fault) => {
+                    let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    // The first chunk that fails is told, whoever came to it first.
+                    if failed.as_ref().is_none_or(|(at, _)| i < *at) {
+                        *failed = Some((i, fault));
+                    }
+                }
+            }
+        })?;
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some((_, fault)) => Err(fault),
+            None => Ok(out),
+        }
     }
 
     /// Reads and decodes one chunk.

@@ -197,8 +197,9 @@ fn refuse_singular(run: &Run, sums: &mut Sums) -> Result<()> {
 fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &SumsOptions) -> Result<Collector> {
     let n_cells = obs.n_rows();
     let mut warnings: Vec<String> = Vec::new();
-    let rows_of: Vec<(String, Vec<usize>)> = match &options.groups {
-        None => vec![(String::new(), (0..n_cells).collect())],
+    // The rows of each group; none listed where all cells are one group.
+    let rows_of: Vec<(String, Option<Vec<usize>>)> = match &options.groups {
+        None => vec![(String::new(), None)],
         Some(column) => {
             let factor = obs.factor(column)?;
             let mut rows: Vec<Vec<usize>> = vec![Vec::new(); factor.levels.len()];
@@ -212,7 +213,13 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
             if without > 0 {
                 warnings.push(format!("{without} cells have no `{column}` and are left out"));
             }
-            factor.levels.iter().cloned().zip(rows).filter(|(_, rows)| !rows.is_empty()).collect()
+            factor
+                .levels
+                .iter()
+                .cloned()
+                .zip(rows.into_iter().map(Some))
+                .filter(|(_, rows)| rows != &Some(Vec::new()))
+                .collect()
         }
     };
     check_missing(obs, model, &rows_of)?;
@@ -235,8 +242,7 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
             groups: Vec::new(),
         },
         trust_values: options.trust_values,
-        group_of: vec![NONE; n_cells],
-        position: vec![0; n_cells],
+        places: options.groups.is_some().then(|| vec![(NONE, 0); n_cells]),
         groups: Vec::new(),
         accumulators: Vec::new(),
         stride: 0,
@@ -250,7 +256,7 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
     let mut needs_totals = false;
     for (label, rows) in &rows_of {
         let place = if label.is_empty() { String::new() } else { format!("group `{label}`: ") };
-        match Design::bind(model, obs, Some(rows), &bind) {
+        match Design::bind(model, obs, rows.as_deref(), &bind) {
             Ok(design) => {
                 for (factor, levels) in design.dropped_levels() {
                     warnings.push(format!("{place}no cells have {} of `{factor}`; dropped", listing(levels, 5)));
@@ -276,17 +282,17 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
                     genes.len(),
                 ));
                 let g = collector.groups.len() as u32;
-                for (i, &row) in rows.iter().enumerate() {
-                    collector.group_of[row] = g;
-                    collector.position[row] = i as u32;
+                if let (Some(places), Some(rows)) = (&mut collector.places, rows) {
+                    rows.iter().enumerate().for_each(|(i, &row)| places[row] = (g, i as u32));
                 }
-                collector.groups.push(Some(GroupPlan::new(design, rows.len(), collector.stride)));
+                let n_rows = rows.as_ref().map_or(n_cells, Vec::len);
+                collector.groups.push(Some(GroupPlan::new(design, n_rows, collector.stride)));
                 collector.stride += collector.groups.last().and_then(Option::as_ref).map_or(0, |g| HEAD + g.n_atoms);
             }
             Err(fault) if !label.is_empty() => {
                 let mut group = GroupSums::empty(label, Coefficients::from_names(&[])?, Vec::new(), genes.len());
                 group.refused = fault.to_string();
-                group.n_cells = rows.len() as u64;
+                group.n_cells = rows.as_ref().map_or(n_cells, Vec::len) as u64;
                 warnings.push(format!("group `{label}` cannot be fitted: {fault}"));
                 collector.sums.groups.push(group);
                 collector.groups.push(None);
@@ -332,7 +338,7 @@ fn note_replication(design: &Design, obs: &Frame, model: &Model, noted: &mut Vec
 }
 
 /// Missing values of the model's columns among the cells that take part, all in one fault.
-fn check_missing(obs: &Frame, model: &Model, rows_of: &[(String, Vec<usize>)]) -> Result<()> {
+fn check_missing(obs: &Frame, model: &Model, rows_of: &[(String, Option<Vec<usize>>)]) -> Result<()> {
     let mut found = Vec::new();
     for name in model.variables() {
         if name == "libsize" && obs.get("libsize").is_none() {
@@ -343,7 +349,11 @@ fn check_missing(obs: &Frame, model: &Model, rows_of: &[(String, Vec<usize>)]) -
             ObsColumn::Number(values) => values[row].is_nan(),
             ObsColumn::Factor(factor) => factor.level(row).is_none(),
         };
-        let n: usize = rows_of.iter().map(|(_, rows)| rows.iter().filter(|&&r| is_missing(r)).count()).sum();
+        let count = |rows: &Option<Vec<usize>>| match rows {
+            Some(rows) => rows.iter().filter(|&&row| is_missing(row)).count(),
+            None => (0..obs.n_rows()).filter(|&row| is_missing(row)).count(),
+        };
+        let n: usize = rows_of.iter().map(|(_, rows)| count(rows)).sum();
         if n > 0 {
             found.push(format!("`{name}` is missing in {n} cells"));
         }
@@ -473,9 +483,8 @@ struct Collector {
     /// Everything but the numbers, until the end.
     sums: Sums,
     trust_values: bool,
-    /// The group of each cell, and its position among the cells of the group.
-    group_of: Vec<u32>,
-    position: Vec<u32>,
+    /// The group of each cell and its position among the cells of the group; none where all cells are one group.
+    places: Option<Vec<(u32, u32)>>,
     groups: Vec<Option<GroupPlan>>,
     /// The genes of this pass × stride.
     accumulators: Vec<f64>,
@@ -556,9 +565,9 @@ impl Collector {
         let mut row = Vec::new();
         for (i, &total) in totals.iter().enumerate() {
             let cell = block.start() + i;
-            let g = self.group_of[cell] as usize;
+            let (g, position) = self.places.as_ref().map_or((0, cell as u32), |places| places[cell]);
+            let (g, position) = (g as usize, position as usize);
             let Some(group) = self.groups.get_mut(g).and_then(Option::as_mut) else { continue };
-            let position = self.position[cell] as usize;
             group.design.row(position, total, &mut row);
             if row.iter().all(|(_, x)| x.is_finite()) {
                 // The cross-products do not depend on genes: the first pass has them.
