@@ -227,8 +227,17 @@ impl RowChunks for Named<'_> {
     fn name(&self) -> String {
         self.name.to_owned()
     }
+    fn reads_ahead(&self) -> bool {
+        self.source.reads_ahead()
+    }
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
         self.source.read(run, rows).map_err(|fault| fault.at(self.name.to_owned()))
+    }
+    fn gene_blocks(&self, run: &Run) -> Option<Vec<Range<usize>>> {
+        self.source.gene_blocks(run)
+    }
+    fn read_genes(&mut self, run: &Run, genes: Range<usize>) -> Result<Box<dyn RowChunks + '_>> {
+        self.source.read_genes(run, genes).map_err(|fault| fault.at(self.name.to_owned()))
     }
 }
 

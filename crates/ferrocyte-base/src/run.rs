@@ -174,6 +174,11 @@ impl Run {
         self.install(|| items.par_chunks_mut(chunk.max(1)).enumerate().for_each(|(i, part)| f(i, part)))
     }
 
+    /// Does two pieces of work, side by side where there are threads for it, else one after the other.
+    pub fn both<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> Result<(A, B)> {
+        if self.threads == 1 { Ok((a(), b())) } else { self.install(|| rayon::join(a, b)) }
+    }
+
     fn pool(&self) -> Result<Arc<rayon::ThreadPool>> {
         let process = std::process::id();
         let mut slot = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,6 +242,18 @@ mod tests {
             for block in [1, 7, 5000] {
                 assert_eq!(Run::new().threads(threads).map_blocks("t", 1001, block, |i| Ok(i * 3))?, expected);
             }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn does_two_things_with_any_number_of_threads() -> Result<()> {
+        for threads in [1, 3] {
+            let run = Run::new().threads(threads);
+            // Each of the two may use the pool.
+            let squares = |n| run.map_blocks("t", n, 1, |i| Ok(i * i));
+            let (a, b) = run.both(|| squares(4), || squares(3))?;
+            assert_eq!((a?, b?), (vec![0, 1, 4, 9], vec![0, 1, 4]));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ferrocyte_base::{Result, Run};
+use ferrocyte_base::{Fault, Result, Run};
 
 use crate::RowBlock;
 
@@ -27,8 +27,26 @@ pub trait RowChunks: Send {
     /// What this is, for messages and provenance: `X of study.h5ad`.
     fn name(&self) -> String;
 
+    /// Whether reading takes long enough to go on while the rows before are worked on: files do. Blocks of such a
+    /// source are kept beyond the next read, as copies where they borrow.
+    fn reads_ahead(&self) -> bool {
+        false
+    }
+
     /// The given rows.
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>>;
+
+    /// Ranges of genes, all of them in order, each of which fits the memory of `run`; `None` where reading by rows costs
+    /// less. For what is stored gene by gene and does not fit as a whole, so that reading by rows would take many passes.
+    fn gene_blocks(&self, _run: &Run) -> Option<Vec<Range<usize>>> {
+        None
+    }
+
+    /// All rows of some genes, which are numbered from 0, in memory: asked for with the ranges of
+    /// [`RowChunks::gene_blocks`].
+    fn read_genes(&mut self, _run: &Run, _genes: Range<usize>) -> Result<Box<dyn RowChunks + '_>> {
+        Err(Fault::internal("this matrix is not read by genes").at(self.name()))
+    }
 }
 
 impl<T: RowChunks + ?Sized> RowChunks for Box<T> {
@@ -44,20 +62,33 @@ impl<T: RowChunks + ?Sized> RowChunks for Box<T> {
     fn name(&self) -> String {
         (**self).name()
     }
+    fn reads_ahead(&self) -> bool {
+        (**self).reads_ahead()
+    }
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
         (**self).read(run, rows)
     }
+    fn gene_blocks(&self, run: &Run) -> Option<Vec<Range<usize>>> {
+        (**self).gene_blocks(run)
+    }
+    fn read_genes(&mut self, run: &Run, genes: Range<usize>) -> Result<Box<dyn RowChunks + '_>> {
+        (**self).read_genes(run, genes)
+    }
 }
 
-/// How many rows to read at once so that a block takes about an eighth of the memory of `run`, within
-/// 256 to 16,384 rows. Changes time, never the answer.
+/// How many rows to read at once, within 256 to 16,384, so that what is in memory of them stays within a quarter of
+/// that of `run`: a block, the next one where reading goes ahead, and what it is decoded from. Changes time, never the
+/// answer.
 pub fn rows_per_block(run: &Run, source: &dyn RowChunks) -> usize {
+    // Enough to keep threads busy; with more, the first block and the last, which nothing overlaps, would take longer.
+    const AHEAD: u64 = 2 << 20;
     let n_rows = source.n_rows().max(1);
     let per_row = match source.n_stored() {
         Some(stored) => stored / n_rows as u64 + 1,
         None => source.n_cols() as u64,
     };
-    // 12 bytes for a stored value and its column, and as much again while it is decoded.
-    let rows = run.memory_bytes() / 8 / (24 * per_row.max(1));
-    (rows as usize).clamp(256, 16_384)
+    // 12 bytes for a stored value and its column, and as much again for the next one or while it is decoded.
+    let fitting = run.memory_bytes() / 8 / 24;
+    let values = if source.reads_ahead() { fitting.min(AHEAD) } else { fitting };
+    ((values / per_row.max(1)) as usize).clamp(256, 16_384)
 }

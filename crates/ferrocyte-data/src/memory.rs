@@ -64,6 +64,7 @@ macro_rules! index {
 }
 // A negative i32 becomes a u32 above every possible column count and is refused as such.
 index!(i32 => |s| Some(bytemuck::cast_slice(s)), u32 => |s| Some(s), i64 => |_| None, u64 => |_| None);
+index!(usize => |_| None);
 
 /// Checks a pointer array: starts at 0, does not fall, ends at `stored`; gives it as `usize`.
 fn check_pointers<P: Index>(pointers: &[P], n_major: usize, stored: usize, major: &str) -> Result<Vec<usize>> {
@@ -180,7 +181,19 @@ impl<'a, V: Number> Csc<'a, V> {
             return Err(Fault::bad_input(format!("{} values, but {} row indices", values.len(), indices.len())));
         }
         let pointers = check_pointers(pointers, n_cols, values.len(), "column")?;
-        let rows = narrow(indices)?;
+        Self::build(n_rows, Cow::Borrowed(values), narrow(indices)?, pointers)
+    }
+
+    /// `n_rows` rows from arrays that it keeps: values, their rows, and where each column begins among them.
+    pub fn owned(n_rows: usize, values: Vec<V>, rows: Vec<u32>, pointers: &[usize]) -> Result<Csc<'static, V>> {
+        if values.len() != rows.len() {
+            return Err(Fault::bad_input(format!("{} values, but {} row indices", values.len(), rows.len())));
+        }
+        let pointers = check_pointers(pointers, pointers.len().saturating_sub(1), values.len(), "column")?;
+        Csc::build(n_rows, Cow::Owned(values), Cow::Owned(rows), pointers)
+    }
+
+    fn build(n_rows: usize, values: Cow<'a, [V]>, rows: Cow<'a, [u32]>, pointers: Vec<usize>) -> Result<Self> {
         let mut sorted = true;
         for (column, bounds) in pointers.windows(2).enumerate() {
             let slice = &rows[bounds[0]..bounds[1]];
@@ -190,8 +203,8 @@ impl<'a, V: Number> Csc<'a, V> {
             }
             sorted &= slice.windows(2).all(|w| w[0] <= w[1]);
         }
-        let cursors = pointers[..n_cols].to_vec();
-        let mut matrix = Self { n_rows, values: Cow::Borrowed(values), rows, pointers, cursors, next_row: 0 };
+        let cursors = pointers[..pointers.len() - 1].to_vec();
+        let mut matrix = Self { n_rows, values, rows, pointers, cursors, next_row: 0 };
         if !sorted {
             matrix.sort_columns();
         }
@@ -370,6 +383,16 @@ mod tests {
             let columns: Vec<f64> = (0..3).flat_map(|c| EXPECTED.iter().map(move |r| r[c])).collect();
             assert_eq!(dense_of(&mut Dense::column_major(4, 3, &columns)?, step)?, EXPECTED);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn columns_can_be_owned() -> Result<()> {
+        let mut csc = Csc::owned(4, vec![2_f32, 7.0, 5.0, 3.0, 1.0], vec![2, 3, 0, 2, 0], &[0, 1, 3, 5])?;
+        assert_eq!(dense_of(&mut csc, 2)?, EXPECTED);
+        assert!(Csc::owned(4, vec![1_f32], vec![4], &[0, 1]).is_err());
+        assert!(Csc::owned(4, vec![1_f32], vec![0, 1], &[0, 1]).is_err());
+        assert!(Csc::owned(4, vec![1_f32], vec![0], &[]).is_err());
         Ok(())
     }
 

@@ -60,6 +60,9 @@ impl<S: RowChunks> RowChunks for SelectRows<S> {
             Rows::List(list) => format!("{} rows of {}", list.len(), self.source.name()),
         }
     }
+    fn reads_ahead(&self) -> bool {
+        self.source.reads_ahead()
+    }
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
         match &self.rows {
             Rows::Range(range) => {
@@ -142,6 +145,9 @@ impl<S: RowChunks> RowChunks for SelectGenes<S> {
     }
     fn name(&self) -> String {
         format!("{} genes of {}", self.n_genes, self.source.name())
+    }
+    fn reads_ahead(&self) -> bool {
+        self.source.reads_ahead()
     }
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
         self.source.read(run, rows)?.with_columns(&self.new_column, self.n_genes)

@@ -4,13 +4,16 @@
 //! matrix. Each pass over the matrix gathers a super-block of as many rows as fit a quarter of the memory of the
 //! run; blocks within it come from memory. Reading all rows in rising ranges costs one pass when the matrix fits,
 //! and about (size / quarter of the memory) passes otherwise. The rows do not depend on where super-blocks end.
+//!
+//! Whoever can work on some genes at a time reads them with [`Columns::read_genes`] instead: one pass, whatever the size.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use ferrocyte_base::{Fault, Result, Run};
-use ferrocyte_data::{RowBlock, Values};
+use ferrocyte_data::{Csc, RowBlock, RowChunks, Values};
 
+use crate::store::BadIndex;
 use crate::window::Window;
 
 /// Stored values that are read at once in a pass.
@@ -63,10 +66,53 @@ impl Columns {
         }
     }
 
+    /// How many values may be in memory at once.
+    fn limit(run: &Run) -> usize {
+        usize::try_from(run.memory_bytes() / 4 / BYTES).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Ranges of genes that fit, if all genes together do not.
+    pub(crate) fn gene_blocks(&self, run: &Run) -> Option<Vec<Range<usize>>> {
+        let limit = Self::limit(run);
+        if self.data.n_rows() <= limit {
+            return None;
+        }
+        let n_genes = self.pointers.len() - 1;
+        let (mut blocks, mut start) = (Vec::new(), 0);
+        while start < n_genes {
+            // At least one gene, however many values it has.
+            let fitting = self.pointers[start..].partition_point(|&p| p <= self.pointers[start] + limit) - 1;
+            let end = (start + fitting.max(1)).min(n_genes);
+            blocks.push(start..end);
+            start = end;
+        }
+        Some(blocks)
+    }
+
+    /// All rows of some genes.
+    pub(crate) fn read_genes(&mut self, run: &Run, genes: Range<usize>) -> Result<Box<dyn RowChunks>> {
+        self.held = None;
+        let (low, high) = (self.pointers[genes.start], self.pointers[genes.end]);
+        let pointers: Vec<usize> = self.pointers[genes.start..=genes.end].iter().map(|p| p - low).collect();
+        let indices = self.indices.read(run, low..high)?.into_indices(self.n_rows);
+        let rows = indices.map_err(|bad| self.bad_row(low, &bad))?;
+        Ok(match self.data.read(run, low..high)?.into_values() {
+            Values::F32(values) => Box::new(Csc::owned(self.n_rows, values.into_owned(), rows, &pointers)?),
+            Values::F64(values) => Box::new(Csc::owned(self.n_rows, values.into_owned(), rows, &pointers)?),
+        })
+    }
+
+    /// An index among those from `start` on that is no row.
+    fn bad_row(&self, start: usize, bad: &BadIndex) -> Fault {
+        let column = self.pointers.partition_point(|&p| p <= start + bad.position) - 1;
+        Fault::bad_file(format!("row index {}, but there are {} rows", bad.value, self.n_rows))
+            .at(format!("column {column}"))
+    }
+
     /// One pass over the matrix.
     fn gather(&mut self, run: &Run, asked: &Range<usize>) -> Result<SuperBlock> {
         let stored = self.data.n_rows();
-        let limit = usize::try_from(run.memory_bytes() / 4 / BYTES).unwrap_or(usize::MAX).max(1);
+        let limit = Self::limit(run);
         // As many rows as should fit, at least those asked for.
         let fitting =
             if stored <= limit { self.n_rows } else { (self.n_rows as f64 * (limit as f64 / stored as f64)) as usize };
@@ -104,12 +150,9 @@ impl Columns {
         for start in (0..stored).step_by(slab) {
             run.check()?;
             let end = (start + slab).min(stored);
-            let indices = self.indices.read(start..end)?.into_indices(self.n_rows).map_err(|bad| {
-                let column = self.pointers.partition_point(|&p| p <= start + bad.position) - 1;
-                Fault::bad_file(format!("row index {}, but there are {} rows", bad.value, self.n_rows))
-                    .at(format!("column {column}"))
-            })?;
-            let values = convert(self.data.read(start..end)?.into_values());
+            let indices = self.indices.read(run, start..end)?.into_indices(self.n_rows);
+            let indices = indices.map_err(|bad| self.bad_row(start, &bad))?;
+            let values = convert(self.data.read(run, start..end)?.into_values());
             let mut k = start;
             while k < end {
                 while self.pointers[column + 1] <= k {

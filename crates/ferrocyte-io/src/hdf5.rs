@@ -1,28 +1,35 @@
 //! [`Hdf5`]: the [`Store`] of HDF5 files. With [`crate::hdf5_write`] the only file of ferrocyte that knows HDF5.
 //!
 //! The HDF5 library serves one call at a time; its binding holds a global lock. So one thread reads and others
-//! compute. Reading goes through [`StoredArray`], which gives slabs in their stored type: the place where chunks
-//! could be fetched raw and decoded elsewhere.
+//! compute. Reading goes through [`StoredArray`], which gives slabs in their stored type. Of arrays with the usual
+//! compression the library tells only where the chunks are; [`ChunkedFile`] reads and decodes them beside it.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
-use ferrocyte_base::{Fault, Result};
+use ferrocyte_base::{Fault, Kind, Result, Run};
 use hdf5_metno as hdf5;
 use hdf5_metno::MinorErrorCode;
 use hdf5_metno::types::{FixedAscii, FixedUnicode, FloatSize, IntSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
 
+use crate::chunks::{ChunkedFile, Pipeline, Place, grid};
 use crate::store::{ArrayInfo, Attr, Dtype, Node, Numbers, Store, StoredArray};
 
 /// The most bytes that one read may ask for. More than that is a damaged header, not data.
 const LARGEST_READ: usize = 1 << 36;
 
+/// The most chunks of an array whose places are kept (16 bytes each); arrays in more are read by the library.
+const MOST_CHUNKS: usize = 1 << 21;
+
 /// An HDF5 file, opened for reading.
 #[derive(Debug)]
 pub struct Hdf5 {
     file: hdf5::File,
+    /// The same file beside the library, if the addresses of chunks count from its first byte.
+    bytes: Option<Arc<fs::File>>,
     place: String,
 }
 
@@ -30,9 +37,9 @@ impl Hdf5 {
     /// Opens a file. What cannot be opened is told apart: missing, a folder, not HDF5, locked, truncated.
     pub fn open(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        look_at(path).map_err(|f| f.at(place.as_str()))?;
+        let bytes = look_at(path).map_err(|f| f.at(place.as_str()))?;
         let file = hdf5::File::open(path).map_err(|e| why_not_opened(&e).at(place.as_str()))?;
-        Ok(Self { file, place })
+        Ok(Self { file, bytes: bytes.map(Arc::new), place })
     }
 
     fn dataset(&self, path: &str) -> Result<hdf5::Dataset> {
@@ -91,7 +98,7 @@ impl Store for Hdf5 {
 
     fn array(&self, path: &str) -> Result<Box<dyn StoredArray>> {
         let dataset = self.dataset(path)?;
-        let array = Hdf5Array::new(dataset, path).map_err(|f| f.at(path).at(self.place()))?;
+        let array = Hdf5Array::new(dataset, path, self.bytes.clone()).map_err(|f| f.at(path).at(self.place()))?;
         Ok(Box::new(array))
     }
 }
@@ -101,10 +108,13 @@ struct Hdf5Array {
     dataset: hdf5::Dataset,
     info: ArrayInfo,
     stored: Option<TypeDescriptor>,
+    bytes: Option<Arc<fs::File>>,
+    /// Its chunks, looked up when first needed; none where they are left to the library.
+    chunks: OnceLock<Option<ChunkedFile>>,
 }
 
 impl Hdf5Array {
-    fn new(dataset: hdf5::Dataset, path: &str) -> Result<Self> {
+    fn new(dataset: hdf5::Dataset, path: &str, bytes: Option<Arc<fs::File>>) -> Result<Self> {
         let filters = filter_names(&dataset)?;
         let described = dataset.dtype().and_then(|t| t.to_descriptor());
         let shape = dataset.get_shape().map_err(|e| unreadable("its shape cannot be read", &e))?;
@@ -116,7 +126,58 @@ impl Hdf5Array {
             Err(e) => (None, Dtype::Other(reason(&e))),
         };
         let info = ArrayInfo { path: path.to_owned(), shape, dtype, chunk: dataset.chunk(), filters };
-        Ok(Self { dataset, info, stored })
+        Ok(Self { dataset, info, stored, bytes, chunks: OnceLock::new() })
+    }
+
+    /// The places of its chunks, if they can be decoded without the library: usual filters, numbers as this machine
+    /// has them.
+    fn find_chunks(&self) -> Option<ChunkedFile> {
+        let file = Arc::clone(self.bytes.as_ref()?);
+        let pipeline = Pipeline::of(&self.info.filters)?;
+        let (extents, chunk) = grid(&self.info)?;
+        if cfg!(target_endian = "big") || !self.is_native() {
+            return None;
+        }
+        let (down, across) = (extents[0].div_ceil(chunk[0]), extents[1].div_ceil(chunk[1]));
+        let n_chunks = down.checked_mul(across).filter(|&n| n <= MOST_CHUNKS)?;
+        let length = file.metadata().ok()?.len();
+        let mut places = vec![None; n_chunks];
+        let mut fits = true;
+        let visit = self.dataset.chunks_visit(|found| {
+            let step = |axis: usize| found.offset.get(axis).map_or(0, |&o| o as usize / chunk[axis]);
+            let (row, column) = (step(0), step(1));
+            let bytes = u32::try_from(found.size).ok();
+            let inside = found.addr.checked_add(found.size).is_some_and(|end| end <= length);
+            match (bytes, places.get_mut(row.saturating_mul(across).saturating_add(column))) {
+                (Some(bytes), Some(place)) if inside && column < across => {
+                    *place = Some(Place { address: found.addr, bytes, skipped: found.filter_mask });
+                }
+                // Damage: the library says what is wrong.
+                _ => fits = false,
+            }
+            i32::from(!fits)
+        });
+        visit.ok()?;
+        if fits { ChunkedFile::new(file, &self.info, pipeline, places) } else { None }
+    }
+
+    /// Whether its elements stand in the file as they do in memory.
+    fn is_native(&self) -> bool {
+        let Ok(stored) = self.dataset.dtype() else { return false };
+        let native = match self.info.dtype {
+            Dtype::I8 => hdf5::Datatype::from_type::<i8>(),
+            Dtype::I16 => hdf5::Datatype::from_type::<i16>(),
+            Dtype::I32 => hdf5::Datatype::from_type::<i32>(),
+            Dtype::I64 => hdf5::Datatype::from_type::<i64>(),
+            Dtype::U8 => hdf5::Datatype::from_type::<u8>(),
+            Dtype::U16 => hdf5::Datatype::from_type::<u16>(),
+            Dtype::U32 => hdf5::Datatype::from_type::<u32>(),
+            Dtype::U64 => hdf5::Datatype::from_type::<u64>(),
+            Dtype::F32 => hdf5::Datatype::from_type::<f32>(),
+            Dtype::F64 => hdf5::Datatype::from_type::<f64>(),
+            Dtype::Bool | Dtype::Text | Dtype::Other(_) => return false,
+        };
+        native.is_ok_and(|native| native == stored)
     }
 
     /// Checks a range before anything is allocated for it.
@@ -196,6 +257,18 @@ impl StoredArray for Hdf5Array {
                     .at(self.info.path.as_str()));
             }
         })
+    }
+
+    fn numbers_with(&self, run: &Run, rows: Range<usize>) -> Result<Numbers> {
+        self.check(&rows, size_of::<f64>())?;
+        let Some(chunks) = self.chunks.get_or_init(|| self.find_chunks()) else { return self.numbers(rows) };
+        match chunks.numbers(run, &self.info.dtype, rows.clone()) {
+            Ok(Some(numbers)) => Ok(numbers),
+            Ok(None) => self.numbers(rows),
+            Err(fault) if fault.kind() == Kind::Cancelled => Err(fault),
+            // The library has the last word; if it cannot read them either, the fault that names the chunk is told.
+            Err(fault) => self.numbers(rows).map_err(|_| fault.at(self.info.path.as_str())),
+        }
     }
 
     fn texts(&self, rows: Range<usize>) -> Result<Vec<String>> {
@@ -336,8 +409,9 @@ fn filter_names(dataset: &hdf5::Dataset) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Tells apart, without the library, what is not an HDF5 file at all.
-fn look_at(path: &Path) -> Result<()> {
+/// Tells apart, without the library, what is not an HDF5 file at all. Gives the opened file if HDF5 begins with its
+/// first byte.
+fn look_at(path: &Path) -> Result<Option<fs::File>> {
     if path.to_str().is_none() {
         return Err(Fault::unsupported("the name of the file is not UTF-8").hint("rename it"));
     }
@@ -358,8 +432,8 @@ fn look_at(path: &Path) -> Result<()> {
         ErrorKind::PermissionDenied => Fault::bad_file("no permission to read it").because(e),
         _ => Fault::bad_file(format!("cannot be opened: {e}")).because(e),
     })?;
-    if has_signature(&mut file, meta.len()) {
-        return Ok(());
+    if let Some(offset) = signature(&mut file, meta.len()) {
+        return Ok((offset == 0).then_some(file));
     }
     let hint = match first_bytes(&mut file) {
         [0x1f, 0x8b, ..] => "it is compressed with gzip: decompress it first",
@@ -369,20 +443,20 @@ fn look_at(path: &Path) -> Result<()> {
     Err(Fault::bad_file(format!("not an HDF5 file ({} bytes)", meta.len())).hint(hint))
 }
 
-/// The HDF5 signature stands at offset 0, 512, 1024, 2048 and so on.
-fn has_signature(file: &mut fs::File, length: u64) -> bool {
+/// Where the HDF5 signature stands: offset 0, 512, 1024, 2048 and so on.
+fn signature(file: &mut fs::File, length: u64) -> Option<u64> {
     let mut offset = 0_u64;
     while offset + 8 <= length {
         let mut bytes = [0_u8; 8];
         if file.seek(SeekFrom::Start(offset)).is_err() || file.read_exact(&mut bytes).is_err() {
-            return false;
+            return None;
         }
         if bytes == *b"\x89HDF\r\n\x1a\n" {
-            return true;
+            return Some(offset);
         }
         offset = if offset == 0 { 512 } else { offset * 2 };
     }
-    false
+    None
 }
 
 fn first_bytes(file: &mut fs::File) -> [u8; 4] {

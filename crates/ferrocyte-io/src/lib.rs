@@ -35,6 +35,7 @@
 //! ```
 
 mod atomic;
+mod chunks;
 mod columns;
 mod csc;
 mod describe;

@@ -38,7 +38,7 @@ impl MatrixKind {
 ///
 /// Memory is bounded by the block that is asked for: of sparse rows, the pointers, indices and values of these rows
 /// (and one chunk of each, where they are compressed); of sparse columns, a quarter of the memory of the run, in as
-/// many passes over the matrix as that takes; of a dense matrix, a slab of rows. Ranges that rise decode every chunk once.
+/// many passes over the matrix as that takes (or one, read by genes); of a dense matrix, a slab of rows. Ranges that rise decode every chunk once.
 ///
 /// 32-bit floats and integers of up to 16 bits come as 32-bit floats, all else as 64-bit ones. Columns may stand in
 /// any order; duplicates are added up.
@@ -127,6 +127,8 @@ impl H5adMatrix {
             let message = format!("{stored} values in `data`, but {} in `indices`", indices.n_rows());
             return Err(at(Fault::bad_file(message).hint("the file is damaged")));
         }
+        // A few reads of one chunk: not worth a pool.
+        let run = Run::new().threads(1);
         let (n_major, major) = if kind == MatrixKind::Csr { (n_rows, "row") } else { (n_cols, "column") };
         if pointers.n_rows() != n_major.saturating_add(1) {
             let message =
@@ -134,10 +136,10 @@ impl H5adMatrix {
             return Err(at(Fault::bad_file(message).hint("the file is damaged")));
         }
         let layout = if kind == MatrixKind::Csr {
-            check_ends(&mut pointers, n_rows, stored).map_err(at)?;
+            check_ends(&run, &mut pointers, n_rows, stored).map_err(at)?;
             Layout::Rows { data, indices, pointers }
         } else {
-            let pointers = read_pointers(&mut pointers, 0..n_cols, stored, major).map_err(at)?;
+            let pointers = read_pointers(&run, &mut pointers, 0..n_cols, stored, major).map_err(at)?;
             if pointers.first() != Some(&0) || pointers.last() != Some(&stored) {
                 return Err(at(bad_ends(pointers[0], pointers[n_cols], stored)));
             }
@@ -170,6 +172,15 @@ impl H5adMatrix {
         self.values().info().compression()
     }
 
+    /// Adds the file and what was read of it to a fault.
+    fn at(&self, what: &str) -> impl FnOnce(Fault) -> Fault + use<> {
+        let place = format!("{}: {}, {what}", self.store.place(), self.element);
+        move |fault| match fault.kind() {
+            ferrocyte_base::Kind::Cancelled => fault,
+            _ => fault.at(place),
+        }
+    }
+
     fn values(&self) -> &Window {
         match &self.layout {
             Layout::Rows { data, .. } => data,
@@ -199,14 +210,12 @@ impl RowChunks for H5adMatrix {
         format!("{} of {}", self.element, crate::h5ad::file_name(self.store.place()))
     }
 
+    fn reads_ahead(&self) -> bool {
+        true
+    }
+
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
-        let at = {
-            let place = format!("{}: {}, rows {}..{}", self.store.place(), self.element, rows.start, rows.end);
-            move |fault: Fault| match fault.kind() {
-                ferrocyte_base::Kind::Cancelled => fault,
-                _ => fault.at(place),
-            }
-        };
+        let at = self.at(&format!("rows {}..{}", rows.start, rows.end));
         if rows.start > rows.end || rows.end > self.n_rows {
             return Err(at(Fault::bad_input(format!("there are {} rows", self.n_rows))));
         }
@@ -215,42 +224,64 @@ impl RowChunks for H5adMatrix {
             return Ok(RowBlock::empty(rows.start, n_cols));
         }
         let block = match &mut self.layout {
-            Layout::Rows { data, indices, pointers } => read_rows(data, indices, pointers, rows, n_cols),
+            Layout::Rows { data, indices, pointers } => read_rows(run, [data, indices, pointers], rows, n_cols),
             Layout::Columns(columns) => columns.read(run, rows),
             Layout::Dense(values) => read_dense(run, values, rows, n_cols),
         };
         block.map_err(at)
     }
+
+    fn gene_blocks(&self, run: &Run) -> Option<Vec<Range<usize>>> {
+        match &self.layout {
+            Layout::Columns(columns) => columns.gene_blocks(run),
+            _ => None,
+        }
+    }
+
+    fn read_genes(&mut self, run: &Run, genes: Range<usize>) -> Result<Box<dyn RowChunks + '_>> {
+        let at = self.at(&format!("genes {}..{}", genes.start, genes.end));
+        match &mut self.layout {
+            Layout::Columns(columns) if genes.start <= genes.end && genes.end <= self.n_cols => {
+                columns.read_genes(run, genes).map(|part| part as Box<dyn RowChunks + '_>).map_err(at)
+            }
+            _ => Err(at(Fault::internal("these genes cannot be read apart"))),
+        }
+    }
 }
 
 fn read_rows(
-    data: &mut Window,
-    indices: &mut Window,
-    pointers: &mut Window,
+    run: &Run,
+    [data, indices, pointers]: [&mut Window; 3],
     rows: Range<usize>,
     n_cols: usize,
 ) -> Result<RowBlock<'static>> {
     let start = rows.start;
-    let mut pointers = read_pointers(pointers, rows, data.n_rows(), "row")?;
+    let mut pointers = read_pointers(run, pointers, rows, data.n_rows(), "row")?;
     let (low, high) = (pointers[0], pointers[pointers.len() - 1]);
     for pointer in &mut pointers {
         *pointer -= low;
     }
-    let columns = indices.read(low..high)?.into_indices(n_cols).map_err(|bad| {
+    let columns = indices.read(run, low..high)?.into_indices(n_cols).map_err(|bad| {
         let row = pointers.partition_point(|&p| p <= bad.position) - 1;
         Fault::bad_file(format!("column index {}, but there are {n_cols} columns", bad.value))
             .at(format!("row {}", start + row))
             .hint("the file is damaged")
     })?;
-    let values = data.read(low..high)?.into_values();
+    let values = data.read(run, low..high)?.into_values();
     RowBlock::from_raw(start, n_cols, pointers, Cow::Owned(columns), values)
 }
 
 /// The pointers of a range of rows (or columns): one more than the range is long, checked not to fall.
-fn read_pointers(pointers: &mut Window, range: Range<usize>, stored: usize, major: &str) -> Result<Vec<usize>> {
+fn read_pointers(
+    run: &Run,
+    pointers: &mut Window,
+    range: Range<usize>,
+    stored: usize,
+    major: &str,
+) -> Result<Vec<usize>> {
     let start = range.start;
     let place = |i: usize| format!("{major} {}", start + i);
-    let sizes = pointers.read(range.start..range.end + 1)?.into_sizes().map_err(|bad| {
+    let sizes = pointers.read(run, range.start..range.end + 1)?.into_sizes().map_err(|bad| {
         Fault::bad_file(format!("pointer {} is no position", bad.value))
             .at(place(bad.position))
             .hint("the file is damaged")
@@ -269,9 +300,9 @@ fn read_pointers(pointers: &mut Window, range: Range<usize>, stored: usize, majo
 }
 
 /// The first and the last pointer must be 0 and the number of stored values.
-fn check_ends(pointers: &mut Window, n_rows: usize, stored: usize) -> Result<()> {
+fn check_ends(run: &Run, pointers: &mut Window, n_rows: usize, stored: usize) -> Result<()> {
     let mut end = |at: usize| -> Result<usize> {
-        let sizes = pointers.read(at..at + 1)?.into_sizes();
+        let sizes = pointers.read(run, at..at + 1)?.into_sizes();
         sizes.map(|s| s[0]).map_err(|bad| {
             Fault::bad_file(format!("pointer {} of `indptr` is no position", bad.value)).hint("the file is damaged")
         })
@@ -311,7 +342,7 @@ fn read_dense(run: &Run, values: &mut Window, rows: Range<usize>, n_cols: usize)
     while start < rows.end {
         run.check()?;
         let end = (start + slab).min(rows.end);
-        match values.read(start..end)?.into_values() {
+        match values.read(run, start..end)?.into_values() {
             Values::F32(v) => keep(&v, n_cols, &mut pointers, &mut kept.indices, &mut kept.f32),
             Values::F64(v) => {
                 wide = true;

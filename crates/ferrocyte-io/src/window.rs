@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ferrocyte_base::Result;
+use ferrocyte_base::{Result, Run};
 
 use crate::store::{ArrayInfo, Numbers, StoredArray};
 
@@ -43,9 +43,9 @@ impl Window {
     }
 
     /// The numbers of a range of rows.
-    pub(crate) fn read(&mut self, rows: Range<usize>) -> Result<Numbers> {
+    pub(crate) fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<Numbers> {
         if self.step == 1 || rows.is_empty() {
-            return self.array.numbers(rows);
+            return self.array.numbers_with(run, rows);
         }
         let width = self.info().width();
         let mut start = rows.start;
@@ -57,19 +57,19 @@ impl Window {
         match known {
             Some(known) if start == rows.end => Ok(known),
             Some(mut known) => {
-                known.append(self.fetch(start..rows.end)?)?;
+                known.append(self.fetch(run, start..rows.end)?)?;
                 Ok(known)
             }
-            None => self.fetch(rows),
+            None => self.fetch(run, rows),
         }
     }
 
     /// Decodes all chunks that a range touches, and keeps the last one if there is more in it.
-    fn fetch(&mut self, rows: Range<usize>) -> Result<Numbers> {
+    fn fetch(&mut self, run: &Run, rows: Range<usize>) -> Result<Numbers> {
         let width = self.info().width();
         let from = rows.start / self.step * self.step;
         let to = rows.end.next_multiple_of(self.step).min(self.n_rows()).max(rows.end);
-        let whole = self.array.numbers(from..to)?;
+        let whole = self.array.numbers_with(run, from..to)?;
         if (from, to) == (rows.start, rows.end) {
             self.held = None;
             return Ok(whole);
@@ -130,10 +130,11 @@ mod tests {
         for shape in [vec![23], vec![23, 3]] {
             let width = shape.iter().skip(1).product::<usize>();
             let (mut window, _) = made(&shape, 5);
+            let run = Run::new().threads(1);
             for start in (0..23).rev().chain(0..23) {
                 for end in start..=23 {
                     let expected = (start..end).flat_map(|i| (0..width).map(move |j| (10 * i + j) as i64)).collect();
-                    assert_eq!(window.read(start..end).unwrap(), Numbers::I64(expected), "{start}..{end}");
+                    assert_eq!(window.read(&run, start..end).unwrap(), Numbers::I64(expected), "{start}..{end}");
                 }
             }
         }
@@ -143,8 +144,9 @@ mod tests {
     fn rising_ranges_decode_every_chunk_once() {
         for length in 1..12 {
             let (mut window, rows_read) = made(&[23], 5);
+            let run = Run::new().threads(1);
             for start in (0..23).step_by(length) {
-                window.read(start..(start + length).min(23)).unwrap();
+                window.read(&run, start..(start + length).min(23)).unwrap();
             }
             assert_eq!(rows_read.load(Ordering::Relaxed), 23, "ranges of {length}");
         }

@@ -260,7 +260,11 @@ fn damaged_compressed_data_name_the_array() {
         *byte = 0xff;
     }
     std::fs::write(&path, bytes).unwrap();
-    expect(&fault_of(&path), Kind::BadFile, &["study.h5ad: X, rows 0..5000: X/data: elements 0..5000 cannot be read"]);
+    expect(
+        &fault_of(&path),
+        Kind::BadFile,
+        &["study.h5ad: X, rows 0..5000: X/data: chunk 20: it cannot be decompressed"],
+    );
     // The rows before it are sound.
     let mut x = H5ad::open(&path).unwrap().matrix("X").unwrap();
     assert!(x.read(&Run::new(), 0..200).is_ok());

@@ -6,3 +6,4 @@ mod lmm_calibration;
 mod lmm_inference;
 mod lmm_pipeline;
 mod lmm_simulate;
+mod lmm_sources;

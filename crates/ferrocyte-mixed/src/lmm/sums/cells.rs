@@ -6,8 +6,8 @@ use ferrocyte_design::{LIBSIZE, Model};
 
 use crate::lmm::options::NaChoice;
 
-/// Levels of the grouping column and the rows of their cells.
-pub(in crate::lmm) type CellsByGroup = Vec<(String, Vec<usize>)>;
+/// Levels of the grouping column and the rows of their cells; no rows are listed where all cells take part.
+pub(in crate::lmm) type CellsByGroup = Vec<(String, Option<Vec<usize>>)>;
 
 /// The cells of each level of `groups` (all cells under an empty label without one), rows rising. Cells without a level,
 /// and under `drop` those that lack a value which the model needs, are left out with a warning.
@@ -19,7 +19,7 @@ pub(in crate::lmm) fn cells_by_group(
     warnings: &mut Vec<String>,
 ) -> Result<CellsByGroup> {
     let mut cells = match groups {
-        None => vec![(String::new(), (0..obs.n_rows()).collect())],
+        None => vec![(String::new(), None)],
         Some(column) => {
             let factor = obs.factor(column)?;
             let mut rows: Vec<Vec<usize>> = vec![Vec::new(); factor.levels.len()];
@@ -33,7 +33,8 @@ pub(in crate::lmm) fn cells_by_group(
             if without > 0 {
                 warnings.push(format!("{without} cells have no `{column}` and are left out"));
             }
-            factor.levels.iter().cloned().zip(rows).filter(|(_, rows)| !rows.is_empty()).collect()
+            let used = factor.levels.iter().cloned().zip(rows).filter(|(_, rows)| !rows.is_empty());
+            used.map(|(level, rows)| (level, Some(rows))).collect()
         }
     };
     match na {
@@ -61,7 +62,11 @@ fn is_missing(column: &ObsColumn, row: usize) -> bool {
 fn check_missing(obs: &Frame, model: &Model, cells: &CellsByGroup) -> Result<()> {
     let mut found = Vec::new();
     for (name, column) in columns_of(obs, model)? {
-        let n: usize = cells.iter().map(|(_, rows)| rows.iter().filter(|&&r| is_missing(column, r)).count()).sum();
+        let count = |rows: &Option<Vec<usize>>| match rows {
+            Some(rows) => rows.iter().filter(|&&row| is_missing(column, row)).count(),
+            None => (0..obs.n_rows()).filter(|&row| is_missing(column, row)).count(),
+        };
+        let n: usize = cells.iter().map(|(_, rows)| count(rows)).sum();
         if n > 0 {
             found.push(format!("`{name}` is missing in {n} cells"));
         }
@@ -79,7 +84,11 @@ fn drop_missing(obs: &Frame, model: &Model, cells: &mut CellsByGroup) -> Result<
     let mut said = Vec::new();
     for (name, column) in columns_of(obs, model)? {
         let mut n = 0;
+        if (0..obs.n_rows()).all(|row| !is_missing(column, row)) {
+            continue;
+        }
         for (_, rows) in cells.iter_mut() {
+            let rows = rows.get_or_insert_with(|| (0..obs.n_rows()).collect());
             let before = rows.len();
             rows.retain(|&row| !is_missing(column, row));
             n += before - rows.len();
@@ -88,7 +97,7 @@ fn drop_missing(obs: &Frame, model: &Model, cells: &mut CellsByGroup) -> Result<
             said.push(format!("{n} cells lack `{name}` and are left out"));
         }
     }
-    cells.retain(|(_, rows)| !rows.is_empty());
+    cells.retain(|(_, rows)| rows.as_ref().is_none_or(|rows| !rows.is_empty()));
     if cells.is_empty() {
         return Err(Fault::bad_input(format!("no cell is left: {}", said.join("; "))).at("obs"));
     }

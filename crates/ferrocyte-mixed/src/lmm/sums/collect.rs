@@ -7,10 +7,10 @@
 //! those of the fixed effects alone; where even these are too many, every entry is added as it stands. What a value is
 //! added to is called an *atom* here.
 //!
-//! Work is divided by genes: each thread owns a tile of genes whose accumulators fit its cache, and adds the rows in
-//! their order. So the bits depend on neither threads, tiles nor blocks, and no partial sums are merged.
+//! How the values of a block are added to the atoms of their genes is the matter of [`super::add`].
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Result, Run, listing};
@@ -20,18 +20,10 @@ use ferrocyte_math::linalg::Matrix;
 
 use crate::lmm::canonical::Canonical;
 use crate::lmm::options::{AliasedChoice, NaChoice};
+use crate::lmm::sums::add::{Gathered, GroupRows, HEAD, add_block};
 use crate::lmm::sums::cells::cells_by_group;
 use crate::lmm::sums::mask::GeneMask;
 use crate::lmm::sums::{Component, GroupSums, Sums, SumsInput};
-
-/// Bytes of accumulators that one thread works on at a time: a share of the second-level cache.
-const TILE_BYTES: usize = 512 * 1024;
-
-/// Accumulators of a gene and group before its atoms: y'y, cells with a value.
-const HEAD: usize = 2;
-
-/// Values up to this one are transformed through a table.
-const TABLE: usize = 1024;
 
 /// No group.
 const NONE: u32 = u32::MAX;
@@ -56,7 +48,7 @@ pub struct SumsOptions {
     pub trust_values: bool,
     /// Only these rows are observed (a shard). Designs and levels are those of the whole study, so that parts of one
     /// study made of any rows can be merged.
-    pub rows: Option<std::ops::Range<usize>>,
+    pub rows: Option<Range<usize>>,
     /// Gives the name of a cell, for messages.
     pub cell_name: Option<CellName>,
     /// Fingerprint of the source, for provenance.
@@ -109,14 +101,90 @@ pub fn sums(
         rows: (rows.start, rows.end),
         n_rows,
     });
-    run.reserve("the sums", collector.bytes(collector.sums.n_genes()))?;
     let whole = rows == (0..n_rows);
-    fold_rows(run, source, rows, &mut [&mut collector])?;
+    collect(run, source, rows, &mut collector)?;
     let mut sums = collector.sums;
     if whole {
         refuse_singular(run, &mut sums)?;
     }
     Ok(sums)
+}
+
+/// Feeds the rows to the collector: in one pass, if the accumulators of all genes fit the memory of the run and the
+/// source is stored by rows or fits too, else genes after genes. No bit depends on that.
+fn collect(run: &Run, source: &mut dyn RowChunks, rows: Range<usize>, collector: &mut Collector) -> Result<()> {
+    let n_genes = collector.sums.n_genes();
+    let at_once = collector.genes_at_once(run)?;
+    let Some(blocks) = source.gene_blocks(run) else {
+        if at_once < n_genes {
+            let passes = n_genes.div_ceil(at_once);
+            run.info(&format!(
+                "the sums take {passes} passes over the cells, {at_once} of {n_genes} genes in each: more need more memory \
+                 (max_memory)"
+            ));
+        }
+        let all = 0..source.n_cols();
+        return collect_genes(run, source, rows, collector, (all, at_once));
+    };
+    run.info(&format!(
+        "the matrix is stored by columns and does not fit the memory: it is read in {} blocks of genes",
+        blocks.len()
+    ));
+    if collector.needs_totals() {
+        let mut totals = Totals { collector, origin: 0, of_cells: vec![0.0; source.n_rows()] };
+        for genes in blocks.iter().cloned() {
+            totals.origin = genes.start;
+            fold_rows(run, &mut *source.read_genes(run, genes)?, rows.clone(), &mut [&mut totals])?;
+        }
+        let totals = totals.of_cells;
+        collector.totals = Some(totals);
+    }
+    blocks.into_iter().try_for_each(|genes| {
+        let mut part = source.read_genes(run, genes.clone())?;
+        collect_genes(run, &mut *part, rows.clone(), collector, (genes, at_once))
+    })
+}
+
+/// A pass over `source`, which has a range of the matrix's genes, for every `at_once` of those that are modelled.
+fn collect_genes(
+    run: &Run,
+    source: &mut dyn RowChunks,
+    rows: Range<usize>,
+    collector: &mut Collector,
+    (columns, at_once): (Range<usize>, usize),
+) -> Result<()> {
+    let genes = collector.modelled(&columns);
+    let mut start = genes.start;
+    loop {
+        let end = (start + at_once).min(genes.end);
+        collector.begin(columns.start, start..end);
+        fold_rows(run, source, rows.clone(), &mut [&mut *collector])?;
+        start = end;
+        if start == genes.end {
+            return Ok(());
+        }
+    }
+}
+
+/// The total of each cell, from genes that come range by range. Added in the order of genes, as
+/// [`RowBlock::row_sums`] does.
+struct Totals<'a> {
+    /// Who checks the values.
+    collector: &'a Collector,
+    /// The gene of the first column of the blocks.
+    origin: usize,
+    of_cells: Vec<f64>,
+}
+
+impl Summary for Totals<'_> {
+    fn observe(&mut self, _run: &Run, block: &RowBlock<'_>) -> Result<()> {
+        let (kept, origin) = self.collector.modelled_columns(self.origin, block)?;
+        self.collector.check_values(origin, kept.as_ref().unwrap_or(block))?;
+        for (i, total) in self.of_cells[block.start()..block.start() + block.n_rows()].iter_mut().enumerate() {
+            *total = block.row(i).fold(*total, |sum, (_, v)| sum + v);
+        }
+        Ok(())
+    }
 }
 
 /// Refuses groups whose fixed effects turn out to be dependent, now that all columns are known.
@@ -144,6 +212,7 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
         Some(mask) => mask.apply(genes).map(|(columns, kept)| (Some(columns), kept))?,
         None => (None, genes.to_vec()),
     };
+    let n_genes = genes.len();
     let bind = BindOptions {
         aliased: match options.aliased.unwrap_or(AliasedChoice::Refuse) {
             AliasedChoice::Refuse => Aliased::Refuse,
@@ -165,20 +234,22 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
         },
         new_column,
         trust_values: options.trust_values,
-        group_of: vec![NONE; n_cells],
-        position: vec![0; n_cells],
+        // Where all cells are one group, a cell's position is its row.
+        places: rows_of.iter().any(|(_, rows)| rows.is_some()).then(|| vec![(NONE, 0); n_cells]),
         groups: Vec::new(),
         accumulators: Vec::new(),
         stride: 0,
+        genes: 0..0,
+        origin: 0,
+        totals: None,
         cell_name: options.cell_name.clone(),
         bad_cells: Vec::new(),
         n_bad_cells: 0,
     };
-    let n_genes = collector.sums.n_genes();
     let mut needs_totals = false;
     for (label, rows) in &rows_of {
         let place = if label.is_empty() { String::new() } else { format!("group `{label}`: ") };
-        match Design::bind(model, obs, Some(rows), &bind) {
+        match Design::bind(model, obs, rows.as_deref(), &bind) {
             Ok(design) => {
                 for (factor, levels) in design.dropped_levels() {
                     warnings.push(format!("{place}no cells have {} of `{factor}`; dropped", listing(levels, 5)));
@@ -204,17 +275,17 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
                     n_genes,
                 ));
                 let g = collector.groups.len() as u32;
-                for (i, &row) in rows.iter().enumerate() {
-                    collector.group_of[row] = g;
-                    collector.position[row] = i as u32;
+                if let (Some(places), Some(rows)) = (&mut collector.places, rows) {
+                    rows.iter().enumerate().for_each(|(i, &row)| places[row] = (g, i as u32));
                 }
-                collector.groups.push(Some(GroupPlan::new(design, rows.len(), collector.stride)));
+                let n_rows = rows.as_ref().map_or(n_cells, Vec::len);
+                collector.groups.push(Some(GroupPlan::new(design, n_rows, collector.stride)));
                 collector.stride += collector.groups.last().and_then(Option::as_ref).map_or(0, |g| HEAD + g.n_atoms);
             }
             Err(fault) if !label.is_empty() => {
                 let mut group = GroupSums::empty(label, Coefficients::from_names(&[])?, Vec::new(), n_genes);
                 group.refused = fault.to_string();
-                group.n_cells = rows.len() as u64;
+                group.n_cells = rows.as_ref().map_or(n_cells, Vec::len) as u64;
                 warnings.push(format!("group `{label}` cannot be fitted: {fault}"));
                 collector.sums.groups.push(group);
                 collector.groups.push(None);
@@ -228,7 +299,6 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
             Fault::bad_input(format!("the model can be fitted to no group; the first says: {first}")).at("formula")
         );
     }
-    collector.accumulators = vec![0.0; collector.stride * n_genes];
     let uses_libsize = model.variables().iter().any(|v| v == "libsize");
     let libsize = match (uses_libsize, needs_totals) {
         (false, _) => "",
@@ -316,8 +386,8 @@ impl GroupPlan {
         plan
     }
 
-    /// Adds a design row to the cross-products and lists its atoms.
-    fn add_row(&mut self, position: usize, row: &[(u32, f64)], atoms: &mut Vec<(u32, f64)>) {
+    /// Adds a design row to the cross-products.
+    fn add_row(&mut self, row: &[(u32, f64)]) {
         self.n_cells += 1;
         for &(i, x) in row {
             for &(j, y) in row {
@@ -326,12 +396,18 @@ impl GroupPlan {
                 }
             }
         }
+    }
+
+    /// Lists the atoms of a design row.
+    fn gather(&self, block_row: usize, position: usize, row: &[(u32, f64)], gathered: &mut Gathered) {
         let one = self.pattern_of.as_ref().map_or(self.n_atoms as u32 - 1, |pattern_of| pattern_of[position]);
-        atoms.push((one, 1.0));
-        atoms.extend(row.iter().filter_map(|&(column, x)| {
+        gathered.rows.push(block_row as u32);
+        gathered.atoms.push((one, 1.0));
+        gathered.atoms.extend(row.iter().filter_map(|&(column, x)| {
             let atom = self.atom_of[column as usize];
             (atom != NONE).then_some((atom, x))
         }));
+        gathered.ends.push(gathered.atoms.len());
     }
 }
 
@@ -372,29 +448,25 @@ fn find_patterns(
 struct Collector {
     /// Everything but the numbers, until the end.
     sums: Sums,
-    /// The new column of each gene where some are left out.
+    /// The new column of each gene of the matrix where some are left out.
     new_column: Option<Vec<u32>>,
     trust_values: bool,
-    /// The group of each cell, and its position among the cells of the group.
-    group_of: Vec<u32>,
-    position: Vec<u32>,
+    /// The group of each cell and its position among the cells of the group; none where all cells are one group.
+    places: Option<Vec<(u32, u32)>>,
     groups: Vec<Option<GroupPlan>>,
-    /// genes × stride.
+    /// The genes of this pass × stride.
     accumulators: Vec<f64>,
     stride: usize,
+    /// The genes of this pass, among those modelled.
+    genes: Range<usize>,
+    /// The gene of the matrix in the first column of the blocks.
+    origin: usize,
+    /// The total of each cell over all genes, where blocks do not have all of them.
+    totals: Option<Vec<f64>>,
     cell_name: Option<CellName>,
     /// The first cells whose design row is not finite with their totals, and how many there are.
     bad_cells: Vec<(String, f64)>,
     n_bad_cells: usize,
-}
-
-/// The atoms of the rows of a block.
-struct BlockAtoms {
-    /// Where the accumulators of each row's group begin; `NONE` for rows that take no part.
-    offsets: Vec<u32>,
-    pointers: Vec<usize>,
-    atoms: Vec<(u32, f64)>,
-    totals: Vec<f64>,
 }
 
 impl Collector {
@@ -402,14 +474,49 @@ impl Collector {
         self.cell_name.as_ref().map_or_else(|| row.to_string(), |name| name(row))
     }
 
-    /// Bytes of the accumulators and of the sums that are made of them.
-    fn bytes(&self, n_genes: usize) -> u64 {
-        let columns: usize = self.groups.iter().flatten().map(|g| g.atom_of.len() + HEAD).sum();
-        8 * (self.stride + columns) as u64 * n_genes as u64
+    /// For how many genes there is memory for accumulators, beside the sums that are made of them. Fails if it is for
+    /// none.
+    fn genes_at_once(&self, run: &Run) -> Result<usize> {
+        // Fewer at once would read the cells very often.
+        const LEAST: usize = 64;
+        let n_genes = self.sums.genes.len();
+        let columns: usize = self.groups.iter().flatten().map(|g| g.atom_of.len() + HEAD + 1).sum();
+        let (sums, per_gene) = (8 * columns as u64 * n_genes as u64, 8 * self.stride as u64);
+        run.reserve("the sums", sums + per_gene * n_genes.min(LEAST) as u64)?;
+        let fitting = (run.memory_bytes() - sums) / per_gene.max(1);
+        Ok(usize::try_from(fitting).unwrap_or(usize::MAX).min(n_genes).max(1))
     }
 
-    /// Refuses values that are not finite, and values that cannot be counts where counts are expected.
-    fn check_values(&self, block: &RowBlock<'_>) -> Result<()> {
+    /// The genes that are modelled among those of a range of the matrix, numbered as the sums have them.
+    fn modelled(&self, columns: &Range<usize>) -> Range<usize> {
+        let Some(new_column) = &self.new_column else { return columns.clone() };
+        let kept = |range: &[u32]| range.iter().filter(|&&c| c != NONE).count();
+        let start = kept(&new_column[..columns.start]);
+        start..start + kept(&new_column[columns.clone()])
+    }
+
+    /// A block, whose first column is the gene `origin` of the matrix, without the genes that are not modelled (nothing
+    /// where all are), and which of those modelled its first column then is.
+    fn modelled_columns(&self, origin: usize, block: &RowBlock<'_>) -> Result<(Option<RowBlock<'static>>, usize)> {
+        let Some(new_column) = &self.new_column else { return Ok((None, origin)) };
+        let columns = origin..origin + block.n_cols();
+        let genes = self.modelled(&columns);
+        let shift = genes.start as u32;
+        let local: Vec<u32> = new_column[columns].iter().map(|&c| if c == NONE { NONE } else { c - shift }).collect();
+        Ok((Some(block.with_columns(&local, genes.len())?), genes.start))
+    }
+
+    /// Begins a pass for some genes, over blocks whose first column is the gene `origin` of the matrix.
+    fn begin(&mut self, origin: usize, genes: Range<usize>) {
+        // The old accumulators go first: there is room for one of them.
+        self.accumulators = Vec::new();
+        self.accumulators = vec![0.0; self.stride * genes.len()];
+        (self.origin, self.genes) = (origin, genes);
+    }
+
+    /// Refuses values that are not finite, and values that cannot be counts where counts are expected. `origin` is the
+    /// gene of the first column.
+    fn check_values(&self, origin: usize, block: &RowBlock<'_>) -> Result<()> {
         if block.values().are_counts() {
             return Ok(());
         }
@@ -420,7 +527,7 @@ impl Collector {
         };
         if let Some(k) = bad {
             let row = block.start() + block.pointers().partition_point(|&p| p <= k) - 1;
-            let gene = &self.sums.genes[block.indices()[k] as usize];
+            let gene = &self.sums.genes[origin + block.indices()[k] as usize];
             let total = (0..block.values().len()).filter(|&k| !block.values().get(k).is_finite()).count();
             return Err(Fault::bad_input(format!(
                 "gene `{gene}` has {} in cell `{}` ({total} such values in these rows)",
@@ -433,36 +540,41 @@ impl Collector {
         let finding = if self.sums.transform.wants_counts() { GuardFinding::in_block(block) } else { None };
         match finding {
             Some(f) if !self.trust_values || f.value < 0.0 => {
-                Err(f.fault(&source(), &self.cell(f.row), &self.sums.genes[f.column], None))
+                Err(f.fault(&source(), &self.cell(f.row), &self.sums.genes[origin + f.column], None))
             }
             _ => Ok(()),
         }
     }
 
-    fn atoms(&mut self, block: &RowBlock<'_>) -> BlockAtoms {
-        let needs_totals = matches!(self.sums.transform, Transform::LogNorm { .. })
-            || self.groups.iter().flatten().any(|g| g.design.needs_totals());
-        let n_rows = block.n_rows();
-        let totals = if needs_totals { block.row_sums() } else { vec![1.0; n_rows] };
-        let mut out = BlockAtoms { offsets: Vec::with_capacity(n_rows), pointers: vec![0], atoms: Vec::new(), totals };
+    /// The design rows of a block, group by group, as atoms.
+    fn design_rows(&mut self, block: &RowBlock<'_>, totals: &[f64]) -> Vec<GroupRows> {
+        let mut gathered: Vec<Gathered> = self.groups.iter().map(|_| Gathered::default()).collect();
         let mut row = Vec::new();
-        for i in 0..n_rows {
+        for (i, &total) in totals.iter().enumerate() {
             let cell = block.start() + i;
-            let mut offset = NONE;
-            if let Some(group) = self.groups.get_mut(self.group_of[cell] as usize).and_then(Option::as_mut) {
-                let position = self.position[cell] as usize;
-                group.design.row(position, out.totals[i], &mut row);
-                if row.iter().all(|(_, x)| x.is_finite()) {
-                    offset = group.offset as u32;
-                    group.add_row(position, &row, &mut out.atoms);
-                } else {
-                    self.note_bad_cell(cell, out.totals[i]);
+            let (g, position) = self.places.as_ref().map_or((0, cell as u32), |places| places[cell]);
+            let (g, position) = (g as usize, position as usize);
+            let Some(group) = self.groups.get_mut(g).and_then(Option::as_mut) else { continue };
+            group.design.row(position, total, &mut row);
+            if row.iter().all(|(_, x)| x.is_finite()) {
+                // The cross-products do not depend on genes: the first pass has them.
+                if self.genes.start == 0 {
+                    group.add_row(&row);
                 }
+                group.gather(i, position, &row, &mut gathered[g]);
+            } else {
+                self.note_bad_cell(cell, total);
             }
-            out.offsets.push(offset);
-            out.pointers.push(out.atoms.len());
         }
-        out
+        let lay_out = |(group, rows): (&Option<GroupPlan>, Gathered)| {
+            group.as_ref().filter(|_| !rows.rows.is_empty()).map(|g| GroupRows::new(g.offset, g.n_atoms, rows))
+        };
+        self.groups.iter().zip(gathered).filter_map(lay_out).collect()
+    }
+
+    fn needs_totals(&self) -> bool {
+        matches!(self.sums.transform, Transform::LogNorm { .. })
+            || self.groups.iter().flatten().any(|g| g.design.needs_totals())
     }
 
     fn note_bad_cell(&mut self, cell: usize, total: f64) {
@@ -475,34 +587,19 @@ impl Collector {
 
 impl Summary for Collector {
     fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()> {
+        let cells = block.start()..block.start() + block.n_rows();
         // Totals count all genes, also those that are not modelled.
-        let atoms = self.atoms(block);
-        let kept = match &self.new_column {
-            Some(columns) => Some(block.with_columns(columns, self.sums.n_genes())?),
-            None => None,
+        let totals = match &self.totals {
+            Some(totals) => totals[cells].to_vec(),
+            None if self.needs_totals() => block.row_sums(),
+            None => vec![1.0; cells.len()],
         };
+        let (kept, origin) = self.modelled_columns(self.origin, block)?;
         let block = kept.as_ref().unwrap_or(block);
-        self.check_values(block)?;
-        let (stride, transform) = (self.stride, self.sums.transform);
-        if stride == 0 {
-            return Ok(());
-        }
-        let table: Vec<f64> = match transform {
-            Transform::LogNorm { .. } | Transform::None => Vec::new(),
-            _ => (0..TABLE).map(|v| transform.apply(v as f64, 1.0)).collect(),
-        };
-        let value = |v: f64, total: f64| {
-            let whole = v as usize;
-            if whole < table.len() && whole as f64 == v { table[whole] } else { transform.apply(v, total) }
-        };
-        let tile = (TILE_BYTES / (8 * stride)).max(16);
-        run.for_each_chunk(&mut self.accumulators, tile * stride, |i, part| {
-            let genes = i * tile..i * tile + part.len() / stride;
-            match block.values() {
-                Values::F32(v) => add_tile(part, stride, genes, block, v, &atoms, &value),
-                Values::F64(v) => add_tile(part, stride, genes, block, v, &atoms, &value),
-            }
-        })
+        self.check_values(origin, block)?;
+        let rows = self.design_rows(block, &totals);
+        let layout = (self.stride, self.genes.start - origin);
+        add_block(run, &mut self.accumulators, layout, block, &rows, (self.sums.transform, &totals))
     }
 
     /// Recovers the columns from the atoms and hands the sums over.
@@ -514,7 +611,6 @@ impl Summary for Collector {
                 |design| design.totals_fault(&self.bad_cells, self.n_bad_cells),
             ));
         }
-        let n_genes = self.sums.genes.len();
         for (group, out) in self.groups.iter_mut().zip(&mut self.sums.groups) {
             let Some(group) = group else { continue };
             let (p, q) = (group.design.n_fixed(), group.design.n_random());
@@ -536,8 +632,8 @@ impl Summary for Collector {
                 }
             }
             let mut columns = vec![0.0; p + q];
-            for gene in 0..n_genes {
-                let start = gene * self.stride + group.offset;
+            for gene in self.genes.clone() {
+                let start = (gene - self.genes.start) * self.stride + group.offset;
                 let (head, atoms) = self.accumulators[start..start + HEAD + group.n_atoms].split_at(HEAD);
                 columns.fill(0.0);
                 for (pattern, &sum) in group.patterns.iter().zip(atoms) {
@@ -562,42 +658,5 @@ impl Summary for Collector {
             }
         }
         Ok(())
-    }
-}
-
-/// Adds the values of a tile of genes, row after row.
-fn add_tile<V: Copy + Into<f64>>(
-    part: &mut [f64],
-    stride: usize,
-    genes: std::ops::Range<usize>,
-    block: &RowBlock<'_>,
-    values: &[V],
-    rows: &BlockAtoms,
-    value: &impl Fn(f64, f64) -> f64,
-) {
-    for i in 0..block.n_rows() {
-        if rows.offsets[i] == NONE {
-            continue;
-        }
-        let (low, high) = (block.pointers()[i], block.pointers()[i + 1]);
-        let columns = &block.indices()[low..high];
-        let from = low + columns.partition_point(|&c| (c as usize) < genes.start);
-        let to = low + columns.partition_point(|&c| (c as usize) < genes.end);
-        let (offset, total) = (rows.offsets[i] as usize, rows.totals[i]);
-        let atoms = &rows.atoms[rows.pointers[i]..rows.pointers[i + 1]];
-        for k in from..to {
-            let v: f64 = values[k].into();
-            if v == 0.0 {
-                continue;
-            }
-            let t = value(v, total);
-            let start = (block.indices()[k] as usize - genes.start) * stride + offset;
-            let slots = &mut part[start..];
-            slots[0] += t * t;
-            slots[1] += 1.0;
-            for &(atom, x) in atoms {
-                slots[HEAD + atom as usize] += t * x;
-            }
-        }
     }
 }
