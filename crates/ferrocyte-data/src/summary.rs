@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use ferrocyte_base::{Result, Run};
 
-use crate::{Part, RowBlock, RowChunks, rows_per_block};
+use crate::{CUT, Part, RowBlock, RowChunks, rows_per_block};
 
 /// What learns from rows as they pass.
 ///
 /// Contract: rows come in order and are added in order, so that the bits depend on neither threads nor block size; what
-/// is kept does not grow with rows.
+/// is kept does not grow with rows. No block reaches over a multiple of [`CUT`], where studies are cut into shards.
 pub trait Summary {
     /// Adds the rows of a block.
     fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()>;
@@ -40,7 +40,8 @@ pub fn fold(run: &Run, source: &mut dyn RowChunks, summaries: &mut [&mut dyn Sum
     fold_rows(run, source, rows, summaries)
 }
 
-/// Feeds some rows of `source`, numbered as in the source, to all `summaries` in one reading.
+/// Feeds some rows of `source`, numbered as in the source, to all `summaries` in one reading, in blocks that end at
+/// every multiple of [`CUT`].
 pub fn fold_rows(
     run: &Run,
     source: &mut dyn RowChunks,
@@ -52,7 +53,7 @@ pub fn fold_rows(
     let mut start = rows.start;
     while start < rows.end {
         run.check()?;
-        let end = (start + step).min(rows.end);
+        let end = (start + step).min(rows.end).min((start / CUT + 1) * CUT);
         let block = source.read(run, start..end)?;
         for summary in summaries.iter_mut() {
             summary.observe(run, &block)?;

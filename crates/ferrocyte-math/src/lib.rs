@@ -29,6 +29,10 @@
 //! * [`variance_prior`]: the distribution of a log variance over genes from their likelihoods on a grid, and the
 //!   conjugate prior of residual variances; [`trend`] holds the covariate that both may depend on.
 //!
+//! # Sums in any order
+//!
+//! [`exact`] adds numbers so that the bits of a total depend on what was added, not on the order.
+//!
 //! # Random streams
 //!
 //! [`random::Stream`] depends on a seed and a task number, not on who runs the task when.
@@ -39,6 +43,7 @@
 
 pub mod beta;
 pub mod chi_squared;
+pub mod exact;
 pub mod f;
 pub mod gamma;
 pub mod linalg;

@@ -4,3 +4,4 @@
 
 mod lmm_calibration;
 mod lmm_pipeline;
+mod lmm_shards;

@@ -24,7 +24,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
         let part = read_kind(input, &[SUMS], "a saved fit is tested by `ferrocyte lmm test`")?;
         saved_sums(input, &part, settings)?
     } else {
-        study::collect(run, input, settings, None)?
+        study::collect(run, input, settings)?
     };
     let fit = Fit::new(run, sums, options)?;
     let table = match &table_target {

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 mod contrasts;
 pub(crate) mod fit;
+pub(crate) mod plan;
 mod study;
 pub(crate) mod summary;
 pub(crate) mod sums;

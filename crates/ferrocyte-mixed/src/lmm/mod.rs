@@ -49,6 +49,8 @@ mod status;
 mod sums;
 mod support;
 
+pub use ferrocyte_data::plan;
+
 pub use check::{Check, CheckOptions, check};
 pub use estimates::{Estimates, Surface};
 pub use fit::{Fit, GroupFit};
@@ -61,4 +63,4 @@ pub use options::{
 pub use peer::PeerStop;
 pub use simulate::{ReferenceMoments, Rnaseq, RnaseqOptions, Study, StudyOptions, simulate_rnaseq, simulate_study};
 pub use status::Outcome;
-pub use sums::{CellName, Component, GeneMask, GroupSums, Sums, SumsInput, SumsOptions, sums};
+pub use sums::{CellName, Component, GeneMask, GroupSums, PartRows, Sums, SumsInput, SumsOptions, sums};

@@ -8,13 +8,15 @@
 //! added to is called an *atom* here.
 //!
 //! Work is divided by genes: each thread owns a tile of genes whose accumulators fit its cache, and adds the rows in
-//! their order. So the bits depend on neither threads, tiles nor blocks, and no partial sums are merged.
+//! their order. So the bits depend on neither threads, tiles nor blocks. At every multiple of [`CUT`] rows the sums so
+//! far are added to the totals exactly ([`super::merge`]) and begin anew, so that a study cut there into shards gives
+//! the same bits as the whole.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Result, Run, listing};
-use ferrocyte_data::{Frame, GuardFinding, ObsColumn, RowBlock, RowChunks, Summary, Transform, Values, fold_rows};
+use ferrocyte_data::{CUT, Frame, GuardFinding, ObsColumn, RowBlock, RowChunks, Summary, Transform, Values, fold_rows};
 use ferrocyte_design::{Aliased, BindOptions, Coefficients, Design, Model, replication};
 use ferrocyte_math::linalg::Matrix;
 
@@ -109,7 +111,7 @@ pub fn sums(
         rows: (rows.start, rows.end),
         n_rows,
     });
-    run.reserve("the sums", collector.bytes(collector.sums.n_genes()))?;
+    run.reserve("the sums", collector.bytes(collector.sums.n_genes(), rows.len()))?;
     let whole = rows == (0..n_rows);
     fold_rows(run, source, rows, &mut [&mut collector])?;
     let mut sums = collector.sums;
@@ -170,6 +172,7 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
         groups: Vec::new(),
         accumulators: Vec::new(),
         stride: 0,
+        begun: false,
         cell_name: options.cell_name.clone(),
         bad_cells: Vec::new(),
         n_bad_cells: 0,
@@ -333,6 +336,56 @@ impl GroupPlan {
             (atom != NONE).then_some((atom, x))
         }));
     }
+
+    /// The sums of what was added since the last call: columns recovered from the atoms, cross-products handed over.
+    fn take_block(&mut self, accumulators: &[f64], stride: usize, n_genes: usize) -> GroupSums {
+        let (p, q) = (self.design.n_fixed(), self.design.n_random());
+        let mut out = GroupSums::empty("", self.design.coefficients().clone(), components(&self.design), n_genes);
+        out.n_cells = std::mem::take(&mut self.n_cells);
+        let cross = std::mem::replace(&mut self.cross, Matrix::zeros(p + q, p + q));
+        for i in 0..p + q {
+            for j in 0..=i {
+                let x = cross[(i, j)];
+                match (i < p, j < p) {
+                    (true, _) => {
+                        out.xx[(i, j)] = x;
+                        out.xx[(j, i)] = x;
+                    }
+                    (false, true) => out.zx[(i - p, j)] = x,
+                    (false, false) => {
+                        out.zz[(i - p, j - p)] = x;
+                        out.zz[(j - p, i - p)] = x;
+                    }
+                }
+            }
+        }
+        let mut columns = vec![0.0; p + q];
+        for gene in 0..n_genes {
+            let start = gene * stride + self.offset;
+            let (head, atoms) = accumulators[start..start + HEAD + self.n_atoms].split_at(HEAD);
+            columns.fill(0.0);
+            for (pattern, &sum) in self.patterns.iter().zip(atoms) {
+                for &(column, x) in pattern {
+                    columns[column as usize] += x * sum;
+                }
+            }
+            for (column, &atom) in columns.iter_mut().zip(&self.atom_of) {
+                if atom != NONE {
+                    *column = atoms[atom as usize];
+                }
+            }
+            out.xy[gene * p..(gene + 1) * p].copy_from_slice(&columns[..p]);
+            out.zy[gene * q..(gene + 1) * q].copy_from_slice(&columns[p..]);
+            out.y_norm[gene] = head[0];
+            out.n_expressing[gene] = head[1];
+            // Every cell has one pattern; without patterns the last atom is the sum.
+            out.y_sum[gene] = match self.pattern_of {
+                Some(_) => atoms[..self.patterns.len()].iter().sum(),
+                None => atoms[self.n_atoms - 1],
+            };
+        }
+        out
+    }
 }
 
 /// The distinct rows of the covered columns, which depend on factors only, unless there are more than `most`.
@@ -382,6 +435,8 @@ struct Collector {
     /// genes × stride.
     accumulators: Vec<f64>,
     stride: usize,
+    /// Whether anything was observed.
+    begun: bool,
     cell_name: Option<CellName>,
     /// The first cells whose design row is not finite with their totals, and how many there are.
     bad_cells: Vec<(String, f64)>,
@@ -402,10 +457,12 @@ impl Collector {
         self.cell_name.as_ref().map_or_else(|| row.to_string(), |name| name(row))
     }
 
-    /// Bytes of the accumulators and of the sums that are made of them.
-    fn bytes(&self, n_genes: usize) -> u64 {
+    /// Bytes of the accumulators and of the sums that are made of `n_rows` rows: those of a block between cuts, and
+    /// where there are several of these, totals with high and low parts.
+    fn bytes(&self, n_genes: usize, n_rows: usize) -> u64 {
         let columns: usize = self.groups.iter().flatten().map(|g| g.atom_of.len() + HEAD).sum();
-        8 * (self.stride + columns) as u64 * n_genes as u64
+        let copies = if n_rows > CUT { 3 } else { 1 };
+        8 * (self.stride + copies * columns) as u64 * n_genes as u64
     }
 
     /// Refuses values that are not finite, and values that cannot be counts where counts are expected.
@@ -473,8 +530,29 @@ impl Collector {
     }
 }
 
+impl Collector {
+    /// Adds what was observed since the last flush to the totals, and begins anew.
+    fn flush(&mut self) {
+        let n_genes = self.sums.n_genes();
+        for (plan, total) in self.groups.iter_mut().zip(&mut self.sums.groups) {
+            let Some(plan) = plan else { continue };
+            let block = plan.take_block(&self.accumulators, self.stride, n_genes);
+            if total.n_cells == 0 {
+                total.replace_numbers(block);
+            } else if block.n_cells > 0 {
+                total.add(&block);
+            }
+        }
+        self.accumulators.fill(0.0);
+    }
+}
+
 impl Summary for Collector {
     fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()> {
+        if self.begun && block.start() % CUT == 0 {
+            self.flush();
+        }
+        self.begun = true;
         // Totals count all genes, also those that are not modelled.
         let atoms = self.atoms(block);
         let kept = match &self.new_column {
@@ -505,7 +583,7 @@ impl Summary for Collector {
         })
     }
 
-    /// Recovers the columns from the atoms and hands the sums over.
+    /// Hands the sums over, unless a design row was not finite.
     fn finish(&mut self, _run: &Run) -> Result<()> {
         if self.n_bad_cells > 0 {
             let design = self.groups.iter().flatten().map(|g| &g.design).find(|d| d.needs_totals());
@@ -514,53 +592,8 @@ impl Summary for Collector {
                 |design| design.totals_fault(&self.bad_cells, self.n_bad_cells),
             ));
         }
-        let n_genes = self.sums.genes.len();
-        for (group, out) in self.groups.iter_mut().zip(&mut self.sums.groups) {
-            let Some(group) = group else { continue };
-            let (p, q) = (group.design.n_fixed(), group.design.n_random());
-            out.n_cells = group.n_cells;
-            for i in 0..p + q {
-                for j in 0..=i {
-                    let x = group.cross[(i, j)];
-                    match (i < p, j < p) {
-                        (true, _) => {
-                            out.xx[(i, j)] = x;
-                            out.xx[(j, i)] = x;
-                        }
-                        (false, true) => out.zx[(i - p, j)] = x,
-                        (false, false) => {
-                            out.zz[(i - p, j - p)] = x;
-                            out.zz[(j - p, i - p)] = x;
-                        }
-                    }
-                }
-            }
-            let mut columns = vec![0.0; p + q];
-            for gene in 0..n_genes {
-                let start = gene * self.stride + group.offset;
-                let (head, atoms) = self.accumulators[start..start + HEAD + group.n_atoms].split_at(HEAD);
-                columns.fill(0.0);
-                for (pattern, &sum) in group.patterns.iter().zip(atoms) {
-                    for &(column, x) in pattern {
-                        columns[column as usize] += x * sum;
-                    }
-                }
-                for (column, &atom) in columns.iter_mut().zip(&group.atom_of) {
-                    if atom != NONE {
-                        *column = atoms[atom as usize];
-                    }
-                }
-                out.xy[gene * p..(gene + 1) * p].copy_from_slice(&columns[..p]);
-                out.zy[gene * q..(gene + 1) * q].copy_from_slice(&columns[p..]);
-                out.y_norm[gene] = head[0];
-                out.n_expressing[gene] = head[1];
-                // Every cell has one pattern; without patterns the last atom is the sum.
-                out.y_sum[gene] = match group.pattern_of {
-                    Some(_) => atoms[..group.patterns.len()].iter().sum(),
-                    None => atoms[group.n_atoms - 1],
-                };
-            }
-        }
+        self.flush();
+        self.sums.settle();
         Ok(())
     }
 }
