@@ -13,6 +13,7 @@ counts, by default *difference of ln(1 + count)*, which is not a log2 fold chang
 :meth:`Fit.contrast`                 one level of a factor against another, as a table
 :meth:`Fit.test`                     any linear expression of coefficients
 :func:`sums`, :func:`sums_from_arrays`  the sums alone: to store, to merge, to share without cells
+:func:`plan`, :func:`sums_dask`      more than one worker: the same bits
 :func:`simulate`                     counts of which the truth is known
 ===================================  ==========================================================
 
@@ -27,9 +28,10 @@ from __future__ import annotations
 from ._check import Check, check
 from ._fit import fit
 from ._result import Fit
+from ._shards import plan, sums_dask
 from ._simulate import simulate
 from ._sums import Sums, sums, sums_from_arrays
 
-__all__ = ["Check", "Fit", "Sums", "check", "fit", "load", "simulate", "sums", "sums_from_arrays"]
+__all__ = ["Check", "Fit", "Sums", "check", "fit", "load", "plan", "simulate", "sums", "sums_dask", "sums_from_arrays"]
 
 load = Fit.load

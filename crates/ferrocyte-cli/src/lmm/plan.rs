@@ -1,6 +1,5 @@
 //! `ferrocyte lmm plan`: where a study is cut for several machines; and `--shard I/N`, one of its ranges.
 
-use std::io::Write as _;
 use std::ops::Range;
 
 use clap::ArgMatches;

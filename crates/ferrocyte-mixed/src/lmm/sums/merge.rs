@@ -141,7 +141,7 @@ impl Sums {
     }
 
     /// Refuses sums of other genes, options or models by the first difference.
-    fn check_alike(&self, other: &Self) -> Result<()> {
+    pub(super) fn check_alike(&self, other: &Self) -> Result<()> {
         let differ = |what: &str, mine: &str, theirs: &str| {
             Fault::bad_input(format!("{what} differs: `{mine}` here, `{theirs}` there"))
                 .hint("only parts of one study made with the same options can be merged")

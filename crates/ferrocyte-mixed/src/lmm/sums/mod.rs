@@ -3,6 +3,7 @@
 //! Per group: n, X'X, Z'X, Z'Z once, and per gene X'y, Z'y, y'y. They add over disjoint cells (shards, machines,
 //! hospitals) and are concatenated over genes. Everything after them costs nothing per cell.
 
+mod ask;
 pub(in crate::lmm) mod cells;
 mod collect;
 mod mask;
