@@ -42,6 +42,24 @@ def lmm_page() -> str:
     )
 
 
+def sim_page() -> str:
+    """Options of the simulators."""
+    parts = [
+        f"{HEAD}# Reference: sim\n",
+        "Studies of which the truth is known: `fe.sim.NAME(...)` in Python, `ferrocyte simulate NAME -o OUT.h5ad` in "
+        "the program, with the same words (dashes for underscores) and, for the same options, the same counts.\n",
+    ]
+    options = _core.sim_options()
+    for simulator in dict.fromkeys(verb for _, verbs, *_ in options for verb in verbs):
+        rows = [
+            [f"`{name}`", code(default), ", ".join(map(code, choices)), meaning]
+            for name, verbs, default, choices, meaning in options
+            if simulator in verbs
+        ]
+        parts.append(f"## `{simulator}`\n\n" + table(["option", "default", "choices", "meaning"], rows))
+    return "\n".join(parts)
+
+
 def command_page() -> str:
     """The help of every command of the program."""
     parts = [f"{HEAD}# Reference: the program\n"]
@@ -51,7 +69,11 @@ def command_page() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"docs/reference/lmm.md": lmm_page, "docs/reference/program.md": command_page}
+PAGES = {
+    "docs/reference/lmm.md": lmm_page,
+    "docs/reference/sim.md": sim_page,
+    "docs/reference/program.md": command_page,
+}
 
 
 def main() -> int:

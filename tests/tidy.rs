@@ -24,6 +24,7 @@ const FLOORS: &[(&str, u32)] = &[
 /// External crates that belong to one floor.
 const OWNED: &[(&str, &str)] = &[
     ("hdf5-metno", "ferrocyte-io"),
+    ("hdf5-metno-sys", "ferrocyte-io"),
     ("zip", "ferrocyte-io"),
     ("flate2", "ferrocyte-io"),
     ("csv", "ferrocyte-io"),

@@ -25,7 +25,7 @@ use pyo3::pymodule;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::cli::{cli_help_pages, lmm_arguments, run_program};
+    use super::cli::{cli_help_pages, lmm_arguments, run_program, simulate_arguments};
     #[pymodule_export]
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
@@ -34,7 +34,7 @@ mod _core {
         lmm_sums_from_arrays, lmm_t_p_values, lmm_test_columns, lmm_variables,
     };
     #[pymodule_export]
-    use super::simulate::{lmm_moments, lmm_simulate, lmm_simulate_rnaseq};
+    use super::simulate::{lmm_moments, sim_cohort, sim_options, sim_rnaseq, sim_study};
     use pyo3::prelude::*;
 
     #[pymodule_init]

@@ -118,7 +118,7 @@ def test_the_compiled_module_is_typed():
 
 def public() -> list:
     found = []
-    for module in (fe.lmm, fe.io, fe.compat.flashmm, fe.pl):
+    for module in (fe.lmm, fe.sim, fe.io, fe.compat.flashmm, fe.pl):
         for name in module.__all__:
             thing = getattr(module, name)
             if callable(thing):

@@ -1,7 +1,7 @@
 //! The arguments of the program, in one place.
 //!
-//! Options of the linear mixed models are built from [`ferrocyte_mixed::lmm::OPTIONS`], the table that the Python
-//! package follows too; only what belongs to files and to the program itself is defined here. Values stay text: they
+//! Options of the linear mixed models are built from [`ferrocyte_mixed::lmm::OPTIONS`], those of the simulators from
+//! [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`], the tables that the Python package follows too; only what belongs to files and to the program itself is defined here. Values stay text: they
 //! may come from the config file as well, and are read in one place ([`crate::config`]).
 
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 use ferrocyte_base::VERSION;
-use ferrocyte_mixed::lmm::{OPTIONS, OptionInfo};
+use ferrocyte_mixed::lmm::{OPTIONS, OptionInfo, SIMULATE_OPTIONS};
 
 /// Ends the help of options without a default that a command cannot do without.
 const REQUIRED: &str = "[required for a study]";
@@ -18,7 +18,7 @@ const REQUIRED: &str = "[required for a study]";
 const REPEATED: [&str; 3] = ["random", "contrast", "test"];
 
 /// Options that never stand in a config file: they say where, not what.
-const PLACES: [&str; 4] = ["config", "output", "table", "support"];
+const PLACES: [&str; 5] = ["config", "output", "table", "support", "reference"];
 
 /// Options that change time and memory, never the answer.
 pub(crate) const MEANS: [&str; 2] = ["threads", "max_memory"];
@@ -34,7 +34,15 @@ pub type Argument = (String, String, String, Vec<String>);
 /// assert!(arguments.iter().any(|(verb, name, default, _)| verb == "fit" && name == "method" && default == "REML"));
 /// ```
 pub fn lmm_arguments() -> Vec<Argument> {
-    let family = lmm();
+    arguments_of(&lmm())
+}
+
+/// The options of `ferrocyte simulate`, likewise.
+pub fn simulate_arguments() -> Vec<Argument> {
+    arguments_of(&simulate())
+}
+
+fn arguments_of(family: &Command) -> Vec<Argument> {
     let verbs = family.get_subcommands();
     verbs
         .flat_map(|verb| {
@@ -67,6 +75,7 @@ pub(crate) fn command() -> Command {
         .disable_help_subcommand(true)
         .args(common())
         .subcommand(lmm())
+        .subcommand(simulate())
         .subcommand(merge())
         .subcommand(info())
         .subcommand(completions())
@@ -252,6 +261,64 @@ fn output(value: &'static str, help: &'static str) -> Arg {
         .help(help)
 }
 
+fn simulate() -> Command {
+    let verb = |name: &'static str, about: &'static str| {
+        let options = SIMULATE_OPTIONS.iter().filter(move |option| option.verbs.contains(&name)).map(simulator_arg);
+        Command::new(name).about(about).args(options)
+    };
+    let written = || {
+        [
+            output("OUT.h5ad", "where the study goes; its planted effects go to OUT.h5ad.truth.tsv"),
+            Arg::new("values")
+                .long("values")
+                .value_name("TYPE")
+                .value_parser(PossibleValuesParser::new(["float32", "int32"]))
+                .default_value("float32")
+                .help("type of the counts in the file"),
+            Arg::new("gzip")
+                .long("gzip")
+                .value_name("LEVEL")
+                .default_value("1")
+                .help("compression of the file, 1 (fast) to 9 (small); 0 is none"),
+        ]
+    };
+    Command::new("simulate")
+        .about("Studies of which the truth is known, as .h5ad")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            verb("study", "Cells of samples in two treatments, with cluster and sample effects").args(written()),
+        )
+        .subcommand(
+            verb(
+                "cohort",
+                "Donors in arms, samples, batches, cell types, covariates, planted effects; any number of cells",
+            )
+            .args(written()),
+        )
+        .subcommand(
+            verb("rnaseq", "Counts like those of a reference (the distributions of FLASHMM's simuRNAseq)")
+                .arg(
+                    Arg::new("reference")
+                        .long("reference")
+                        .value_name("REFERENCE.h5ad")
+                        .value_parser(value_parser!(PathBuf))
+                        .help("counts to learn from; without it negative binomial ones are drawn"),
+                )
+                .arg(Arg::new("layer").long("layer").value_name("LAYER").help("its matrix: X, a layer, or raw/X"))
+                .args(written()),
+        )
+}
+
+/// An option of a simulator. Numbers of things go by their bare names too: `--cells` for `--n-cells`.
+fn simulator_arg(info: &'static OptionInfo) -> Arg {
+    let arg = option_arg(info).allow_negative_numbers(true);
+    match info.name.strip_prefix("n_") {
+        Some(bare) => arg.visible_alias(bare.replace('_', "-")),
+        None => arg,
+    }
+}
+
 fn merge() -> Command {
     Command::new("merge")
         .about("Adds parts that were made from disjoint cells, in the order of their rows")
@@ -287,9 +354,9 @@ mod tests {
     }
 
     #[test]
-    fn every_option_of_the_family_is_there_with_its_default_and_choices() {
-        let arguments = lmm_arguments();
-        for option in OPTIONS {
+    fn every_option_of_a_family_is_there_with_its_default_and_choices() {
+        let arguments = [lmm_arguments(), simulate_arguments()].concat();
+        for option in OPTIONS.iter().chain(SIMULATE_OPTIONS) {
             for verb in option.verbs {
                 let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
                 let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();

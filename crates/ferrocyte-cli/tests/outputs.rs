@@ -163,8 +163,8 @@ fn the_resolved_config_asks_for_the_same_again() {
     assert_eq!(
         folder.text("flags.tsv.config.toml"),
         "# options of `ferrocyte lmm fit`\nformula = \"~ cls + trt + (1 | sam)\"\ntransform = \"log1p\"\n\
-         aliased = \"refuse\"\nmethod = \"ML\"\nnegative = \"allow\"\nmoderate = false\ncontrast = [\"trt:B:A\"]\n\
-         alternative = \"two.sided\"\nadjust = \"group\"\n"
+         na = \"refuse\"\naliased = \"refuse\"\nmethod = \"ML\"\nnegative = \"allow\"\nmoderate = false\nmin_cells = 0\n\
+         contrast = [\"trt:B:A\"]\nalternative = \"two.sided\"\nadjust = \"group\"\nunit = \"model\"\n"
     );
 
     // Flags win; keys of other commands are passed over; dashes are underscores; one text stands for a list of one.

@@ -117,12 +117,12 @@ impl std::ops::IndexMut<(usize, usize)> for Matrix {
 /// `out = rows · b`, where `rows` is row-major with `n_cols` columns and `out` row-major with those of `b`.
 pub fn product(rows: &[f64], n_cols: usize, b: &Matrix, out: &mut [f64]) {
     debug_assert_eq!(n_cols, b.n_rows);
-    let n_rows = out.len().checked_div(b.n_cols).unwrap_or(0);
-    debug_assert_eq!(rows.len(), n_rows * n_cols);
-    debug_assert_eq!(out.len(), n_rows * b.n_cols);
     if out.is_empty() {
         return;
     }
+    let n_rows = out.len() / b.n_cols;
+    debug_assert_eq!(rows.len(), n_rows * n_cols);
+    debug_assert_eq!(out.len(), n_rows * b.n_cols);
     if n_cols == 0 {
         out.fill(0.0);
         return;
@@ -130,6 +130,26 @@ pub fn product(rows: &[f64], n_cols: usize, b: &Matrix, out: &mut [f64]) {
     let a = MatRef::from_row_major_slice(rows, n_rows, n_cols);
     let c = MatMut::from_row_major_slice_mut(out, n_rows, b.n_cols);
     matmul(c, Accum::Replace, a, b.view(), 1.0, Par::Seq);
+}
+
+/// `out = a'b` for two row-major arrays with the same number of rows: `a` with the rows of `out` for columns, `b` with
+/// its columns.
+pub fn cross_product(a: &[f64], b: &[f64], out: &mut Matrix) {
+    let (columns_a, columns_b) = (out.n_rows, out.n_cols);
+    if out.entries.is_empty() {
+        return;
+    }
+    let n_rows = a.len() / columns_a;
+    debug_assert_eq!(a.len(), n_rows * columns_a);
+    debug_assert_eq!(b.len(), n_rows * columns_b);
+    if n_rows == 0 {
+        out.entries.fill(0.0);
+        return;
+    }
+    let a = MatRef::from_row_major_slice(a, n_rows, columns_a);
+    let b = MatRef::from_row_major_slice(b, n_rows, columns_b);
+    let c = MatMut::from_row_major_slice_mut(&mut out.entries, columns_a, columns_b);
+    matmul(c, Accum::Replace, a.transpose(), b, 1.0, Par::Seq);
 }
 
 /// The dot product, added in order within eight interleaved sums: fast, and the same bits everywhere.
@@ -299,6 +319,18 @@ mod tests {
         }
         assert_close(&scaled.times(&vectors.transpose()), &a, 1e-13);
         Ok(())
+    }
+
+    #[test]
+    fn a_cross_product_is_the_product_with_the_transpose() {
+        let (a, b) = (example(9), example(9));
+        let mut out = Matrix::zeros(3, 9);
+        let left: Vec<f64> = (0..9).flat_map(|i| a.row(i)[..3].to_vec()).collect();
+        cross_product(&left, b.entries(), &mut out);
+        let expected = Matrix::from_rows(9, 3, left).transpose().times(&b);
+        assert_close(&out, &expected, 1e-14);
+        cross_product(&[], &[], &mut out);
+        assert!(out.entries().iter().all(|&x| x == 0.0));
     }
 
     #[test]

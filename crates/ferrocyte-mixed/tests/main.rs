@@ -6,3 +6,4 @@ mod lmm_ask;
 mod lmm_calibration;
 mod lmm_pipeline;
 mod lmm_shards;
+mod lmm_simulate;

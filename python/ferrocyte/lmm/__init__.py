@@ -7,15 +7,15 @@ that one pass over the matrix collects, so that the fit itself costs nothing per
 AnnData goes in as cells x genes; results are genes x coefficients. Estimates are in the unit of the transformed
 counts, by default *difference of ln(1 + count)*, which is not a log2 fold change.
 
-===================================  ==========================================================
+===================================  ====================================================================
 :func:`check`                        what a design can tell, before any count is read
 :func:`fit`                          models of all genes, of all groups
 :meth:`Fit.contrast`                 one level of a factor against another, as a table
 :meth:`Fit.test`                     any linear expression of coefficients
 :func:`sums`, :func:`sums_from_arrays`  the sums alone: to store, to merge, to share without cells
 :func:`plan`, :func:`sums_dask`      more than one worker: the same bits
-:func:`simulate`                     counts of which the truth is known
-===================================  ==========================================================
+:func:`simulate`                     counts of which the truth is known: :func:`ferrocyte.sim.study`
+===================================  ====================================================================
 
 References
 ----------
@@ -25,11 +25,11 @@ doi 10.2307/3002019, for degrees of freedom.
 
 from __future__ import annotations
 
+from ..sim import study as simulate
 from ._check import Check, check
 from ._fit import fit
 from ._result import Fit
 from ._shards import plan, sums_dask
-from ._simulate import simulate
 from ._sums import Sums, sums, sums_from_arrays
 
 __all__ = ["Check", "Fit", "Sums", "check", "fit", "load", "plan", "simulate", "sums", "sums_dask", "sums_from_arrays"]

@@ -17,7 +17,7 @@ pub(crate) fn lmm_variables(py: Python<'_>, formula: &str, random: Vec<String>) 
 }
 
 /// Name, verbs, default, choices, meaning.
-type OptionWords = (&'static str, Vec<&'static str>, &'static str, Vec<&'static str>, &'static str);
+pub(crate) type OptionWords = (&'static str, Vec<&'static str>, &'static str, Vec<&'static str>, &'static str);
 
 /// The options of the family: name, verbs, default, choices, meaning.
 #[pyfunction]

@@ -31,6 +31,10 @@ pub(in crate::lmm) struct Canonical {
     pub(in crate::lmm) a: Matrix,
     /// Z'Z, q × q.
     pub(in crate::lmm) zz: Matrix,
+    /// X'X, p × p.
+    pub(in crate::lmm) xx: Matrix,
+    /// Z'X, q × p.
+    pub(in crate::lmm) zx: Matrix,
     /// Number of columns of each component.
     pub(in crate::lmm) dims: Vec<usize>,
 }
@@ -63,7 +67,8 @@ impl Canonical {
         }
         symmetrise(&mut a);
         let dims = sums.components.iter().map(|c| c.columns.len()).collect();
-        Ok(Self { n: sums.n_cells as f64, xx_inverse, projection, a, zz: sums.zz.clone(), dims })
+        let (zz, xx, zx) = (sums.zz.clone(), sums.xx.clone(), sums.zx.clone());
+        Ok(Self { n: sums.n_cells as f64, xx_inverse, projection, a, zz, xx, zx, dims })
     }
 
     /// Number of fixed effects.

@@ -5,7 +5,7 @@ use ferrocyte_base::{Result, Run};
 use crate::lmm::canonical::{Canonical, Spectrum};
 use crate::lmm::one::Profile;
 use crate::lmm::options::{FitOptions, Method, Negative};
-use crate::lmm::several::Dense;
+use crate::lmm::several::{Gene, Likelihood, Several};
 use crate::lmm::status::Outcome;
 use crate::lmm::sums::GroupSums;
 
@@ -23,7 +23,7 @@ pub(in crate::lmm) struct Core {
     pub(in crate::lmm) structure: Structure,
     /// Ordinary least squares, genes × p.
     pub(in crate::lmm) b_ols: Vec<f64>,
-    /// One component: w = U'z; several: z. genes × q.
+    /// One component: w = U'z; several: z in the basis of [`Several`]. genes × q.
     pub(in crate::lmm) z: Vec<f64>,
     /// Residual sums of squares.
     pub(in crate::lmm) rss: Vec<f64>,
@@ -33,7 +33,7 @@ pub(in crate::lmm) struct Core {
 #[derive(Debug)]
 pub(in crate::lmm) enum Structure {
     One { spectrum: Spectrum, profile: Profile },
-    Several(Dense),
+    Several(Several),
 }
 
 impl Core {
@@ -49,12 +49,11 @@ impl Core {
         self.rss.len()
     }
 
-    /// Genes that one thread works on at a time: with one component they share matrix products, with several a gene
-    /// is work enough.
+    /// Genes that one thread works on at a time: with one component they share matrix products, with several buffers.
     pub(in crate::lmm) fn gene_block(&self) -> usize {
         match self.structure {
             Structure::One { .. } => GENE_BLOCK,
-            Structure::Several(_) => 1,
+            Structure::Several(_) => 16,
         }
     }
 
@@ -75,18 +74,21 @@ impl Core {
             let profile = Profile::new(method, &spectrum.lambda, &spectrum.mu, shared.n, shared.p());
             Structure::One { spectrum, profile }
         } else {
-            Structure::Several(Dense::new(&shared, method)?)
+            Structure::Several(Several::new(&shared, method)?)
         };
         let (p, q, m) = (shared.p(), shared.q(), sums.y_norm.len());
         let blocks = run.map_ranges("reducing", m, GENE_BLOCK, |genes| {
-            let reduced = shared.reduce(
+            let mut reduced = shared.reduce(
                 &sums.xy[genes.start * p..genes.end * p],
                 &sums.zy[genes.start * q..genes.end * q],
                 &sums.y_norm[genes],
             );
             let z = match &structure {
                 Structure::One { spectrum, .. } => spectrum.rotate(&reduced.z),
-                Structure::Several(_) => reduced.z,
+                Structure::Several(several) => {
+                    several.enter(&mut reduced.z);
+                    reduced.z
+                }
             };
             Ok((reduced.b_ols, z, reduced.rss))
         })?;
@@ -113,22 +115,28 @@ impl Core {
         }
         let (left, rank) = match &self.structure {
             Structure::One { spectrum, .. } => (spectrum.residual(self.z_of(gene), rss), spectrum.rank),
-            Structure::Several(dense) => {
-                let w = dense.whiten(self.z_of(gene));
-                (rss - w.iter().map(|w| w * w).sum::<f64>(), dense.rank())
-            }
+            Structure::Several(several) => (rss - several.explained(self.z_of(gene)), several.rank()),
         };
         (rank > 0 && left <= NOTHING * y_norm).then_some(Outcome::NoResidual)
     }
 
+    /// Room for the estimation of genes, one after the other.
+    pub(in crate::lmm) fn workspace(&self) -> Workspace<'_> {
+        let likelihood = match &self.structure {
+            Structure::One { .. } => None,
+            Structure::Several(several) => Some(Likelihood::new(several)),
+        };
+        Workspace { buffer: Vec::new(), likelihood }
+    }
+
     /// Estimates one gene: components as fitted, components as tested, outcome, log-likelihood, evaluations.
-    pub(in crate::lmm) fn estimate(
-        &self,
+    pub(in crate::lmm) fn estimate<'a>(
+        &'a self,
         run: &Run,
         gene: usize,
         y: Response,
         options: &FitOptions,
-        buffer: &mut Vec<f64>,
+        workspace: &mut Workspace<'a>,
     ) -> Result<GeneFit> {
         let k = self.shared.dims.len();
         if let Some(outcome) = self.decided(gene, y, options.min_cells) {
@@ -138,20 +146,18 @@ impl Core {
         let rss = self.rss[gene];
         Ok(match &self.structure {
             Structure::One { profile, .. } => {
-                let fit = profile.fit(self.z_of(gene), rss, options.negative == Negative::Zero, buffer);
+                let fit = profile.fit(self.z_of(gene), rss, options.negative == Negative::Zero, &mut workspace.buffer);
                 let theta = vec![fit.gamma * fit.s0, fit.s0];
                 let tested = if fit.outcome.tested_at_zero() { vec![0.0, rss / profile.nu()] } else { theta.clone() };
                 let log_likelihood = profile.log_likelihood(fit.gamma, fit.s0);
                 GeneFit { theta, tested, outcome: fit.outcome, log_likelihood, evaluations: fit.evaluations }
             }
-            Structure::Several(dense) => {
-                let w = dense.whiten(self.z_of(gene));
-                let fit = match options.negative {
-                    Negative::Allow => dense.fit(run, &w, rss)?,
-                    Negative::Zero => dense.fit_non_negative(run, &w, rss)?,
-                };
+            Structure::Several(several) => {
+                let likelihood = workspace.likelihood.get_or_insert_with(|| Likelihood::new(several));
+                let gene = Gene { z: self.z_of(gene), rss };
+                let fit = likelihood.fit(run, gene, options.negative == Negative::Zero)?;
                 let tested = if matches!(fit.outcome, Outcome::VNotPd | Outcome::NoStationary) {
-                    dense.fit_non_negative(run, &w, rss)?.theta
+                    likelihood.fit(run, gene, true)?.theta
                 } else {
                     fit.theta.clone()
                 };
@@ -174,6 +180,12 @@ pub(in crate::lmm) struct Response {
     pub(in crate::lmm) norm: f64,
     /// Number of cells with a value.
     pub(in crate::lmm) n_expressing: f64,
+}
+
+/// Buffers of one thread.
+pub(in crate::lmm) struct Workspace<'a> {
+    buffer: Vec<f64>,
+    likelihood: Option<Likelihood<'a>>,
 }
 
 /// The estimate of one gene.

@@ -74,7 +74,7 @@ impl GroupFit {
         let blocks = run.map_ranges("testing", core.n_genes(), core.gene_block(), |genes| {
             Ok(match &core.structure {
                 Structure::One { spectrum, .. } => self.block_one(core, spectrum, &shared, genes, surface),
-                Structure::Several(dense) => self.block_several(core, dense, &shared, genes, surface),
+                Structure::Several(several) => self.block_several(core, several, &shared, genes, surface),
             })
         })?;
         let mut all = Estimates { n_contrasts: r, ..Estimates::default() };
@@ -91,7 +91,7 @@ impl GroupFit {
 pub(in crate::lmm) struct SharedByGenes {
     /// The contrasts, p × r.
     pub(in crate::lmm) contrasts: Matrix,
-    /// One component: G'c; several: Hc. q × r.
+    /// One component: G'c; several: Hc in the basis of the model. q × r.
     pub(in crate::lmm) a: Matrix,
     /// Its entries squared.
     pub(in crate::lmm) a_squared: Matrix,
@@ -104,7 +104,7 @@ impl SharedByGenes {
     pub(in crate::lmm) fn new(core: &Core, contrasts: &Matrix) -> Self {
         let a = match &core.structure {
             Structure::One { spectrum, .. } => spectrum.g.transpose().times(contrasts),
-            Structure::Several(_) => core.shared.projection.transpose().times(contrasts),
+            Structure::Several(several) => several.enter_columns(&core.shared.projection.transpose().times(contrasts)),
         };
         let mut a_squared = a.clone();
         a_squared.entries_mut().iter_mut().for_each(|x| *x *= *x);

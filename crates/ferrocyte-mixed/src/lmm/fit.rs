@@ -91,9 +91,9 @@ impl GroupFit {
             Err(fault) => return Err(fault),
         };
         let fits = run.map_ranges("fitting", n_genes, core.gene_block(), |genes| {
-            let mut buffer = Vec::new();
+            let mut workspace = core.workspace();
             let y = |gene: usize| Response { norm: sums.y_norm[gene], n_expressing: sums.n_expressing[gene] };
-            genes.map(|gene| core.estimate(run, gene, y(gene), options, &mut buffer)).collect()
+            genes.map(|gene| core.estimate(run, gene, y(gene), options, &mut workspace)).collect()
         })?;
         group.outcomes.clear();
         group.log_likelihood.clear();

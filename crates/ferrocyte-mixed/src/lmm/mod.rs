@@ -61,6 +61,9 @@ pub use options::{
     Unit,
 };
 pub use peer::PeerStop;
-pub use simulate::{ReferenceMoments, Rnaseq, RnaseqOptions, Study, StudyOptions, simulate_rnaseq, simulate_study};
+pub use simulate::{
+    Affected, BatchOf, Cohort, CohortGene, CohortOptions, CohortSample, Direction, Planted, ReferenceMoments, Rnaseq,
+    RnaseqOptions, SIMULATE_OPTIONS, Study, StudyOptions, simulate_cohort, simulate_rnaseq, simulate_study,
+};
 pub use status::Outcome;
 pub use sums::{CellName, Component, GeneMask, GroupSums, PartRows, Sums, SumsInput, SumsOptions, sums};

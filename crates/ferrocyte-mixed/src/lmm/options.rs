@@ -38,6 +38,8 @@ macro_rules! choice {
     };
 }
 
+pub(super) use choice;
+
 choice! {
     /// Which likelihood is maximised. Changes the answer.
     Method, "method" {

@@ -4,7 +4,7 @@ use ferrocyte_base::{Fault, Result, Run};
 
 use crate::lmm::core::Structure;
 use crate::lmm::fit::{Fit, GroupFit};
-use crate::lmm::several::Dense;
+use crate::lmm::several::{Gene, Likelihood, Several};
 use crate::lmm::status::Outcome;
 
 /// How the published iteration starts and stops.
@@ -56,25 +56,32 @@ impl GroupFit {
             }
         }
         let Some(core) = &self.core else { return Ok(()) };
-        let dense = match &core.structure {
-            Structure::One { .. } => Dense::new(&core.shared, core.method)?,
-            Structure::Several(dense) => dense.clone(),
-        };
-        let fits = run.map_blocks("fitting", core.n_genes(), core.gene_block(), |gene| {
-            if !self.outcomes[gene].has_estimate() || dense.rank() == 0 {
-                return Ok(None);
+        let made;
+        let several = match &core.structure {
+            Structure::One { .. } => {
+                made = Several::new(&core.shared, core.method)?;
+                &made
             }
-            let z = match &core.structure {
-                // w = U'z was kept; back to z.
-                Structure::One { spectrum, .. } => {
-                    (0..core.q()).map(|i| ferrocyte_math::linalg::dot(spectrum.u.row(i), core.z_of(gene))).collect()
+            Structure::Several(several) => several,
+        };
+        let fits = run.map_ranges("fitting", core.n_genes(), core.gene_block(), |genes| {
+            let mut likelihood = Likelihood::new(several);
+            let mut fit = |gene: usize| {
+                if !self.outcomes[gene].has_estimate() || several.rank() == 0 {
+                    return None;
                 }
-                Structure::Several(_) => core.z_of(gene).to_vec(),
+                let mut z = core.z_of(gene).to_vec();
+                if let Structure::One { spectrum, .. } = &core.structure {
+                    // w = U'z was kept; back to z.
+                    z = (0..core.q()).map(|i| ferrocyte_math::linalg::dot(spectrum.u.row(i), &z)).collect();
+                    several.enter(&mut z);
+                }
+                let gene = Gene { z: &z, rss: core.rss[gene] };
+                Some(likelihood.score_undamped(gene, stop.theta0.as_deref(), stop.max_iter, stop.epsilon))
             };
-            let w = dense.whiten(&z);
-            Ok(Some(dense.score_undamped(&w, core.rss[gene], stop.theta0.as_deref(), stop.max_iter, stop.epsilon)))
+            Ok(genes.map(&mut fit).collect::<Vec<_>>())
         })?;
-        for (gene, fit) in fits.into_iter().enumerate() {
+        for (gene, fit) in fits.into_iter().flatten().enumerate() {
             // A path that leaves the region of the likelihood has nothing to report: the exact estimate stays.
             let Some(fit) = fit.filter(|f| f.outcome != Outcome::NoStationary) else { continue };
             self.theta[gene * (k + 1)..(gene + 1) * (k + 1)].copy_from_slice(&fit.theta);

@@ -5,6 +5,7 @@ use ferrocyte_math::linalg::{Matrix, dot, scaled_inverse};
 
 use crate::lmm::core::{Core, Structure};
 use crate::lmm::fit::GroupFit;
+use crate::lmm::several::{Gene, Likelihood};
 use crate::lmm::status::Outcome;
 
 /// Standard errors and gradients of the variance components, genes × (k + 1), in the order of `theta`.
@@ -86,21 +87,17 @@ impl GroupFit {
                 }
                 scaled.times(&spectrum.g.transpose())
             }
-            Structure::Several(dense) => {
-                let k_a = dense.k_of_a(theta)?;
-                let (gamma, _) = dense.gammas(theta);
-                let scale = |rows: &Matrix| {
-                    let mut out = rows.clone();
-                    for i in 0..out.n_rows() {
-                        out.row_mut(i).iter_mut().zip(&gamma).for_each(|(x, g)| *x *= g);
-                    }
-                    out
-                };
-                let scaled = scale(&core.shared.projection);
-                let mut left = scaled.clone();
-                let correction = scale(&scaled.times(&k_a));
-                left.entries_mut().iter_mut().zip(correction.entries()).for_each(|(x, c)| *x -= c);
-                left.times(&core.shared.projection.transpose())
+            Structure::Several(several) => {
+                let mut likelihood = Likelihood::new(several);
+                let z = Gene { z: core.z_of(gene), rss: core.rss[gene] };
+                likelihood.evaluate(theta, z)?;
+                let h = several.enter_columns(&core.shared.projection.transpose());
+                let mut solved = h.clone();
+                likelihood.solve(&mut solved);
+                for (i, g) in several.spread(likelihood.gamma()).iter().enumerate() {
+                    solved.row_mut(i).iter_mut().for_each(|x| *x *= g);
+                }
+                h.transpose().times(&solved)
             }
         };
         let mut coefficients = core.shared.xx_inverse.clone();
@@ -118,8 +115,9 @@ fn derivatives(core: &Core, gene: usize, theta: &[f64]) -> Option<(Matrix, Vec<f
             let (d1, d0) = profile.score(gamma, s0, core.z_of(gene), core.rss[gene]);
             (Matrix::from_rows(2, 2, vec![f11, f10, f10, f00]), vec![d1, d0])
         }
-        Structure::Several(dense) => {
-            let point = dense.evaluate(theta, &dense.whiten(core.z_of(gene)), core.rss[gene])?;
+        Structure::Several(several) => {
+            let gene = Gene { z: core.z_of(gene), rss: core.rss[gene] };
+            let point = Likelihood::new(several).evaluate(theta, gene)?;
             (point.information, point.score)
         }
     })
@@ -141,10 +139,13 @@ fn predict(core: &Core, gene: usize, theta: &[f64]) -> Option<Vec<f64>> {
                 core.z_of(gene).iter().zip(&spectrum.lambda).map(|(w, l)| gamma * w / (1.0 + gamma * l)).collect();
             Some((0..shrunk.len()).map(|i| dot(spectrum.u.row(i), &shrunk)).collect())
         }
-        Structure::Several(dense) => {
-            let point = dense.evaluate(theta, &dense.whiten(core.z_of(gene)), core.rss[gene])?;
-            let (gamma, _) = dense.gammas(theta);
-            Some(point.u.iter().zip(&gamma).map(|(u, g)| u * g).collect())
+        Structure::Several(several) => {
+            let mut likelihood = Likelihood::new(several);
+            let point = likelihood.evaluate(theta, Gene { z: core.z_of(gene), rss: core.rss[gene] })?;
+            let gamma = several.spread(likelihood.gamma());
+            let mut effects: Vec<f64> = point.u.entries().iter().zip(&gamma).map(|(u, g)| u * g).collect();
+            several.leave(&mut effects);
+            Some(effects)
         }
     }
 }

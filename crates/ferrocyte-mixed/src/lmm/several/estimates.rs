@@ -1,12 +1,11 @@
-//! Contrasts with several components, gene by gene.
+//! Contrasts with several components: all contrasts of a gene in one system.
 
 use ferrocyte_math::linalg::{Matrix, dot, scaled_inverse};
 
+use super::{Gene, Likelihood, Several};
 use crate::lmm::core::Core;
 use crate::lmm::estimates::{Components, Estimates, SharedByGenes, Surface};
 use crate::lmm::fit::GroupFit;
-use crate::lmm::options::Method;
-use crate::lmm::several::Dense;
 use crate::lmm::status::Outcome;
 
 impl GroupFit {
@@ -14,13 +13,15 @@ impl GroupFit {
     pub(in crate::lmm) fn block_several(
         &self,
         core: &Core,
-        dense: &Dense,
+        several: &Several,
         shared: &SharedByGenes,
         genes: std::ops::Range<usize>,
         surface: Surface,
     ) -> Estimates {
         let r = shared.r();
         let mut out = shared.ols(core, genes.clone());
+        let mut likelihood = Likelihood::new(several);
+        let mut system = Contrasts::new(shared, self.n_components());
         for (i, gene) in genes.enumerate() {
             let at = self.components_of(gene, surface);
             if !at.outcome.has_estimate() {
@@ -35,7 +36,8 @@ impl GroupFit {
                 }
                 continue;
             }
-            if gene_of_several(core, dense, shared, gene, &at, &mut out, i).is_none() {
+            let gene = Gene { z: core.z_of(gene), rss: core.rss[gene] };
+            if system.solve(several, &mut likelihood, gene, &at, &mut out, i).is_none() {
                 out.forget(i, r, Outcome::NoResidual);
             }
         }
@@ -43,94 +45,85 @@ impl GroupFit {
     }
 }
 
-/// Everything about one gene with several components. `None` where the likelihood is not defined.
-fn gene_of_several(
-    core: &Core,
-    dense: &Dense,
-    shared: &SharedByGenes,
-    gene: usize,
-    at: &Components<'_>,
-    out: &mut Estimates,
-    i: usize,
-) -> Option<()> {
-    let (q, r, k) = (core.q(), shared.r(), core.shared.dims.len());
-    let (theta, s0) = (at.theta, at.theta[k]);
-    let z = core.z_of(gene);
-    let point = dense.evaluate(theta, &dense.whiten(z), core.rss[gene])?;
-    let k_a = dense.k_of_a(theta)?;
-    let (gamma, owner) = dense.gammas(theta);
-    // x -> x - K Γ x = (I + AΓ)⁻¹ x
-    let project = |x: &[f64]| -> Vec<f64> {
-        let scaled: Vec<f64> = x.iter().zip(&gamma).map(|(x, g)| x * g).collect();
-        (0..q).map(|a| x[a] - dot(k_a.row(a), &scaled)).collect()
-    };
-    let u = project(z);
-    let inverse = scaled_inverse(
-        &information(core, dense, &point, &k_a, &u, &project(&u), &gamma, &owner, at.expected_information)?,
-        0.0,
-    )
-    .or_else(|_| scaled_inverse(&point.information, 0.0))
-    .ok()?;
-    for j in 0..r {
-        let hc: Vec<f64> = (0..q).map(|a| shared.a[(a, j)]).collect();
-        let a = project(&hc);
-        let shift: f64 = (0..q).map(|l| hc[l] * gamma[l] * u[l]).sum();
-        // c'(X'V⁻¹X)⁻¹c / s₀ = c'(X'X)⁻¹c + (Hc)'Γ(I + AΓ)⁻¹Hc
-        let spread: f64 = (0..q).map(|l| hc[l] * gamma[l] * a[l]).sum();
-        let f = s0 * (shared.x0[j] + spread);
-        let mut gradient = vec![0.0; k + 1];
-        for l in 0..q {
-            gradient[owner[l]] += a[l] * a[l];
-        }
-        let explained: f64 = (0..k).map(|c| theta[c] * gradient[c]).sum();
-        gradient[k] = (f - explained) / s0;
-        let quadratic: f64 = (0..=k).map(|b| gradient[b] * dot(inverse.row(b), &gradient)).sum();
-        let at = i * r + j;
-        out.estimate[at] -= shift;
-        out.variance[at] = f;
-        out.df[at] = 2.0 * f * f / quadratic;
-    }
-    Some(())
+/// The system (I + AΓ)⁻¹Hc of all contrasts, and sums over it.
+struct Contrasts<'a> {
+    shared: &'a SharedByGenes,
+    /// a = (I + AΓ)⁻¹Hc, q × r.
+    a: Matrix,
+    /// |a_j|² of each component, k × r.
+    norms: Matrix,
+    /// (Hc)'Γa.
+    spread: Vec<f64>,
+    /// (Hc)'Γu.
+    shift: Vec<f64>,
 }
 
-/// Information of (s_1, .., s_k, s_0): observed where wanted and positive definite, else expected.
-#[expect(clippy::too_many_arguments, reason = "one formula with many symbols")]
-fn information(
-    core: &Core,
-    dense: &Dense,
-    point: &crate::lmm::several::Point,
-    k_a: &Matrix,
-    u: &[f64],
-    v: &[f64],
-    gamma: &[f64],
-    owner: &[usize],
-    expected: bool,
-) -> Option<Matrix> {
-    let k = core.shared.dims.len();
-    if expected {
-        return Some(point.information.clone());
-    }
-    let s0 = point.theta[k];
-    let traces = match core.method {
-        Method::Reml => k_a.clone(),
-        Method::Ml => dense.k_of_zz(&point.theta)?,
-    };
-    let q = u.len();
-    let mut h = Matrix::zeros(k + 1, k + 1);
-    for a in 0..q {
-        for b in 0..q {
-            h[(owner[a], owner[b])] +=
-                u[a] * k_a[(a, b)] * u[b] / (s0 * s0 * s0) - traces[(a, b)] * traces[(a, b)] / (2.0 * s0 * s0);
+impl<'a> Contrasts<'a> {
+    fn new(shared: &'a SharedByGenes, k: usize) -> Self {
+        let r = shared.r();
+        Self {
+            shared,
+            a: Matrix::zeros(shared.a.n_rows(), r),
+            norms: Matrix::zeros(k, r),
+            spread: vec![0.0; r],
+            shift: vec![0.0; r],
         }
     }
-    // The trace terms of the last row are those of the expected information.
-    for i in 0..k {
-        let uv: f64 = (0..q).filter(|&a| owner[a] == i).map(|a| u[a] * v[a]).sum();
-        h[(i, k)] = uv / (s0 * s0 * s0) - point.information[(i, k)];
-        h[(k, i)] = h[(i, k)];
+
+    /// Everything about one gene, row `i` of the block. `None` where the likelihood is not defined.
+    fn solve(
+        &mut self,
+        several: &Several,
+        likelihood: &mut Likelihood<'_>,
+        gene: Gene<'_>,
+        at: &Components<'_>,
+        out: &mut Estimates,
+        i: usize,
+    ) -> Option<()> {
+        let (theta, k) = (at.theta, at.theta.len() - 1);
+        let s0 = theta[k];
+        let point = likelihood.evaluate(theta, gene)?;
+        let inverse = if at.expected_information {
+            scaled_inverse(&point.information, 0.0)
+        } else {
+            scaled_inverse(&likelihood.observed(&point), 0.0).or_else(|_| scaled_inverse(&point.information, 0.0))
+        }
+        .ok()?;
+        self.a.entries_mut().copy_from_slice(self.shared.a.entries());
+        likelihood.solve(&mut self.a);
+        self.add_up(several, likelihood.gamma(), point.u.entries());
+        let r = self.shared.r();
+        let mut gradient = vec![0.0; k + 1];
+        for j in 0..r {
+            // c'(X'V⁻¹X)⁻¹c / s₀ = c'(X'X)⁻¹c + (Hc)'Γ(I + AΓ)⁻¹Hc
+            let f = s0 * (self.shared.x0[j] + self.spread[j]);
+            for c in 0..k {
+                gradient[c] = self.norms[(c, j)];
+            }
+            gradient[k] = (f - dot(&theta[..k], &gradient[..k])) / s0;
+            let quadratic: f64 = (0..=k).map(|b| gradient[b] * dot(inverse.row(b), &gradient)).sum();
+            let at = i * r + j;
+            out.estimate[at] -= self.shift[j];
+            out.variance[at] = f;
+            out.df[at] = 2.0 * f * f / quadratic;
+        }
+        Some(())
     }
-    let u_gamma_u: f64 = (0..q).map(|a| u[a] * gamma[a] * u[a]).sum();
-    let u_gamma_v: f64 = (0..q).map(|a| u[a] * gamma[a] * v[a]).sum();
-    h[(k, k)] = (point.quadratic - u_gamma_u - u_gamma_v) / (s0 * s0 * s0) - point.information[(k, k)];
-    Some(if scaled_inverse(&h, 0.0).is_ok() { h } else { point.information.clone() })
+
+    fn add_up(&mut self, several: &Several, gamma: &[f64], u: &[f64]) {
+        self.norms.entries_mut().fill(0.0);
+        self.spread.fill(0.0);
+        self.shift.fill(0.0);
+        for (c, (range, &g)) in several.ranges().iter().zip(gamma).enumerate() {
+            for l in range.clone() {
+                let (hc, a, gu) = (self.shared.a.row(l), self.a.row(l), g * u[l]);
+                let sums = self.norms.row_mut(c).iter_mut().zip(&mut self.spread).zip(&mut self.shift);
+                for (((norm, spread), shift), (&hc, &a)) in sums.zip(hc.iter().zip(a)) {
+                    *norm += a * a;
+                    *spread += g * hc * a;
+                    *shift += gu * hc;
+                }
+            }
+        }
+    }
 }
