@@ -202,9 +202,9 @@ PartitionName=all Nodes=ALL Default=YES State=UP
     daemons = []
     try:
         for command in (munged, ["slurmctld", "-D", "-f", configuration], ["slurmd", "-D", "-f", configuration]):
-            log = (folder / f"{command[0]}.out").open("wb")
             path = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "SLURM_CONF": str(configuration)}
-            daemons.append(subprocess.Popen(command, env=path, stdout=log, stderr=log))
+            with (folder / f"{command[0]}.out").open("wb") as log:
+                daemons.append(subprocess.Popen(command, env=path, stdout=log, stderr=log))
             time.sleep(1)
         yield configuration
     finally:
