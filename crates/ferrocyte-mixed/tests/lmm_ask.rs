@@ -19,9 +19,9 @@ fn study() -> Result<Study> {
     Ok(study)
 }
 
-fn collect(study: &Study, formula: &str, options: SumsOptions) -> Result<Sums> {
+fn collect(study: &Study, formula: &str, options: &SumsOptions) -> Result<Sums> {
     let mut source = Csr::new(study.obs.n_rows(), 30, &study.counts, &study.indices, &study.pointers)?;
-    lmm::sums(&Run::new(), &mut source, &study.genes, &study.obs, &Model::parse(formula, &[])?, &options)
+    lmm::sums(&Run::new(), &mut source, &study.genes, &study.obs, &Model::parse(formula, &[])?, options)
 }
 
 fn with_groups(groups: Option<&str>) -> SumsOptions {
@@ -63,9 +63,9 @@ fn a_sub_model_is_that_of_the_cells() -> Result<()> {
             vec!["~ treatment + (1 | sample)", "~ 0 + treatment:batch + log(libsize) + (1 | sample)"],
         ),
     ] {
-        let saved = collect(&study, rich, with_groups(groups))?;
+        let saved = collect(&study, rich, &with_groups(groups))?;
         for question in questions {
-            let (asked, expected) = (ask(&saved, question)?, collect(&study, question, with_groups(groups))?);
+            let (asked, expected) = (ask(&saved, question)?, collect(&study, question, &with_groups(groups))?);
             assert_eq!((&asked.formula, &asked.libsize), (&expected.formula, &expected.libsize), "{question}");
             assert_eq!(asked.inputs, expected.inputs);
             for (a, b) in asked.groups.iter().zip(&expected.groups) {
@@ -87,7 +87,7 @@ fn a_sub_model_is_that_of_the_cells() -> Result<()> {
 fn tests_of_a_sub_model_are_those_of_the_cells() -> Result<()> {
     let (run, study) = (Run::new(), study()?);
     let question = "~ cluster + treatment + (1 | sample)";
-    let saved = collect(&study, "~ age + cluster*treatment + batch + (1 | sample)", SumsOptions::default())?;
+    let saved = collect(&study, "~ age + cluster*treatment + batch + (1 | sample)", &SumsOptions::default())?;
     let saved = Sums::from_part(&saved.to_part())?;
     let test = |sums: Sums| -> Result<Vec<f64>> {
         let fit = Fit::new(&run, sums, FitOptions::default())?;
@@ -95,7 +95,7 @@ fn tests_of_a_sub_model_are_those_of_the_cells() -> Result<()> {
         Ok(fit.test(&run, &[contrast], &TestOptions::default())?.floats("p_value")?.to_vec())
     };
     let asked = saved.submodel(&Run::new(), &Model::parse(question, &[])?, AliasedChoice::Refuse)?;
-    let (a, b) = (test(asked)?, test(collect(&study, question, SumsOptions::default())?)?);
+    let (a, b) = (test(asked)?, test(collect(&study, question, &SumsOptions::default())?)?);
     assert!(a.iter().zip(&b).all(|(a, b)| (a / b - 1.0).abs() < 1e-7), "{a:?} {b:?}");
     Ok(())
 }
@@ -103,7 +103,7 @@ fn tests_of_a_sub_model_are_those_of_the_cells() -> Result<()> {
 #[test]
 fn what_cannot_be_answered_is_refused_with_the_reason() -> Result<()> {
     let study = study()?;
-    let saved = collect(&study, "~ age + cluster*treatment + (1 | sample)", SumsOptions::default())?;
+    let saved = collect(&study, "~ age + cluster*treatment + (1 | sample)", &SumsOptions::default())?;
     let refused = |formula: &str| {
         saved
             .submodel(&Run::new(), &Model::parse(formula, &[]).unwrap(), AliasedChoice::Refuse)
@@ -132,10 +132,10 @@ fn what_cannot_be_answered_is_refused_with_the_reason() -> Result<()> {
 fn genes_are_taken_out_and_put_together() -> Result<()> {
     let study = study()?;
     let formula = "~ log(libsize) + treatment + (1 | sample)";
-    let whole = collect(&study, formula, SumsOptions::default())?;
+    let whole = collect(&study, formula, &SumsOptions::default())?;
     let block = |keep: &dyn Fn(usize) -> bool| {
         let mask = GeneMask { kept: (0..30).map(keep).collect(), name: String::new() };
-        collect(&study, formula, SumsOptions { mask: Some(mask), ..SumsOptions::default() })
+        collect(&study, formula, &SumsOptions { mask: Some(mask), ..SumsOptions::default() })
     };
     let (first, second) = (block(&|g| g < 11)?, block(&|g| g >= 11)?);
     assert!(whole.select_genes(&(0..11).collect::<Vec<_>>())? == first);
@@ -148,9 +148,9 @@ fn genes_are_taken_out_and_put_together() -> Result<()> {
 
     let text = |outcome: Result<()>| outcome.unwrap_err().to_string();
     assert!(text(together.concat_genes(&second)).starts_with("genes: genes are in both: "));
-    let other = collect(&study, "~ treatment + (1 | sample)", SumsOptions::default())?;
+    let other = collect(&study, "~ treatment + (1 | sample)", &SumsOptions::default())?;
     assert!(text(first.clone().concat_genes(&other)).starts_with("the formula differs"));
-    let shard = collect(&study, formula, SumsOptions { rows: Some(0..500), ..SumsOptions::default() })?;
+    let shard = collect(&study, formula, &SumsOptions { rows: Some(0..500), ..SumsOptions::default() })?;
     let shard = shard.select_genes(&[20])?;
     assert_eq!(
         text(first.clone().concat_genes(&shard)),

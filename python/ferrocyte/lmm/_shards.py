@@ -106,9 +106,6 @@ def sums_dask(
     >>> with LocalCluster(n_workers=4) as cluster, Client(cluster) as client:  # doctest: +SKIP
     ...     sums = fe.lmm.sums_dask("study.h5ad", "~ condition + (1 | sample)", client=client)
     """
-    if not isinstance(path, (str, os.PathLike)):
-        message = f"expected the path of an .h5ad file, found {type(path).__name__}"
-        raise BadInputError(message, place="data", hint="write the AnnData to a file that all workers can read")
     if not all(hasattr(client, name) for name in ("submit", "cancel", "nthreads")):
         message = f"expected a dask.distributed.Client, found {type(client).__name__}"
         raise BadInputError(message, place="client", hint="pip install 'ferrocyte[dask]'")
@@ -120,13 +117,13 @@ def sums_dask(
         if name not in known:
             message = f"there is no option `{name}`"
             raise BadInputError(message, place="options", hint=f"they are {', '.join(known)}")
-    path = os.path.abspath(os.fspath(path))
+    shared = _path(path)
     if n_shards is None:
-        n_shards = max(1, min(sum(client.nthreads().values()), _core.lmm_blocks(_n_cells(path))))
+        n_shards = max(1, min(sum(client.nthreads().values()), _core.lmm_blocks(_n_cells(shared))))
     options.setdefault("n_threads", 1)
-    ranges = plan(path, n_shards)
+    ranges = plan(shared, n_shards)
     # Not pure: the file behind the path may have changed since.
-    waiting = [client.submit(_shard, path, formula, rows, options, pure=False) for rows in ranges]
+    waiting = [client.submit(_shard, shared, formula, rows, options, pure=False) for rows in ranges]
     try:
         total = _result(waiting[0])
         del waiting[0]
@@ -137,6 +134,14 @@ def sums_dask(
         return total
     finally:
         client.cancel(waiting)
+
+
+def _path(path: Any) -> str:
+    """The path as workers, whose folder is another, can open it."""
+    if not isinstance(path, (str, os.PathLike)):
+        message = f"expected the path of an .h5ad file, found {type(path).__name__}"
+        raise BadInputError(message, place="data", hint="write the AnnData to a file that all workers can read")
+    return os.path.abspath(os.fspath(path))
 
 
 def _shard(path: str, formula: str, rows: tuple[int, int], options: dict[str, Any]) -> Sums:

@@ -31,6 +31,9 @@ impl Sums {
                 .at("formula")
                 .hint("make the arrays of the other model, or collect sums from the cells"));
         }
+        if model.display() == self.formula {
+            return Ok(self.clone());
+        }
         let saved = saved_model(&self.formula)?;
         let mut new = Self { formula: model.display(), groups: Vec::new(), ..self.without_groups() };
         for group in &self.groups {

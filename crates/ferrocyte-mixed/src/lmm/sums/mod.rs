@@ -435,7 +435,7 @@ impl Additive for Sums {
             let mut group = GroupSums::empty(label, coefficients, components, 0);
             group.n_cells =
                 g.get("n_cells").and_then(Value::as_i64).ok_or_else(|| broken("the number of cells"))? as u64;
-            group.refused = g.get("refused").and_then(Value::as_str).unwrap_or_default().to_owned();
+            g.get("refused").and_then(Value::as_str).unwrap_or_default().clone_into(&mut group.refused);
             let (p, q, shapes) = (group.n_fixed(), group.n_random(), group.shapes(m));
             let array = |k: usize, suffix: &str| {
                 part.f64(&format!("{}{suffix}_{i}", ARRAYS[k]), &shapes[k]).map(<[f64]>::to_vec)
