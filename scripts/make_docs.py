@@ -29,7 +29,15 @@ def lmm_page() -> str:
         for name, verbs, default, choices, meaning in _core.lmm_options()
     ]
     statuses = [[f"`{word}`", severity, sentence] for word, severity, sentence in _core.lmm_statuses()]
-    columns = [[f"`{name}`", unit, meaning] for name, unit, meaning in _core.lmm_test_columns()]
+    tables = [("tests", _core.lmm_test_columns()), *_core.lmm_inference_columns()]
+    columns = [
+        f"\n## Columns of the table of {title}\n\n"
+        + table(
+            ["column", "unit (with `log1p`)", "meaning"],
+            [[f"`{name}`", unit, meaning] for name, unit, meaning in heads],
+        )
+        for title, heads in tables
+    ]
     return (
         f"{HEAD}# Reference: lmm\n\n## Options\n\n"
         "The same words are keyword arguments in Python, `--flags` (with dashes) of the program and keys of its "
@@ -37,8 +45,7 @@ def lmm_page() -> str:
         + table(["option", "taken by", "default", "choices", "meaning"], options)
         + "\n## Statuses of genes\n\n"
         + table(["word", "severity", "meaning"], statuses)
-        + "\n## Columns of the table of tests\n\n"
-        + table(["column", "unit (with `log1p`)", "meaning"], columns)
+        + "".join(columns)
     )
 
 

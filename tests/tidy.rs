@@ -29,6 +29,7 @@ const OWNED: &[(&str, &str)] = &[
     ("flate2", "ferrocyte-io"),
     ("csv", "ferrocyte-io"),
     ("faer", "ferrocyte-math"),
+    ("pulp", "ferrocyte-math"),
     ("rand", "ferrocyte-math"),
     ("rayon", "ferrocyte-base"),
     ("clap", "ferrocyte-cli"),

@@ -30,8 +30,10 @@ mod _core {
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
     use super::lmm::{
-        Fit, Sums, lmm_blocks, lmm_check, lmm_contrast_weights, lmm_fit, lmm_options, lmm_plan, lmm_statuses, lmm_sums,
-        lmm_sums_from_arrays, lmm_t_p_values, lmm_test_columns, lmm_variables,
+        Fit, Sums, lmm_blocks, lmm_check, lmm_compare, lmm_contrast_weights, lmm_differences, lmm_fit,
+        lmm_inference_columns, lmm_options, lmm_plan, lmm_random_effect_errors, lmm_statuses, lmm_sums,
+        lmm_sums_from_arrays, lmm_t_p_values, lmm_terms, lmm_test_columns, lmm_test_components, lmm_test_joint,
+        lmm_variables, lmm_variance_shares,
     };
     #[pymodule_export]
     use super::simulate::{lmm_moments, sim_cohort, sim_options, sim_rnaseq, sim_study};

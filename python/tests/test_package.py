@@ -60,6 +60,8 @@ def python_options() -> dict[tuple[str, str], str]:
         "sums": [fe.lmm.sums],
         "fit": [fe.lmm.fit],
         "test": [fe.lmm.Fit.test, fe.lmm.Fit.contrast],
+        "components": [fe.lmm.Fit.test_components],
+        "compare": [fe.lmm.Fit.compare],
     }
     return {
         (verb, name): word.get(str(parameter.default), str(parameter.default))

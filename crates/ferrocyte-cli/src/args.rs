@@ -15,7 +15,7 @@ use ferrocyte_mixed::lmm::{OPTIONS, OptionInfo, SIMULATE_OPTIONS};
 const REQUIRED: &str = "[required for a study]";
 
 /// Options that may be given several times.
-const REPEATED: [&str; 3] = ["random", "contrast", "test"];
+const REPEATED: [&str; 5] = ["random", "contrast", "pairwise", "test", "joint"];
 
 /// Options that never stand in a config file: they say where, not what.
 const PLACES: [&str; 5] = ["config", "output", "table", "support", "reference"];
@@ -206,6 +206,27 @@ fn lmm() -> Command {
                 .args(tests())
                 .arg(output("TABLE", "the table of tests (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
         )
+        .subcommand(
+            Command::new("components")
+                .about("Tests of the variance components: z, and likelihood ratio against the model without each")
+                .arg(input("input", "FIT.npz|SUMS.npz", "the fit, or sums"))
+                .args(options("components"))
+                .arg(output("TABLE", "the table (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
+        )
+        .subcommand(
+            Command::new("shares")
+                .about("Shares of fixed effects, random terms and residual in the variance of each gene")
+                .arg(input("input", "FIT.npz|SUMS.npz", "the fit, or sums"))
+                .arg(output("TABLE", "the table (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
+        )
+        .subcommand(
+            Command::new("compare")
+                .about("Two models of the same genes and cells: likelihoods, AIC, BIC, likelihood-ratio test")
+                .arg(input("input", "FIT.npz", "the first fit"))
+                .arg(input("other", "FIT.npz", "the second fit"))
+                .args(options("compare"))
+                .arg(output("TABLE", "the table (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
+        )
 }
 
 /// The options of the family that a verb takes.
@@ -220,13 +241,30 @@ fn tests() -> Vec<Arg> {
             .long("contrast")
             .value_name("VARIABLE:LEVEL:REFERENCE")
             .action(ArgAction::Append)
-            .help("test the difference of two levels; @FACTOR=LEVEL fixes a factor that interacts [repeatable]"),
+            .help(
+                "test the difference of two levels; @FACTOR=LEVEL fixes a factor that interacts, @FACTOR=all takes each \
+                 of its levels [repeatable]",
+            ),
+        Arg::new("pairwise")
+            .long("pairwise")
+            .value_name("VARIABLE")
+            .action(ArgAction::Append)
+            .help("test all differences of two levels of a factor; @FACTOR=LEVEL and @FACTOR=all as above [repeatable]"),
         Arg::new("test")
             .long("test")
             .value_name("[NAME=]EXPRESSION")
             .action(ArgAction::Append)
             .allow_hyphen_values(true)
             .help("test a sum of coefficients, such as `A - (B + C)/2` [default: every coefficient but the intercept] [repeatable]"),
+        Arg::new("joint")
+            .long("joint")
+            .value_name("[NAME=]TERM")
+            .action(ArgAction::Append)
+            .allow_hyphen_values(true)
+            .help(
+                "test all coefficients of a term jointly (F test), such as `cell_type:condition`; several terms or \
+                 sums of coefficients stand between `;`; `all` tests every term of the model [repeatable]",
+            ),
     ];
     args.extend(options("test"));
     args

@@ -73,6 +73,11 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
             Some(("sums", verb)) => lmm::sums::run(&Session::new(args, &["lmm", "sums"], verb)?, verb),
             Some(("fit", verb)) => lmm::fit::run(&Session::new(args, &["lmm", "fit"], verb)?, verb),
             Some(("test", verb)) => lmm::test::run(&Session::new(args, &["lmm", "test"], verb)?, verb),
+            Some(("components", verb)) => {
+                lmm::variances::components(&Session::new(args, &["lmm", "components"], verb)?, verb)
+            }
+            Some(("shares", verb)) => lmm::variances::shares(&Session::new(args, &["lmm", "shares"], verb)?, verb),
+            Some(("compare", verb)) => lmm::compare::run(&Session::new(args, &["lmm", "compare"], verb)?, verb),
             _ => Err(unknown()),
         },
         Some(("simulate", family)) => match family.subcommand() {

@@ -33,6 +33,11 @@
 //!
 //! [`exact`] adds numbers so that the bits of a total depend on what was added, not on the order.
 //!
+//! # Loops over many numbers
+//!
+//! [`wide`] runs loops with the widest instructions that the processor has, without changing a bit, and has the
+//! elementary functions for them; [`student_t::many`] are the tails that stand on it.
+//!
 //! # Random streams
 //!
 //! [`random::Stream`] depends on a seed and a task number, not on who runs the task when.
@@ -57,3 +62,4 @@ mod root;
 pub mod student_t;
 pub mod trend;
 pub mod variance_prior;
+pub mod wide;

@@ -4,6 +4,7 @@
 
 mod lmm_ask;
 mod lmm_calibration;
+mod lmm_inference;
 mod lmm_pipeline;
 mod lmm_shards;
 mod lmm_simulate;

@@ -12,6 +12,10 @@ counts, by default *difference of ln(1 + count)*, which is not a log2 fold chang
 :func:`fit`                          models of all genes, of all groups
 :meth:`Fit.contrast`                 one level of a factor against another, as a table
 :meth:`Fit.test`                     any linear expression of coefficients
+:meth:`Fit.test_joint`               several coefficients, or a term, at once
+:meth:`Fit.test_components`          whether a variance is above zero
+:meth:`Fit.variance_shares`          what accounts for the variance of each gene
+:meth:`Fit.compare`                  two models of the same cells
 :func:`sums`, :func:`sums_from_arrays`  the sums alone: to store, to merge, to share without cells
 :func:`plan`, :func:`sums_dask`      more than one worker: the same bits
 :func:`simulate`                     counts of which the truth is known: :func:`ferrocyte.sim.study`

@@ -1,6 +1,7 @@
 //! `ferrocyte lmm`: linear mixed models. One file per verb; what they share beside them.
 
 pub(crate) mod check;
+pub(crate) mod compare;
 mod contrasts;
 pub(crate) mod fit;
 pub(crate) mod plan;
@@ -8,14 +9,15 @@ mod study;
 pub(crate) mod summary;
 pub(crate) mod sums;
 pub(crate) mod test;
+pub(crate) mod variances;
 
 use std::path::Path;
 
-use ferrocyte_base::{Fault, Result};
+use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{Additive, Part};
 use ferrocyte_design::Model;
 use ferrocyte_io::read_part;
-use ferrocyte_mixed::lmm::{AliasedChoice, FitOptions, Method, Negative, OPTIONS, Sums};
+use ferrocyte_mixed::lmm::{AliasedChoice, Fit, FitOptions, Method, Negative, OPTIONS, Sums};
 
 use crate::config::Settings;
 use crate::faults::Failure;
@@ -86,6 +88,17 @@ fn saved_sums(session: &Session, path: &Path, part: &Part) -> std::result::Resul
     let aliased = AliasedChoice::from_word(settings.word("aliased"))?;
     let asked = sums.submodel(&session.run, &model, aliased).map_err(|f| f.at(place))?;
     Ok((asked, options_of_sums().filter(|name| !QUESTION.contains(name)).collect()))
+}
+
+/// Reads a fit, or sums that are fitted with the defaults.
+fn saved_fit(run: &Run, path: &Path) -> Result<Fit> {
+    let part = read_kind(path, &[FIT, SUMS], "make one with `ferrocyte lmm fit`")?;
+    let fit = if part.kind == FIT {
+        Fit::from_part(run, &part)
+    } else {
+        Sums::from_part(&part).and_then(|sums| Fit::new(run, sums, FitOptions::default()))
+    };
+    fit.map_err(|f| f.at(path.display().to_string()))
 }
 
 /// Reads a part of one of the given kinds.

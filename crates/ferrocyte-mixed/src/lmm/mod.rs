@@ -52,9 +52,12 @@ mod support;
 pub use ferrocyte_data::plan;
 
 pub use check::{Check, CheckOptions, check};
-pub use estimates::{Estimates, Surface};
+pub use estimates::{Estimates, Surface, p_values};
 pub use fit::{Fit, GroupFit};
-pub use inference::{ComponentErrors, Contrast, GeneCovariance, ln_p_value, test_columns};
+pub use inference::{
+    ComponentErrors, Contrast, GeneCovariance, Hypothesis, comparison_columns, component_test_columns,
+    joint_test_columns, ln_p_value, test_columns,
+};
 pub use one::{ModeratedTest, Priors};
 pub use options::{
     Adjust, AliasedChoice, Alternative, Df, FitOptions, Method, NaChoice, Negative, OPTIONS, OptionInfo, TestOptions,
