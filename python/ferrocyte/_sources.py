@@ -96,7 +96,7 @@ def _of_path(path: str, layer: str | None) -> Source:
         ],
         genes,
         n_cells,
-        f"{n_cells} x {n_genes}",
+        _core.h5ad_fingerprint(path, element),
         columns,
         lambda name: _core.h5ad_mask(path, name),
         cell_name,

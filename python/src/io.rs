@@ -33,6 +33,12 @@ pub(crate) fn h5ad_index(py: Python<'_>, path: &str, element: &str) -> PyResult<
     py.detach(open).or_raise(py)
 }
 
+/// What a matrix of a file is: the same text as the program's, so that parts of both can be merged.
+#[pyfunction]
+pub(crate) fn h5ad_fingerprint(py: Python<'_>, path: &str, element: &str) -> PyResult<String> {
+    py.detach(|| H5ad::open(path)?.fingerprint(element)).or_raise(py)
+}
+
 /// The genes that a column of `var` chooses: a truth value for each.
 #[pyfunction]
 pub(crate) fn h5ad_mask(py: Python<'_>, path: &str, name: &str) -> PyResult<Vec<bool>> {

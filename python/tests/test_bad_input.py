@@ -258,7 +258,10 @@ def test_data_of_another_kind():
 
 def test_formula_given_twice_or_never(adata):
     sums = fe.lmm.sums(adata, FORMULA)
-    refuse(sums, FORMULA, "sums")
+    # Sums answer their own formula, and refuse what they cannot know.
+    assert fe.lmm.fit(sums, FORMULA).coef.equals(fe.lmm.fit(sums).coef)
+    refuse(sums, "~ age + (1 | sample)", "age", "sums", kind=fe.MissingKeyError)
+    refuse(sums, None, "groups", groups="cell_type")
     with pytest.raises(fe.BadInputError, match="no formula"):
         fe.lmm.fit(adata)
 

@@ -163,15 +163,24 @@ fn lmm() -> Command {
                 ),
         )
         .subcommand(
+            Command::new("plan")
+                .about("Where a study is cut for several workers: a range of cells A:B for each, one a line")
+                .arg(input("study", "STUDY.h5ad", "the study"))
+                .arg(Arg::new("shards").long("shards").value_name("N").required(true).help(
+                    "how many workers; shards are whole blocks of 65,536 cells, so that any N gives the same bits",
+                )),
+        )
+        .subcommand(
             Command::new("sums")
                 .about("Cells to sums, in one pass; sums of disjoint cells add (`ferrocyte merge`)")
                 .arg(input("study", "STUDY.h5ad", "the study"))
                 .args(options("sums"))
+                .arg(Arg::new("rows").long("rows").value_name("A:B").help("cells A to B - 1 only, counted from 0"))
                 .arg(
-                    Arg::new("rows")
-                        .long("rows")
-                        .value_name("A:B")
-                        .help("cells A to B - 1 only, counted from 0: a shard"),
+                    Arg::new("shard")
+                        .long("shard")
+                        .value_name("I/N")
+                        .help("the cells of shard I of N only, counted from 1, as `ferrocyte lmm plan` cuts them"),
                 )
                 .arg(output("sums.npz", "where the sums go, a name that ends in .npz")),
         )

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ferrocyte lmm check STUDY.h5ad --formula F                what the design can tell, no count read
+//! ferrocyte lmm plan STUDY.h5ad --shards N                 where a study is cut for N workers
 //! ferrocyte lmm sums STUDY.h5ad --formula F -o sums.npz     cells to sums, in one pass
 //! ferrocyte lmm fit  STUDY.h5ad|SUMS.npz ... -o OUT         sums to a fit (.npz) or a table of tests (.tsv, ...)
 //! ferrocyte lmm test FIT.npz|SUMS.npz --contrast ... -o OUT tests of a saved fit
@@ -68,6 +69,7 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("lmm", family)) => match family.subcommand() {
             Some(("check", verb)) => lmm::check::run(&Session::new(args, &["lmm", "check"], verb)?, verb),
+            Some(("plan", verb)) => lmm::plan::run(&Session::new(args, &["lmm", "plan"], verb)?, verb),
             Some(("sums", verb)) => lmm::sums::run(&Session::new(args, &["lmm", "sums"], verb)?, verb),
             Some(("fit", verb)) => lmm::fit::run(&Session::new(args, &["lmm", "fit"], verb)?, verb),
             Some(("test", verb)) => lmm::test::run(&Session::new(args, &["lmm", "test"], verb)?, verb),

@@ -201,6 +201,40 @@ fn arguments_that_make_no_sense_are_usage() {
     );
     fails(
         &folder,
+        &["lmm", "fit", "s.npz", "--formula", "~ batch + (1 | sam)", "-o", "t.tsv"],
+        1,
+        "error: s.npz: formula: `batch` is not in the sums; they were made with \
+         `~ log(libsize) + cls + cls:trt + (1 | sam)`\nhint: leave it out, or make sums of a model that has it\n",
+    );
+    fails(
+        &folder,
+        &["lmm", "fit", "s.npz", "--formula", "~ cls + (1 | sam)", "--na", "drop", "-o", "t.tsv"],
+        2,
+        "error: --na: this was decided when `s.npz` was made\nhint: leave it out, or start from the study\n",
+    );
+    let shard =
+        |more: &[&'static str]| [&["lmm", "sums", "study.h5ad", "--formula", FORMULA, "-o", "x.npz"], more].concat();
+    fails(
+        &folder,
+        &shard(&["--shard", "1/2"]),
+        1,
+        "error: shards: 1000 cells are one block of 65536, and cannot be 2 shards\n\
+         hint: ask for 1 to 1; a shard is a number of whole blocks\n",
+    );
+    fails(
+        &folder,
+        &shard(&["--shard", "0/1"]),
+        2,
+        "error: shard: there is no shard 0 of 1\nhint: shards count from 1: 1/4, 2/4, 3/4, 4/4\n",
+    );
+    fails(
+        &folder,
+        &shard(&["--shard", "1/1", "--rows", "0:10"]),
+        2,
+        "error: shard: rows and a shard are both asked for\nhint: give --rows or --shard\n",
+    );
+    fails(
+        &folder,
         &["merge", "s.npz", "-o", "s.npz"],
         2,
         "error: output: `s.npz` is an input\nhint: give the output another name\n",

@@ -13,6 +13,7 @@
 //! * [`RowBlock`]: the one concrete block: sparse rows, sorted `u32` columns without duplicates, `f32` or `f64` values.
 //! * [`Summary`]: what learns from the rows as they pass; [`fold`] feeds any number of them in one reading. What it leaves
 //!   behind is [`Additive`]: it merges over shards and machines.
+//! * [`plan`]: where a study is cut for several machines.
 //! * [`Part`]: named arrays and a header: how summaries and results are stored.
 //! * [`Frame`]: the columns of `obs` that a model needs.
 //!
@@ -33,6 +34,7 @@ mod chunks;
 mod frame;
 mod memory;
 mod part;
+mod plan;
 mod select;
 mod summary;
 mod transform;
@@ -42,6 +44,7 @@ pub use chunks::{RowChunks, rows_per_block};
 pub use frame::{Factor, Frame, ObsColumn};
 pub use memory::{Csc, Csr, Dense, Index, Number};
 pub use part::{Array, Data, Part};
+pub use plan::{CUT, plan};
 pub use select::{SelectGenes, SelectRows};
 pub use summary::{Additive, Summary, fold, fold_rows};
 pub use transform::{GuardFinding, LOGNORM_TARGET, Transform, guard_counts};

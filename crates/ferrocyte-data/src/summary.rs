@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use ferrocyte_base::{Result, Run};
 
-use crate::{Part, RowBlock, RowChunks, rows_per_block};
+use crate::{CUT, Part, RowBlock, RowChunks, rows_per_block};
 
 /// What learns from rows as they pass.
 ///
 /// Contract: rows come in order and are added in order, so that the bits depend on neither threads nor block size; what
-/// is kept does not grow with rows.
+/// is kept does not grow with rows. No block reaches over a multiple of [`CUT`], where studies are cut into shards.
 pub trait Summary: Send {
     /// Adds the rows of a block.
     fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()>;
@@ -40,7 +40,8 @@ pub fn fold(run: &Run, source: &mut dyn RowChunks, summaries: &mut [&mut dyn Sum
     fold_rows(run, source, rows, summaries)
 }
 
-/// Feeds some rows of `source`, numbered as in the source, to all `summaries` in one reading.
+/// Feeds some rows of `source`, numbered as in the source, to all `summaries` in one reading, in blocks that end at
+/// every multiple of [`CUT`].
 ///
 /// A source that [`RowChunks::reads_ahead`] is read on while the block before is observed, if the run has threads for
 /// both; two blocks are then in memory. Blocks come in order all the same, and a fault of an earlier block goes before
@@ -53,8 +54,12 @@ pub fn fold_rows(
 ) -> Result<()> {
     let step = rows_per_block(run, source);
     let task = run.task("reading", rows.len() as u64);
-    let end = rows.end;
-    let mut ranges = rows.step_by(step).map(|start| start..(start + step).min(end));
+    let (mut start, end) = (rows.start, rows.end);
+    let mut ranges = std::iter::from_fn(|| {
+        let range = start..(start + step).min(end).min((start / CUT + 1) * CUT);
+        start = range.end;
+        (!range.is_empty()).then_some(range)
+    });
     if source.reads_ahead() && run.n_threads() > 1 {
         let mut read = |range: Option<Range<usize>>| {
             range.map(|range| source.read(run, range).map(RowBlock::into_owned)).transpose()

@@ -1,5 +1,6 @@
 //! Binding: from a model and the columns of obs to a [`Design`], with every problem in one fault.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use ferrocyte_base::Result;
@@ -156,16 +157,7 @@ impl Fixed {
                 variables.len() - 1
             });
         }
-        let mut terms: Vec<Term> = Vec::new();
-        for term in &model.terms {
-            let mut term: Term = term.iter().map(|&v| position[v]).collect();
-            term.sort_unstable();
-            term.dedup();
-            if !terms.contains(&term) {
-                terms.push(term);
-            }
-        }
-        terms.sort_by_key(Vec::len);
+        let terms = bound_terms(&model.terms, &position);
         let is_factor: Vec<bool> = variables.iter().map(|v| matches!(v, Bound::Factor(_))).collect();
         let full = all_indicators(&terms, model.intercept, &is_factor);
 
@@ -188,38 +180,78 @@ impl Fixed {
     /// Adds the columns of a term; the levels of its first factor vary fastest.
     fn push(&mut self, term: &[usize], full: &[bool], variables: &[Bound], columns: &Columns<'_>) {
         let mut block = Block { first: self.names.len(), factors: Vec::new(), numbers: Vec::new() };
-        let mut parts: Vec<Vec<Part>> = vec![Vec::new()];
+        let mut stride = 1;
         for (&v, &full) in term.iter().zip(full) {
             match variables[v] {
-                Bound::Number(n) => {
-                    block.numbers.push(n);
-                    for column in &mut parts {
-                        column.push(Part::Number(columns.numbers[n].text.clone()));
-                    }
-                }
+                Bound::Number(n) => block.numbers.push(n),
                 Bound::Factor(f) => {
-                    let factor = &columns.factors[f];
-                    block.factors.push((f, parts.len(), !full));
-                    let levels = &factor.levels[usize::from(!full).min(factor.levels.len())..];
-                    parts = levels
-                        .iter()
-                        .flat_map(|level| parts.iter().map(move |column| (column, level)))
-                        .map(|(column, level)| {
-                            let part = Part::Level { variable: factor.name.clone(), level: level.clone() };
-                            column.iter().cloned().chain([part]).collect()
-                        })
-                        .collect();
+                    block.factors.push((f, stride, !full));
+                    stride *= columns.factors[f].levels.len().saturating_sub(usize::from(!full));
                 }
             }
         }
+        let side = |bound: &Bound| match *bound {
+            Bound::Number(n) => Side::Number(columns.numbers[n].text.as_str().into()),
+            Bound::Factor(f) => Side::Factor { name: &columns.factors[f].name, levels: &columns.factors[f].levels },
+        };
+        let sides: Vec<Side<'_>> = variables.iter().map(side).collect();
+        let parts = columns_of_term(term, full, &sides);
         self.names.extend(parts.iter().map(|column| column_name(column)));
         self.parts.extend(parts);
         self.blocks.push(block);
     }
 }
 
+/// A variable as the columns of a term see it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Side<'a> {
+    /// A factor with its levels, the reference level first.
+    Factor { name: &'a str, levels: &'a [String] },
+    /// A number, by its text.
+    Number(Cow<'a, str>),
+}
+
+/// The terms of a model in bound variables (`position` has the one of each variable of the model), each once, by number
+/// of variables.
+pub(crate) fn bound_terms(terms: &[Term], position: &[usize]) -> Vec<Term> {
+    let mut bound: Vec<Term> = Vec::new();
+    for term in terms {
+        let mut term: Term = term.iter().map(|&v| position[v]).collect();
+        term.sort_unstable();
+        term.dedup();
+        if !bound.contains(&term) {
+            bound.push(term);
+        }
+    }
+    bound.sort_by_key(Vec::len);
+    bound
+}
+
+/// What each column of a term is the product of; the levels of its first factor vary fastest. `full` tells of each
+/// variable whether its first level has a column.
+pub(crate) fn columns_of_term(term: &[usize], full: &[bool], sides: &[Side<'_>]) -> Vec<Vec<Part>> {
+    let mut parts: Vec<Vec<Part>> = vec![Vec::new()];
+    for (&v, &full) in term.iter().zip(full) {
+        match &sides[v] {
+            Side::Number(text) => parts.iter_mut().for_each(|column| column.push(Part::Number(text.to_string()))),
+            Side::Factor { name, levels } => {
+                let levels = &levels[usize::from(!full).min(levels.len())..];
+                parts = levels
+                    .iter()
+                    .flat_map(|level| parts.iter().map(move |column| (column, level)))
+                    .map(|(column, level)| {
+                        let part = Part::Level { variable: (*name).to_owned(), level: level.clone() };
+                        column.iter().cloned().chain([part]).collect()
+                    })
+                    .collect();
+            }
+        }
+    }
+    parts
+}
+
 /// R's name of a column.
-fn column_name(parts: &[Part]) -> String {
+pub(crate) fn column_name(parts: &[Part]) -> String {
     if parts.is_empty() {
         return "(Intercept)".to_owned();
     }

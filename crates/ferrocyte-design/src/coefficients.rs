@@ -6,8 +6,9 @@
 
 use ferrocyte_base::{Fault, Result, Value, listing, nearest};
 
-use crate::alias::{Alias, AliasReport};
+use crate::alias::{self, Alias, AliasReport};
 use crate::source::{continues_name, written};
+use crate::why::combination;
 
 /// One factor in the product that a column of the design is. The intercept has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +165,24 @@ impl Coefficients {
         self.dropped = aliases.iter().zip(reports).map(drop).collect();
         self.names = kept.iter().map(|&j| self.names[j].clone()).collect();
         self.parts = Some(kept.iter().map(|&j| parts[j].clone()).collect());
+    }
+
+    /// The columns that depend on columns before them, by their cross-products `xx` (X'X, p x p, row-major), and why.
+    pub fn find_aliases(&self, xx: &[f64]) -> Vec<(Alias, AliasReport)> {
+        let name = |&(j, w): &(usize, f64)| (self.names[j].clone(), w);
+        let report = |alias: &Alias| {
+            let depends_on: Vec<(String, f64)> = alias.depends_on.iter().map(name).collect();
+            let why = if depends_on.is_empty() { "is 0 in every cell".to_owned() } else { combination(&depends_on) };
+            AliasReport { name: self.names[alias.column].clone(), why, depends_on }
+        };
+        let found = alias::find(xx, self.len());
+        found.into_iter().map(|alias| (report(&alias), alias)).map(|(report, alias)| (alias, report)).collect()
+    }
+
+    /// Leaves out columns that [`Coefficients::find_aliases`] found.
+    pub fn leave_out(&mut self, aliases: &[(Alias, AliasReport)]) {
+        let (aliases, reports): (Vec<Alias>, Vec<AliasReport>) = aliases.iter().cloned().unzip();
+        self.drop_columns(&aliases, &reports);
     }
 
     /// The table as plain data, for headers.

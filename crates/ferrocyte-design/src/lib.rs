@@ -43,6 +43,7 @@ mod coding;
 mod coefficients;
 mod columns;
 mod contrast;
+mod derive;
 mod design;
 mod difference;
 mod model;
@@ -54,6 +55,7 @@ mod terms;
 mod why;
 
 pub use coefficients::{Coefficients, Part};
+pub use derive::{Derived, SavedDesign};
 pub use design::{Aliased, BindOptions, Component, Design};
 pub use model::{LIBSIZE, Model};
 pub use terms::Term;

@@ -134,7 +134,7 @@ fn as_level(part: &Part) -> Option<(&str, &str)> {
 }
 
 /// A combination of columns in words.
-fn combination(columns: &[(String, f64)]) -> String {
+pub(crate) fn combination(columns: &[(String, f64)]) -> String {
     if columns.iter().all(|(_, w)| *w == 1.0) {
         let names: Vec<&String> = columns.iter().map(|(name, _)| name).collect();
         let sum = if names.len() == 1 { "" } else { "the sum of " };

@@ -29,6 +29,10 @@
 //! * [`variance_prior`]: the distribution of a log variance over genes from their likelihoods on a grid, and the
 //!   conjugate prior of residual variances; [`trend`] holds the covariate that both may depend on.
 //!
+//! # Sums in any order
+//!
+//! [`exact`] adds numbers so that the bits of a total depend on what was added, not on the order.
+//!
 //! # Loops over many numbers
 //!
 //! [`wide`] runs loops with the widest instructions that the processor has, without changing a bit, and has the
@@ -44,6 +48,7 @@
 
 pub mod beta;
 pub mod chi_squared;
+pub mod exact;
 pub mod f;
 pub mod gamma;
 pub mod linalg;

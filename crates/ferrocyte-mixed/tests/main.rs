@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod lmm_ask;
 mod lmm_calibration;
 mod lmm_inference;
 mod lmm_pipeline;
+mod lmm_shards;
 mod lmm_simulate;
 mod lmm_sources;

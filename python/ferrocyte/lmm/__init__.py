@@ -17,6 +17,7 @@ counts, by default *difference of ln(1 + count)*, which is not a log2 fold chang
 :meth:`Fit.variance_shares`          what accounts for the variance of each gene
 :meth:`Fit.compare`                  two models of the same cells
 :func:`sums`, :func:`sums_from_arrays`  the sums alone: to store, to merge, to share without cells
+:func:`plan`, :func:`sums_dask`      more than one worker: the same bits
 :func:`simulate`                     counts of which the truth is known: :func:`ferrocyte.sim.study`
 ===================================  ====================================================================
 
@@ -32,8 +33,9 @@ from ..sim import study as simulate
 from ._check import Check, check
 from ._fit import fit
 from ._result import Fit
+from ._shards import plan, sums_dask
 from ._sums import Sums, sums, sums_from_arrays
 
-__all__ = ["Check", "Fit", "Sums", "check", "fit", "load", "simulate", "sums", "sums_from_arrays"]
+__all__ = ["Check", "Fit", "Sums", "check", "fit", "load", "plan", "simulate", "sums", "sums_dask", "sums_from_arrays"]
 
 load = Fit.load

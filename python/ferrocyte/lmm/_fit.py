@@ -72,7 +72,8 @@ def fit(
     ----------
     data
         AnnData (in memory, a view, backed, read lazily) or the path of an .h5ad file: cells x genes, counts. Or
-        :class:`Sums`, which already know formula, groups and transform.
+        :class:`Sums`, which already know formula, groups and transform; another formula asks them for a sub-model
+        (:meth:`Sums.submodel`).
     formula
         Fixed and random effects, R's way: ``"~ log(libsize) + donor + condition + (1 | sample)"``. The random term is
         the unit that was treated: the sample, also where donors pair the arms (then the donor is a fixed effect).
@@ -164,11 +165,14 @@ def fit(
         )
         raise UnsupportedError(message, place="weights", hint=hint)
     if isinstance(data, Sums):
-        decided = (formula, random, groups, layer, mask_var)
-        if use_raw or any(option is not None for option in decided):
-            message = "formula, random, groups, layer and mask_var are those of the sums"
-            raise BadInputError(message, place="data", hint="give only the sums, or the AnnData")
-        made, study = data, None
+        if use_raw or any(option is not None for option in (groups, layer, mask_var)):
+            message = "groups, layer and mask_var are those of the sums"
+            raise BadInputError(message, place="data", hint="give only the sums and a formula, or the AnnData")
+        if formula is None and random is not None:
+            message = "random terms without a formula"
+            raise BadInputError(message, place="random", hint="give the formula too")
+        study = None
+        made = data if formula is None else data.submodel(formula, random=random, aliased=aliased)
     else:
         if formula is None:
             message = "there is no formula"

@@ -132,7 +132,9 @@ class Sums:
         return frame(self._core.support())
 
     def merge(self, *others: Sums) -> Sums:
-        """Add sums that were made from other cells, in the order given.
+        """Add sums that were made from other cells, in the order of their rows, whatever the order given.
+
+        Shards cut by :func:`plan` give the bits of the whole study in one call.
 
         Parameters
         ----------
@@ -142,9 +144,98 @@ class Sums:
         Raises
         ------
         BadInputError
-            They are not parts of one study; the first difference is named.
+            They are not parts of one study (the first difference is named), share rows, or leave rows between them
+            out. Rows missing at the ends may come with another merge: see :attr:`missing_rows`.
         """
         return Sums(self._core.merge([other._core for other in others]))
+
+    @property
+    def missing_rows(self) -> list[str]:
+        """Rows of the sources that are not in these sums, in words; empty when all are."""
+        return self._core.missing_rows()
+
+    def submodel(self, formula: str, *, random: str | Sequence[str] | None = None, aliased: str = "refuse") -> Sums:
+        """The sums of another model of the same cells, without the cells.
+
+        Every column of the other model must be a combination of those of these sums: any of the terms, coded in any
+        way; a factor may move from the random to the fixed side and back. So sums of the richest model answer all
+        simpler ones. Merge shards first.
+
+        Parameters
+        ----------
+        formula, random
+            The other model.
+        aliased
+            What to do with fixed effects that depend on others: ``"refuse"`` names them in an error, ``"drop"``
+            leaves them out and says so.
+
+        Returns
+        -------
+        Sums
+            Equal to those collected from the cells, up to rounding. Cells that were left out for want of a value of
+            the richer model stay out.
+
+        Raises
+        ------
+        MissingKeyError
+            A variable, column or random term that is not in the sums.
+        BadInputError
+            Fixed effects that depend on others.
+
+        Examples
+        --------
+        >>> import ferrocyte as fe
+        >>> from ferrocyte._examples import small_study
+        >>> rich = fe.lmm.sums(small_study(), "~ log(libsize) + donor + condition + (1 | sample)")
+        >>> rich.submodel("~ condition + (1 | donor) + (1 | sample)").arrays()["XX"]
+        array([[240., 120.],
+               [120., 120.]])
+        """
+        terms = [random] if isinstance(random, str) else list(random or [])
+        return Sums(self._core.submodel(formula, terms, aliased, means()))
+
+    def select_genes(self, genes: Sequence[str] | Sequence[int] | Sequence[bool]) -> Sums:
+        """The sums of some genes.
+
+        Parameters
+        ----------
+        genes
+            Names, positions, or one truth value per gene. Names and positions give the order.
+
+        Raises
+        ------
+        MissingKeyError
+            A name that no gene has.
+        BadInputError
+            A name that several genes have, a gene selected twice, no gene.
+        """
+        wanted = np.asarray(genes)
+        if wanted.ndim != 1:
+            message = f"expected names, positions or truth values in one dimension, found shape {wanted.shape}"
+            raise BadInputError(message, place="genes")
+        if wanted.dtype == np.bool_:
+            if len(wanted) != self._core.n_genes:
+                message = f"{len(wanted)} truth values for {self._core.n_genes} genes"
+                raise BadInputError(message, place="genes")
+            places = np.flatnonzero(wanted).tolist()
+        elif np.issubdtype(wanted.dtype, np.integer):
+            if (wanted < 0).any():
+                message = f"positions count from 0, found {wanted.min()}"
+                raise BadInputError(message, place="genes")
+            places = wanted.tolist()
+        else:
+            places = self._core.find_genes([str(name) for name in wanted])
+        return Sums(self._core.select_genes(places))
+
+    def concat_genes(self, *others: Sums) -> Sums:
+        """Put sums of other genes of the same cells behind these: blocks of genes that were made apart.
+
+        Raises
+        ------
+        BadInputError
+            They come from other cells, another model or other options, or genes are in both.
+        """
+        return Sums(self._core.concat_genes([other._core for other in others]))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a part file (``.npz``, which numpy opens too); the same sums give the same bytes."""
@@ -229,7 +320,7 @@ def sums(
         Whether values that are not whole numbers may be transformed as if they were counts.
     rows
         Only the cells `start` to `stop` (a shard); designs and levels are those of the whole study, so that parts
-        made of disjoint rows can be merged.
+        made of disjoint rows can be merged. Where :func:`plan` cuts, they give the bits of the whole.
     n_threads
         Number of threads; by default all processors. Changes time, never the answer.
     max_memory

@@ -12,7 +12,7 @@ pub(crate) use inference::{
     lmm_compare, lmm_differences, lmm_inference_columns, lmm_random_effect_errors, lmm_terms, lmm_test_components,
     lmm_test_joint, lmm_variance_shares,
 };
-pub(crate) use sums::{Sums, lmm_check, lmm_sums, lmm_sums_from_arrays};
+pub(crate) use sums::{Sums, lmm_blocks, lmm_check, lmm_plan, lmm_sums, lmm_sums_from_arrays};
 pub(crate) use words::{
     OptionWords, lmm_contrast_weights, lmm_options, lmm_statuses, lmm_t_p_values, lmm_test_columns, lmm_variables,
 };

@@ -1,15 +1,16 @@
 //! The additive sums: made of cells or of arrays, kept, merged.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Result};
-use ferrocyte_data::{Additive, LOGNORM_TARGET, RowChunks, Transform, guard_counts};
+use ferrocyte_data::{Additive, CUT, LOGNORM_TARGET, RowChunks, Transform, guard_counts};
 use ferrocyte_design::{Coefficients, Model};
 use ferrocyte_io::{part_from_bytes, part_to_bytes, read_part, write_part};
 use ferrocyte_math::linalg::Matrix as Square;
 use ferrocyte_mixed::lmm::{
-    self, AliasedChoice, CellName, CheckOptions, Component, GeneMask, GroupSums, NaChoice, SumsOptions,
+    self, AliasedChoice, CellName, CheckOptions, Component, GeneMask, GroupSums, NaChoice, PartRows, SumsOptions,
 };
 use numpy::{IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -104,6 +105,19 @@ pub(crate) fn lmm_sums<'py>(
         lmm::sums(run, &mut opened, &genes, &obs, &model, &options)
     })?;
     Ok(Sums(sums))
+}
+
+/// The ranges of rows into which a study is cut for several workers.
+#[pyfunction]
+pub(crate) fn lmm_plan(py: Python<'_>, n_rows: usize, n_shards: usize) -> PyResult<Vec<(usize, usize)>> {
+    let ranges = lmm::plan(n_rows, n_shards).or_raise(py)?;
+    Ok(ranges.into_iter().map(|rows| (rows.start, rows.end)).collect())
+}
+
+/// The most shards into which a study can be cut.
+#[pyfunction]
+pub(crate) fn lmm_blocks(n_rows: usize) -> usize {
+    n_rows.div_ceil(CUT)
 }
 
 /// A look at a design without counts: the tables of terms and of coefficients, and what is worth knowing besides.
@@ -204,13 +218,52 @@ impl Sums {
         py.detach(|| write_part(Path::new(path), &self.0.to_part())).or_raise(py)
     }
 
-    /// The sum of these and others, added in the order given.
+    /// The sum of these and others, added in the order of their rows.
     fn merge(&self, py: Python<'_>, others: Vec<Py<Sums>>) -> PyResult<Self> {
-        let mut total = self.0.clone();
+        let parts: Vec<&lmm::Sums> =
+            std::iter::once(&self.0).chain(others.iter().map(|other| &other.get().0)).collect();
+        let row =
+            |(i, part): (usize, &&lmm::Sums)| PartRows { place: format!("part {i}"), inputs: part.inputs.clone() };
+        let rows: Vec<PartRows> = parts.iter().enumerate().map(row).collect();
+        py.detach(|| lmm::Sums::merge_all(&rows, |i| Ok(Cow::Borrowed(parts[i])))).or_raise(py).map(Self)
+    }
+
+    /// The sums of another model of the same cells.
+    fn submodel(
+        &self,
+        py: Python<'_>,
+        formula: &str,
+        random: Vec<String>,
+        aliased: &str,
+        means: Means,
+    ) -> PyResult<Self> {
+        let model = Model::parse(formula, &random).or_raise(py)?;
+        let aliased = AliasedChoice::from_word(aliased).or_raise(py)?;
+        attended(py, &means, |run| self.0.submodel(run, &model, aliased)).map(Self)
+    }
+
+    /// The sums of some genes, by position.
+    fn select_genes(&self, py: Python<'_>, genes: Vec<usize>) -> PyResult<Self> {
+        self.0.select_genes(&genes).or_raise(py).map(Self)
+    }
+
+    /// The positions of genes, by name.
+    fn find_genes(&self, py: Python<'_>, names: Vec<String>) -> PyResult<Vec<usize>> {
+        self.0.find_genes(&names).or_raise(py)
+    }
+
+    /// These sums and those of other genes of the same cells.
+    fn concat_genes(&self, py: Python<'_>, others: Vec<Py<Sums>>) -> PyResult<Self> {
+        let mut all = self.0.clone();
         for other in &others {
-            total.merge(&other.get().0).or_raise(py)?;
+            all.concat_genes(&other.get().0).or_raise(py)?;
         }
-        Ok(Self(total))
+        Ok(Self(all))
+    }
+
+    /// Rows of sources that no part has seen, for people.
+    fn missing_rows(&self) -> Vec<String> {
+        self.0.missing_rows()
     }
 
     /// How many cells and units stand behind each coefficient, as a table.

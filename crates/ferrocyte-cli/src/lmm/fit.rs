@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use ferrocyte_mixed::lmm::{Fit, OPTIONS};
 
-use super::{SUMS, contrasts, fit_options, is_part, options_of_sums, read_kind, saved_sums, study, summary};
+use super::{SUMS, contrasts, fit_options, is_part, read_kind, saved_sums, study, summary};
 use crate::faults::Failure;
 use crate::output::{Results, Target};
 use crate::session::{Session, path};
@@ -19,12 +19,11 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     let test_options = contrasts::test_options(settings)?;
     let asked_for = contrasts::asked_for(settings)?;
 
-    let from_sums = is_part(input);
-    let sums = if from_sums {
+    let (sums, decided) = if is_part(input) {
         let part = read_kind(input, &[SUMS], "a saved fit is tested by `ferrocyte lmm test`")?;
-        saved_sums(input, &part, settings)?
+        saved_sums(session, input, &part)?
     } else {
-        study::collect(run, input, settings, None)?
+        (study::collect(run, input, settings)?, Vec::new())
     };
     let fit = Fit::new(run, sums, options)?;
     let table = match &table_target {
@@ -36,7 +35,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
         parts: part_file.map(|path| (path, fit.to_part())).into_iter().collect(),
         tables: table_target.zip(table.as_ref()).into_iter().collect(),
         provenance: fit.provenance(),
-        decided: if from_sums { options_of_sums().collect() } else { Vec::new() },
+        decided,
         lines: summary::of_fit(&fit, &found),
         summary: summary::of_fit_as_data(&fit, &found),
     };

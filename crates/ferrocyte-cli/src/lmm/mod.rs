@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod compare;
 mod contrasts;
 pub(crate) mod fit;
+pub(crate) mod plan;
 mod study;
 pub(crate) mod summary;
 pub(crate) mod sums;
@@ -16,10 +17,11 @@ use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{Additive, Part};
 use ferrocyte_design::Model;
 use ferrocyte_io::read_part;
-use ferrocyte_mixed::lmm::{Fit, FitOptions, Method, Negative, OPTIONS, Sums};
+use ferrocyte_mixed::lmm::{AliasedChoice, Fit, FitOptions, Method, Negative, OPTIONS, Sums};
 
 use crate::config::Settings;
 use crate::faults::Failure;
+use crate::session::Session;
 
 /// The kind of a part that holds sums.
 pub(crate) const SUMS: &str = "lmm.sums";
@@ -52,21 +54,22 @@ fn options_of_sums() -> impl Iterator<Item = &'static str> {
     OPTIONS.iter().filter(|o| o.verbs.contains(&"sums")).map(|o| o.name)
 }
 
-/// Saved sums. Options that were decided when the sums were made are refused on the command line; those of a config
-/// file, which may serve several commands, must agree with the sums.
-fn saved_sums(path: &Path, part: &Part, settings: &Settings) -> std::result::Result<Sums, Failure> {
+/// The options by which saved sums can be asked for another model of the same cells.
+const QUESTION: [&str; 3] = ["formula", "random", "aliased"];
+
+/// Saved sums, or those of a sub-model where another formula is asked for, and the options that were decided when they
+/// were made. These are refused on the command line; those of a config file, which may serve several commands, must
+/// agree with the sums.
+fn saved_sums(session: &Session, path: &Path, part: &Part) -> std::result::Result<(Sums, Vec<&'static str>), Failure> {
+    let settings = &session.settings;
     let place = path.display().to_string();
-    if let Some(option) = settings.given(options_of_sums()).first() {
+    let asks = !settings.given(["formula"]).is_empty();
+    if let Some(option) = settings.given(options_of_sums().filter(|name| !asks || !QUESTION.contains(name))).first() {
         let message = format!("this was decided when `{place}` was made");
         return Err(Failure::usage(option, message, "leave it out, or start from the study"));
     }
     let sums = Sums::from_part(part).map_err(|f| f.at(place.as_str()))?;
-    let formula = match settings.configured("formula") {
-        Some(formula) => Some(Model::parse(formula, settings.all("random"))?.display()),
-        None => None,
-    };
     for (option, wanted, found) in [
-        ("formula", formula.as_deref(), sums.formula.as_str()),
         ("groups", settings.configured("groups"), sums.groups_by.as_str()),
         ("transform", settings.configured("transform"), sums.transform.word()),
     ] {
@@ -75,7 +78,16 @@ fn saved_sums(path: &Path, part: &Part, settings: &Settings) -> std::result::Res
             return Err(Failure::usage(option, message, "make the sums anew, or mend the config file"));
         }
     }
-    Ok(sums)
+    let model = match settings.one("formula") {
+        Some(formula) => Some(Model::parse(formula, settings.all("random"))?),
+        None => None,
+    };
+    let Some(model) = model.filter(|model| model.display() != sums.formula) else {
+        return Ok((sums, options_of_sums().collect()));
+    };
+    let aliased = AliasedChoice::from_word(settings.word("aliased"))?;
+    let asked = sums.submodel(&session.run, &model, aliased).map_err(|f| f.at(place))?;
+    Ok((asked, options_of_sums().filter(|name| !QUESTION.contains(name)).collect()))
 }
 
 /// Reads a fit, or sums that are fitted with the defaults.

@@ -10,16 +10,12 @@ use ferrocyte_design::{LIBSIZE, Model};
 use ferrocyte_io::{ColumnKind, H5ad};
 use ferrocyte_mixed::lmm::{self, AliasedChoice, Check, CheckOptions, GeneMask, NaChoice, Sums, SumsOptions, sums};
 
+use super::plan;
 use crate::config::Settings;
 use crate::faults::Failure;
 
-/// Sums of a study, or of the cells `rows` (`A:B`) of it.
-pub(super) fn collect(
-    run: &Run,
-    path: &Path,
-    settings: &Settings,
-    rows: Option<&str>,
-) -> std::result::Result<Sums, Failure> {
+/// Sums of a study, or of the cells that `--rows` or `--shard` ask for.
+pub(super) fn collect(run: &Run, path: &Path, settings: &Settings) -> std::result::Result<Sums, Failure> {
     let model = model(settings)?;
     let transform = Transform::from_word(settings.word("transform"))?;
     let aliased = AliasedChoice::from_word(settings.word("aliased"))?;
@@ -31,7 +27,7 @@ pub(super) fn collect(
     let genes = study.var_names(layer)?;
     let obs = read_obs(&study, &model, groups.as_deref())?;
     let mask = settings.one("mask_var").map(|name| mask(&study, name)).transpose()?;
-    let rows = rows.map(|text| row_range(text, study.n_obs())).transpose()?;
+    let rows = rows(settings, study.n_obs())?;
     // Names of cells are read only where a message needs them.
     let named = Arc::clone(&study);
     let cell_name = move |row: usize| {
@@ -87,6 +83,18 @@ pub(super) fn check(run: &Run, path: &Path, settings: &Settings) -> std::result:
 /// The genes that a column of var chooses.
 fn mask(study: &H5ad, name: &str) -> Result<GeneMask> {
     GeneMask::from_column(name, study.var(&[name])?.column(name)?)
+}
+
+/// The rows of a part of the study; `None` is all of it.
+fn rows(settings: &Settings, total: usize) -> std::result::Result<Option<Range<usize>>, Failure> {
+    match (settings.one("rows"), settings.one("shard")) {
+        (Some(_), Some(_)) => {
+            Err(Failure::usage("shard", "rows and a shard are both asked for", "give --rows or --shard"))
+        }
+        (Some(rows), None) => row_range(rows, total).map(Some),
+        (None, Some(shard)) => plan::shard(shard, total).map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
 /// The rows of `A:B`, of which either may be left out.

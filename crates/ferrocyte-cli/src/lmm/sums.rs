@@ -13,7 +13,7 @@ use crate::session::{Session, path};
 pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
     let input = path(matches, "study")?;
     let out = Target::part("output", path(matches, "output")?, &[input])?;
-    let sums = study::collect(&session.run, input, &session.settings, session.settings.one("rows"))?;
+    let sums = study::collect(&session.run, input, &session.settings)?;
     let results = Results {
         parts: vec![(out, sums.to_part())],
         tables: Vec::new(),

@@ -49,6 +49,8 @@ mod status;
 mod sums;
 mod support;
 
+pub use ferrocyte_data::plan;
+
 pub use check::{Check, CheckOptions, check};
 pub use estimates::{Estimates, Surface, p_values};
 pub use fit::{Fit, GroupFit};
@@ -67,4 +69,4 @@ pub use simulate::{
     RnaseqOptions, SIMULATE_OPTIONS, Study, StudyOptions, simulate_cohort, simulate_rnaseq, simulate_study,
 };
 pub use status::Outcome;
-pub use sums::{CellName, Component, GeneMask, GroupSums, Sums, SumsInput, SumsOptions, sums};
+pub use sums::{CellName, Component, GeneMask, GroupSums, PartRows, Sums, SumsInput, SumsOptions, sums};

@@ -24,21 +24,17 @@ pub(super) fn select(sums: &GroupSums, components: &[usize], genes: &[usize]) ->
         }
     }
     let pick = |values: &[f64]| genes.iter().map(|&g| values[g]).collect::<Vec<f64>>();
-    GroupSums {
-        label: sums.label.clone(),
-        coefficients: sums.coefficients.clone(),
-        components: components.iter().map(|&c| sums.components[c].clone()).collect(),
-        n_cells: sums.n_cells,
-        xx: sums.xx.clone(),
-        zx,
-        zz,
-        xy: genes.iter().flat_map(|&g| sums.xy[g * p..(g + 1) * p].iter().copied()).collect(),
-        zy: genes.iter().flat_map(|&g| columns.iter().map(move |&c| sums.zy[g * q + c])).collect(),
-        y_norm: pick(&sums.y_norm),
-        y_sum: pick(&sums.y_sum),
-        n_expressing: pick(&sums.n_expressing),
-        refused: sums.refused.clone(),
-    }
+    let kept = components.iter().map(|&c| sums.components[c].clone()).collect();
+    let mut chosen = GroupSums::empty(&sums.label, sums.coefficients.clone(), kept, 0);
+    chosen.n_cells = sums.n_cells;
+    chosen.xx = sums.xx.clone();
+    (chosen.zx, chosen.zz) = (zx, zz);
+    chosen.xy = genes.iter().flat_map(|&g| sums.xy[g * p..(g + 1) * p].iter().copied()).collect();
+    chosen.zy = genes.iter().flat_map(|&g| columns.iter().map(move |&c| sums.zy[g * q + c])).collect();
+    (chosen.y_norm, chosen.y_sum) = (pick(&sums.y_norm), pick(&sums.y_sum));
+    chosen.n_expressing = pick(&sums.n_expressing);
+    chosen.refused.clone_from(&sums.refused);
+    chosen
 }
 
 /// Fits some genes under a model with some of the random terms, none of which may be left out entirely.

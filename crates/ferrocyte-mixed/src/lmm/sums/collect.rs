@@ -8,13 +8,15 @@
 //! added to is called an *atom* here.
 //!
 //! How the values of a block are added to the atoms of their genes is the matter of [`super::add`].
+//! At every multiple of [`CUT`] rows the sums so far are added to the totals exactly ([`super::merge`]) and begin anew,
+//! so that a study cut there into shards gives the same bits as the whole.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Result, Run, listing};
-use ferrocyte_data::{Frame, GuardFinding, ObsColumn, RowBlock, RowChunks, Summary, Transform, Values, fold_rows};
+use ferrocyte_data::{CUT, Frame, GuardFinding, ObsColumn, RowBlock, RowChunks, Summary, Transform, Values, fold_rows};
 use ferrocyte_design::{Aliased, BindOptions, Coefficients, Design, Model, replication};
 use ferrocyte_math::linalg::Matrix;
 
@@ -102,8 +104,10 @@ pub fn sums(
         n_rows,
     });
     let whole = rows == (0..n_rows);
+    collector.several_cuts = rows.start / CUT != rows.end.saturating_sub(1) / CUT;
     collect(run, source, rows, &mut collector)?;
     let mut sums = collector.sums;
+    sums.settle();
     if whole {
         refuse_singular(run, &mut sums)?;
     }
@@ -154,6 +158,9 @@ fn collect_genes(
     (columns, at_once): (Range<usize>, usize),
 ) -> Result<()> {
     let genes = collector.modelled(&columns);
+    if genes.is_empty() && collector.sums.n_genes() > 0 {
+        return Ok(());
+    }
     let mut start = genes.start;
     loop {
         let end = (start + at_once).min(genes.end);
@@ -242,6 +249,8 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
         genes: 0..0,
         origin: 0,
         totals: None,
+        begun: false,
+        several_cuts: false,
         cell_name: options.cell_name.clone(),
         bad_cells: Vec::new(),
         n_bad_cells: 0,
@@ -409,6 +418,57 @@ impl GroupPlan {
         }));
         gathered.ends.push(gathered.atoms.len());
     }
+
+    /// The sums of what was added since the last call, of the `n_genes` genes of the accumulators: columns recovered from
+    /// the atoms, cross-products handed over.
+    fn take_block(&mut self, accumulators: &[f64], stride: usize, n_genes: usize) -> GroupSums {
+        let (p, q) = (self.design.n_fixed(), self.design.n_random());
+        let mut out = GroupSums::empty("", self.design.coefficients().clone(), components(&self.design), n_genes);
+        out.n_cells = std::mem::take(&mut self.n_cells);
+        let cross = std::mem::replace(&mut self.cross, Matrix::zeros(p + q, p + q));
+        for i in 0..p + q {
+            for j in 0..=i {
+                let x = cross[(i, j)];
+                match (i < p, j < p) {
+                    (true, _) => {
+                        out.xx[(i, j)] = x;
+                        out.xx[(j, i)] = x;
+                    }
+                    (false, true) => out.zx[(i - p, j)] = x,
+                    (false, false) => {
+                        out.zz[(i - p, j - p)] = x;
+                        out.zz[(j - p, i - p)] = x;
+                    }
+                }
+            }
+        }
+        let mut columns = vec![0.0; p + q];
+        for gene in 0..n_genes {
+            let start = gene * stride + self.offset;
+            let (head, atoms) = accumulators[start..start + HEAD + self.n_atoms].split_at(HEAD);
+            columns.fill(0.0);
+            for (pattern, &sum) in self.patterns.iter().zip(atoms) {
+                for &(column, x) in pattern {
+                    columns[column as usize] += x * sum;
+                }
+            }
+            for (column, &atom) in columns.iter_mut().zip(&self.atom_of) {
+                if atom != NONE {
+                    *column = atoms[atom as usize];
+                }
+            }
+            out.xy[gene * p..(gene + 1) * p].copy_from_slice(&columns[..p]);
+            out.zy[gene * q..(gene + 1) * q].copy_from_slice(&columns[p..]);
+            out.y_norm[gene] = head[0];
+            out.n_expressing[gene] = head[1];
+            // Every cell has one pattern; without patterns the last atom is the sum.
+            out.y_sum[gene] = match self.pattern_of {
+                Some(_) => atoms[..self.patterns.len()].iter().sum(),
+                None => atoms[self.n_atoms - 1],
+            };
+        }
+        out
+    }
 }
 
 /// The distinct rows of the covered columns, which depend on factors only, unless there are more than `most`.
@@ -463,6 +523,10 @@ struct Collector {
     origin: usize,
     /// The total of each cell over all genes, where blocks do not have all of them.
     totals: Option<Vec<f64>>,
+    /// Whether anything was observed.
+    begun: bool,
+    /// Whether the rows reach over a cut, so that sums are added up from several blocks.
+    several_cuts: bool,
     cell_name: Option<CellName>,
     /// The first cells whose design row is not finite with their totals, and how many there are.
     bad_cells: Vec<(String, f64)>,
@@ -481,7 +545,9 @@ impl Collector {
         const LEAST: usize = 64;
         let n_genes = self.sums.genes.len();
         let columns: usize = self.groups.iter().flatten().map(|g| g.atom_of.len() + HEAD + 1).sum();
-        let (sums, per_gene) = (8 * columns as u64 * n_genes as u64, 8 * self.stride as u64);
+        // Totals of several blocks have a high and a low part, and a block beside them.
+        let (copies, block) = if self.several_cuts { (2, columns) } else { (1, 0) };
+        let (sums, per_gene) = (8 * (copies * columns * n_genes) as u64, 8 * (self.stride + block) as u64);
         run.reserve("the sums", sums + per_gene * n_genes.min(LEAST) as u64)?;
         let fitting = (run.memory_bytes() - sums) / per_gene.max(1);
         Ok(usize::try_from(fitting).unwrap_or(usize::MAX).min(n_genes).max(1))
@@ -511,7 +577,7 @@ impl Collector {
         // The old accumulators go first: there is room for one of them.
         self.accumulators = Vec::new();
         self.accumulators = vec![0.0; self.stride * genes.len()];
-        (self.origin, self.genes) = (origin, genes);
+        (self.origin, self.genes, self.begun) = (origin, genes, false);
     }
 
     /// Refuses values that are not finite, and values that cannot be counts where counts are expected. `origin` is the
@@ -585,8 +651,25 @@ impl Collector {
     }
 }
 
+impl Collector {
+    /// Adds what was observed since the last flush to the totals, and begins anew.
+    fn flush(&mut self) {
+        let genes = self.genes.clone();
+        for (plan, total) in self.groups.iter_mut().zip(&mut self.sums.groups) {
+            let Some(plan) = plan else { continue };
+            let block = plan.take_block(&self.accumulators, self.stride, genes.len());
+            total.add_block(&block, genes.clone(), self.several_cuts);
+        }
+        self.accumulators.fill(0.0);
+    }
+}
+
 impl Summary for Collector {
     fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()> {
+        if self.begun && block.start() % CUT == 0 {
+            self.flush();
+        }
+        self.begun = true;
         let cells = block.start()..block.start() + block.n_rows();
         // Totals count all genes, also those that are not modelled.
         let totals = match &self.totals {
@@ -602,7 +685,7 @@ impl Summary for Collector {
         add_block(run, &mut self.accumulators, layout, block, &rows, (self.sums.transform, &totals))
     }
 
-    /// Recovers the columns from the atoms and hands the sums over.
+    /// Hands the sums over, unless a design row was not finite.
     fn finish(&mut self, _run: &Run) -> Result<()> {
         if self.n_bad_cells > 0 {
             let design = self.groups.iter().flatten().map(|g| &g.design).find(|d| d.needs_totals());
@@ -611,52 +694,7 @@ impl Summary for Collector {
                 |design| design.totals_fault(&self.bad_cells, self.n_bad_cells),
             ));
         }
-        for (group, out) in self.groups.iter_mut().zip(&mut self.sums.groups) {
-            let Some(group) = group else { continue };
-            let (p, q) = (group.design.n_fixed(), group.design.n_random());
-            out.n_cells = group.n_cells;
-            for i in 0..p + q {
-                for j in 0..=i {
-                    let x = group.cross[(i, j)];
-                    match (i < p, j < p) {
-                        (true, _) => {
-                            out.xx[(i, j)] = x;
-                            out.xx[(j, i)] = x;
-                        }
-                        (false, true) => out.zx[(i - p, j)] = x,
-                        (false, false) => {
-                            out.zz[(i - p, j - p)] = x;
-                            out.zz[(j - p, i - p)] = x;
-                        }
-                    }
-                }
-            }
-            let mut columns = vec![0.0; p + q];
-            for gene in self.genes.clone() {
-                let start = (gene - self.genes.start) * self.stride + group.offset;
-                let (head, atoms) = self.accumulators[start..start + HEAD + group.n_atoms].split_at(HEAD);
-                columns.fill(0.0);
-                for (pattern, &sum) in group.patterns.iter().zip(atoms) {
-                    for &(column, x) in pattern {
-                        columns[column as usize] += x * sum;
-                    }
-                }
-                for (column, &atom) in columns.iter_mut().zip(&group.atom_of) {
-                    if atom != NONE {
-                        *column = atoms[atom as usize];
-                    }
-                }
-                out.xy[gene * p..(gene + 1) * p].copy_from_slice(&columns[..p]);
-                out.zy[gene * q..(gene + 1) * q].copy_from_slice(&columns[p..]);
-                out.y_norm[gene] = head[0];
-                out.n_expressing[gene] = head[1];
-                // Every cell has one pattern; without patterns the last atom is the sum.
-                out.y_sum[gene] = match group.pattern_of {
-                    Some(_) => atoms[..group.patterns.len()].iter().sum(),
-                    None => atoms[group.n_atoms - 1],
-                };
-            }
-        }
+        self.flush();
         Ok(())
     }
 }

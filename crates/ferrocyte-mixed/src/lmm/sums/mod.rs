@@ -4,20 +4,31 @@
 //! hospitals) and are concatenated over genes. Everything after them costs nothing per cell.
 
 mod add;
+mod ask;
 pub(in crate::lmm) mod cells;
 mod collect;
 mod mask;
+mod merge;
 
 pub use collect::{CellName, SumsOptions, sums};
 pub use mask::GeneMask;
+pub use merge::PartRows;
 
-use ferrocyte_base::{Fault, Input, Provenance, Result, Value, listing};
+use ferrocyte_base::{Fault, Input, Provenance, Result, Value};
 use ferrocyte_data::{Additive, Part, Transform};
 use ferrocyte_design::Coefficients;
 use ferrocyte_math::linalg::Matrix;
 
+use merge::{Low, N_ARRAYS};
+
 const KIND: &str = "lmm.sums";
 const LAYOUT: i64 = 1;
+
+/// The names of a group's arrays in a part, in the order of [`GroupSums::arrays`].
+const ARRAYS: [&str; N_ARRAYS] = ["XX", "ZX", "ZZ", "XY", "ZY", "Ynorm", "Ysum"];
+
+/// Ends the name of the low part of an array.
+const LOW: &str = "_low";
 
 /// A variance component: random effects that share one variance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +68,8 @@ pub struct GroupSums {
     pub n_expressing: Vec<f64>,
     /// Why the model cannot be fitted to this group; empty where it can.
     pub refused: String,
+    /// What rounding would take from the arrays, while rows are still to come.
+    low: Low,
 }
 
 /// Rows of a source that went into sums.
@@ -151,6 +164,7 @@ impl GroupSums {
             y_sum: vec![0.0; n_genes],
             n_expressing: vec![0.0; n_genes],
             refused: String::new(),
+            low: None,
         }
     }
 
@@ -164,6 +178,12 @@ impl GroupSums {
         self.zz.n_rows()
     }
 
+    /// The extents of the arrays, in their order, for `m` genes.
+    fn shapes(&self, m: usize) -> [Vec<usize>; N_ARRAYS] {
+        let (p, q) = (self.n_fixed(), self.n_random());
+        [vec![p, p], vec![q, p], vec![q, q], vec![m, p], vec![m, q], vec![m], vec![m]]
+    }
+
     /// Number of units behind each component: levels that have cells.
     pub fn n_units(&self) -> Vec<usize> {
         let mut from = 0;
@@ -174,44 +194,6 @@ impl GroupSums {
             from = to;
         }
         units
-    }
-
-    /// Refuses sums of another model by the first difference.
-    fn check_alike(&self, other: &Self) -> Result<()> {
-        let place = if self.label.is_empty() { "the sums".to_owned() } else { format!("group `{}`", self.label) };
-        if self.coefficients != other.coefficients {
-            let (mine, theirs) = (self.coefficients.names(), other.coefficients.names());
-            let odd = mine.iter().find(|n| !theirs.contains(n)).or_else(|| theirs.iter().find(|n| !mine.contains(n)));
-            return Err(Fault::bad_input(match odd {
-                Some(name) => format!("only one of the two has the coefficient `{name}`"),
-                None => "the coefficients stand in another order".to_owned(),
-            })
-            .at(place)
-            .hint("make all parts with the same formula and the same levels"));
-        }
-        if self.components != other.components {
-            return Err(Fault::bad_input("the random effects differ")
-                .at(place)
-                .hint("make all parts with the same formula and the same levels"));
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.n_cells += other.n_cells;
-        let mut all = [
-            (self.xx.entries_mut(), other.xx.entries()),
-            (self.zx.entries_mut(), other.zx.entries()),
-            (self.zz.entries_mut(), other.zz.entries()),
-            (&mut self.xy[..], &other.xy[..]),
-            (&mut self.zy[..], &other.zy[..]),
-            (&mut self.y_norm[..], &other.y_norm[..]),
-            (&mut self.y_sum[..], &other.y_sum[..]),
-            (&mut self.n_expressing[..], &other.n_expressing[..]),
-        ];
-        for (mine, theirs) in &mut all {
-            mine.iter_mut().zip(theirs.iter()).for_each(|(a, b)| *a += b);
-        }
     }
 }
 
@@ -318,58 +300,6 @@ impl Sums {
         lines.join("\n")
     }
 
-    /// Refuses parts that share rows of one source.
-    fn check_overlap(&self, other: &Self) -> Result<()> {
-        for mine in &self.inputs {
-            for theirs in other.inputs.iter().filter(|t| mine.same_source(t)) {
-                if mine.rows.0 < theirs.rows.1 && theirs.rows.0 < mine.rows.1 {
-                    return Err(Fault::bad_input(format!("{} and {} overlap", mine.describe(), theirs.describe()))
-                        .at("merge")
-                        .hint("each cell may be in one part only"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Joins rows that follow each other, and sorts the rest.
-    fn join_inputs(&mut self, other: &Self) {
-        self.inputs.extend(other.inputs.iter().cloned());
-        self.inputs.sort_by(|a, b| (&a.name, a.rows).cmp(&(&b.name, b.rows)));
-        let mut joined: Vec<SumsInput> = Vec::new();
-        for input in self.inputs.drain(..) {
-            match joined.last_mut() {
-                Some(last) if last.same_source(&input) && last.rows.1 == input.rows.0 => last.rows.1 = input.rows.1,
-                _ => joined.push(input),
-            }
-        }
-        self.inputs = joined;
-    }
-
-    /// The rows of sources that no part has seen, for people; empty when all were seen.
-    pub fn missing_rows(&self) -> Vec<String> {
-        let mut missing = Vec::new();
-        let mut sources: Vec<&SumsInput> = Vec::new();
-        for input in &self.inputs {
-            if !sources.iter().any(|s| s.same_source(input)) {
-                sources.push(input);
-            }
-        }
-        for source in sources {
-            let mut next = 0;
-            for input in self.inputs.iter().filter(|i| i.same_source(source)) {
-                if input.rows.0 > next {
-                    missing.push(SumsInput { rows: (next, input.rows.0), ..source.clone() }.describe());
-                }
-                next = next.max(input.rows.1);
-            }
-            if next < source.n_rows {
-                missing.push(SumsInput { rows: (next, source.n_rows), ..source.clone() }.describe());
-            }
-        }
-        missing
-    }
-
     fn header(&self) -> Value {
         Value::map([
             ("genes", Value::list(self.genes.iter().map(String::as_str))),
@@ -443,44 +373,8 @@ fn derive_y_sum(group: &GroupSums, n_genes: usize) -> Vec<f64> {
 
 impl Additive for Sums {
     fn merge(&mut self, other: &Self) -> Result<()> {
-        let differ = |what: &str, mine: &str, theirs: &str| {
-            Fault::bad_input(format!("{what} differs: `{mine}` here, `{theirs}` there"))
-                .hint("only parts of one study made with the same options can be merged")
-        };
-        if self.genes != other.genes {
-            let at = self.genes.iter().zip(&other.genes).position(|(a, b)| a != b);
-            return Err(match at {
-                Some(i) => differ(&format!("gene {i}"), &self.genes[i], &other.genes[i]),
-                None => differ("the number of genes", &self.genes.len().to_string(), &other.genes.len().to_string()),
-            });
-        }
-        for (what, mine, theirs) in [
-            ("the transform", self.transform.unit(), other.transform.unit()),
-            ("the formula", self.formula.clone(), other.formula.clone()),
-            ("the grouping column", self.groups_by.clone(), other.groups_by.clone()),
-            ("the source of `libsize`", self.libsize.clone(), other.libsize.clone()),
-        ] {
-            if mine != theirs {
-                return Err(differ(what, &mine, &theirs));
-            }
-        }
-        let labels = |s: &Self| s.groups.iter().map(|g| g.label.clone()).collect::<Vec<_>>();
-        if labels(self) != labels(other) {
-            return Err(differ("the list of groups", &listing(&labels(self), 20), &listing(&labels(other), 20)));
-        }
-        self.check_overlap(other)?;
-        for (mine, theirs) in self.groups.iter().zip(&other.groups) {
-            mine.check_alike(theirs)?;
-        }
-        for (mine, theirs) in self.groups.iter_mut().zip(&other.groups) {
-            mine.add(theirs);
-        }
-        self.join_inputs(other);
-        for warning in &other.warnings {
-            if !self.warnings.contains(warning) {
-                self.warnings.push(warning.clone());
-            }
-        }
+        self.add(other)?;
+        self.settle();
         Ok(())
     }
 
@@ -488,15 +382,14 @@ impl Additive for Sums {
         let mut part = Part::new(KIND, LAYOUT, self.header());
         let m = self.n_genes();
         for (i, g) in self.groups.iter().enumerate() {
-            let (p, q) = (g.n_fixed(), g.n_random());
-            part.push_f64(format!("XX_{i}"), &[p, p], g.xx.entries().to_vec());
-            part.push_f64(format!("ZX_{i}"), &[q, p], g.zx.entries().to_vec());
-            part.push_f64(format!("ZZ_{i}"), &[q, q], g.zz.entries().to_vec());
-            part.push_f64(format!("XY_{i}"), &[m, p], g.xy.clone());
-            part.push_f64(format!("ZY_{i}"), &[m, q], g.zy.clone());
-            part.push_f64(format!("Ynorm_{i}"), &[m], g.y_norm.clone());
-            part.push_f64(format!("Ysum_{i}"), &[m], g.y_sum.clone());
+            let shapes = g.shapes(m);
+            for (k, array) in g.arrays().into_iter().enumerate() {
+                part.push_f64(format!("{}_{i}", ARRAYS[k]), &shapes[k], array.to_vec());
+            }
             part.push_f64(format!("n_expressing_{i}"), &[m], g.n_expressing.clone());
+            for (k, low) in g.low.iter().flat_map(|low| low.iter()).enumerate() {
+                part.push_f64(format!("{}{LOW}_{i}", ARRAYS[k]), &shapes[k], low.clone());
+            }
         }
         part
     }
@@ -539,24 +432,27 @@ impl Additive for Sums {
                 .and_then(Value::as_list)
                 .and_then(|l| l.iter().map(component_from_value).collect())
                 .ok_or_else(|| broken("the list of components"))?;
-            let p = coefficients.len();
-            let q = components.iter().map(|c| c.columns.len()).sum();
-            let array = |name: &str, shape: &[usize]| part.f64(&format!("{name}_{i}"), shape).map(<[f64]>::to_vec);
-            groups.push(GroupSums {
-                label: g.get("label").and_then(Value::as_str).ok_or_else(|| broken("the label of a group"))?.to_owned(),
-                n_cells: g.get("n_cells").and_then(Value::as_i64).ok_or_else(|| broken("the number of cells"))? as u64,
-                refused: g.get("refused").and_then(Value::as_str).unwrap_or_default().to_owned(),
-                coefficients,
-                components,
-                xx: Matrix::from_rows(p, p, array("XX", &[p, p])?),
-                zx: Matrix::from_rows(q, p, array("ZX", &[q, p])?),
-                zz: Matrix::from_rows(q, q, array("ZZ", &[q, q])?),
-                xy: array("XY", &[m, p])?,
-                zy: array("ZY", &[m, q])?,
-                y_norm: array("Ynorm", &[m])?,
-                y_sum: array("Ysum", &[m])?,
-                n_expressing: array("n_expressing", &[m])?,
-            });
+            let label = g.get("label").and_then(Value::as_str).ok_or_else(|| broken("the label of a group"))?;
+            let mut group = GroupSums::empty(label, coefficients, components, 0);
+            group.n_cells =
+                g.get("n_cells").and_then(Value::as_i64).ok_or_else(|| broken("the number of cells"))? as u64;
+            g.get("refused").and_then(Value::as_str).unwrap_or_default().clone_into(&mut group.refused);
+            let (p, q, shapes) = (group.n_fixed(), group.n_random(), group.shapes(m));
+            let array = |k: usize, suffix: &str| {
+                part.f64(&format!("{}{suffix}_{i}", ARRAYS[k]), &shapes[k]).map(<[f64]>::to_vec)
+            };
+            group.xx = Matrix::from_rows(p, p, array(0, "")?);
+            group.zx = Matrix::from_rows(q, p, array(1, "")?);
+            group.zz = Matrix::from_rows(q, q, array(2, "")?);
+            (group.xy, group.zy) = (array(3, "")?, array(4, "")?);
+            (group.y_norm, group.y_sum) = (array(5, "")?, array(6, "")?);
+            group.n_expressing = part.f64(&format!("n_expressing_{i}"), &[m])?.to_vec();
+            let first_low = format!("{}{LOW}_{i}", ARRAYS[0]);
+            if part.arrays.iter().any(|a| a.name == first_low) {
+                let low: Vec<Vec<f64>> = (0..N_ARRAYS).map(|k| array(k, LOW)).collect::<Result<_>>()?;
+                group.low = <[Vec<f64>; N_ARRAYS]>::try_from(low).ok().map(Box::new);
+            }
+            groups.push(group);
         }
         Ok(Self {
             genes,
