@@ -43,7 +43,7 @@ bench: setup ## side by side with peers, in one run; writes docs/speed.md
 	PYTHONPATH=target/bench-site python benches/lmm.py
 
 calibration: develop ## type I error on simulated and real null data; writes docs/calibration.md
-	python benches/calibration.py
+	python benches/calibration
 
 docs: develop ## generated pages and API reference under docs/_build
 	python scripts/make_docs.py

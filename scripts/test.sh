@@ -53,7 +53,7 @@ else
   step "Python extension" maturin develop --profile "$profile" --quiet
   step "Rust tests, long property tests" env PROPTEST_CASES=2000 cargo test --workspace --profile "$profile" --quiet --lib --tests
   step "tutorials" python scripts/run_tutorials.py --check
-  step "calibration" python benches/calibration.py --check
+  step "calibration" python benches/calibration --check
   step "slow Python tests" python -m pytest -q -m slow python
 fi
 

@@ -84,8 +84,8 @@ def _level(value: object) -> str:
     return str(value)
 
 
-def require(obs: pd.DataFrame, name: str) -> pd.Series[Any]:
-    """A column of `obs` by name, or an error with the names that exist."""
+def require(obs: pd.DataFrame, name: str, place: str = "obs") -> pd.Series[Any]:
+    """A column of `obs` (or of var) by name, or an error with the names that exist."""
     import difflib
 
     if name in obs.columns:
@@ -93,4 +93,4 @@ def require(obs: pd.DataFrame, name: str) -> pd.Series[Any]:
     known = [str(known) for known in obs.columns]
     near = difflib.get_close_matches(name, known, 3) or known[:20]
     message = f"there is no column `{name}`"
-    raise MissingKeyError(message, place="obs", hint=f"there are {', '.join(f'`{known}`' for known in near)}")
+    raise MissingKeyError(message, place=place, hint=f"there are {', '.join(f'`{known}`' for known in near)}")

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from . import _core
 from ._obs import columns as obs_columns
+from ._obs import require
 from .errors import BadInputError, MissingKeyError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Source:
     n_cells: int
     fingerprint: str
     columns: Callable[[Iterable[str], Iterable[str]], dict[str, Column]]
+    mask: Callable[[str], list[bool]]
     cell_name: Callable[[int], str]
 
 
@@ -96,6 +98,7 @@ def _of_path(path: str, layer: str | None) -> Source:
         n_cells,
         f"{n_cells} x {n_genes}",
         columns,
+        lambda name: _core.h5ad_mask(path, name),
         cell_name,
     )
 
@@ -116,7 +119,9 @@ def _best_first(matrices: list[str]) -> list[str]:
 
 def _of_anndata(adata: ad.AnnData, layer: str | None) -> Source:
     lazy = _is_lazy(adata)
-    names = adata.raw.var_names if _is_raw(layer) and adata.raw is not None else adata.var_names
+    from_raw = _is_raw(layer) and adata.raw is not None
+    names = adata.raw.var_names if from_raw else adata.var_names
+    var = adata.raw.var if from_raw else adata.var
     matrix = _matrix(adata, layer)
 
     def columns(wanted: Iterable[str], optional: Iterable[str]) -> dict[str, Column]:
@@ -130,8 +135,21 @@ def _of_anndata(adata: ad.AnnData, layer: str | None) -> Source:
         adata.n_obs,
         _fingerprint(matrix),
         columns,
+        lambda name: _mask(var, name),
         lambda cell: str(adata.obs_names[cell]),
     )
+
+
+def _mask(var: Any, name: str) -> list[bool]:
+    """The truth values of a column of var."""
+    column = require(var, name, place="var")
+    values = np.asarray(column)
+    missing = int(np.sum(column.isna())) if hasattr(column, "isna") else 0
+    if missing or not all(value in (True, False) for value in values):
+        found = next((str(v) for v in values if v not in (True, False)), "no value")
+        message = f"the column holds `{found}`, expected truth values"
+        raise BadInputError(message, place=f"mask_var `{name}`", hint="such as highly_variable")
+    return [bool(value) for value in values]
 
 
 def _is_raw(layer: str | None) -> bool:

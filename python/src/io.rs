@@ -1,6 +1,7 @@
 //! `fe.io`: what a file holds, and columns and genes of it.
 
 use ferrocyte_io::H5ad;
+use ferrocyte_mixed::lmm::GeneMask;
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -30,6 +31,13 @@ pub(crate) fn h5ad_index(py: Python<'_>, path: &str, element: &str) -> PyResult<
         Ok(((file.n_obs(), genes.len()), genes, file.matrices()))
     };
     py.detach(open).or_raise(py)
+}
+
+/// The genes that a column of `var` chooses: a truth value for each.
+#[pyfunction]
+pub(crate) fn h5ad_mask(py: Python<'_>, path: &str, name: &str) -> PyResult<Vec<bool>> {
+    let read = || GeneMask::from_column(name, H5ad::open(path)?.var(&[name])?.column(name)?);
+    Ok(py.detach(read).or_raise(py)?.kept)
 }
 
 /// Columns of `obs`: numbers, or codes (-1 where missing) and levels; and the names of the cells if `cells` is true.

@@ -27,10 +27,10 @@ mod _core {
     #[pymodule_export]
     use super::cli::{cli_help_pages, lmm_arguments, run_program};
     #[pymodule_export]
-    use super::io::{gene_values, h5ad_index, h5ad_info, h5ad_obs};
+    use super::io::{gene_values, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
     use super::lmm::{
-        Fit, Sums, lmm_contrast_weights, lmm_fit, lmm_options, lmm_statuses, lmm_sums, lmm_sums_from_arrays,
+        Fit, Sums, lmm_check, lmm_contrast_weights, lmm_fit, lmm_options, lmm_statuses, lmm_sums, lmm_sums_from_arrays,
         lmm_t_p_values, lmm_test_columns, lmm_variables,
     };
     #[pymodule_export]

@@ -54,10 +54,15 @@ def test_modules_load_when_first_used():
 
 def python_options() -> dict[tuple[str, str], str]:
     """Verb and name of each keyword of the package, and its default as a word."""
-    word = {None: "", inspect.Parameter.empty: "-", True: "true", False: "false"}
-    verbs = {"sums": [fe.lmm.sums], "fit": [fe.lmm.fit], "test": [fe.lmm.Fit.test, fe.lmm.Fit.contrast]}
+    word = {"None": "", str(inspect.Parameter.empty): "-", "True": "true", "False": "false"}
+    verbs = {
+        "check": [fe.lmm.check],
+        "sums": [fe.lmm.sums],
+        "fit": [fe.lmm.fit],
+        "test": [fe.lmm.Fit.test, fe.lmm.Fit.contrast],
+    }
     return {
-        (verb, name): word.get(parameter.default, parameter.default)
+        (verb, name): word.get(str(parameter.default), str(parameter.default))
         for verb, functions in verbs.items()
         for function in functions
         for name, parameter in inspect.signature(function).parameters.items()

@@ -181,7 +181,7 @@ def test_blocks_that_raise_raise_as_they_are(adata):
     from ferrocyte._run import means
     from ferrocyte.lmm._sums import Request, _collect
 
-    request = Request(FORMULA, [], None, "log1p", None, "refuse", False, None, "")
+    request = Request(FORMULA, [], None, "log1p", None, "refuse", "refuse", None, False, None, "")
     with pytest.raises(RuntimeError, match="the disk is gone"):
         _collect(source, request, ["donor", "condition", "sample"], means(progress=False))
 

@@ -18,7 +18,7 @@ const REQUIRED: &str = "[required for a study]";
 const REPEATED: [&str; 3] = ["random", "contrast", "test"];
 
 /// Options that never stand in a config file: they say where, not what.
-const PLACES: [&str; 3] = ["config", "output", "table"];
+const PLACES: [&str; 4] = ["config", "output", "table", "support"];
 
 /// Options that change time and memory, never the answer.
 pub(crate) const MEANS: [&str; 2] = ["threads", "max_memory"];
@@ -139,6 +139,20 @@ fn lmm() -> Command {
         .about("Linear mixed models of many genes, from sums over cells")
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .subcommand(
+            Command::new("check")
+                .about("What a design can tell, before any count is read: terms, units, degrees of freedom")
+                .arg(input("study", "STUDY.h5ad", "the study"))
+                .args(options("check"))
+                .arg(output("TABLE", "the table of terms (.tsv, .csv, .jsonl, with .gz; - is stdout)").required(false))
+                .arg(
+                    Arg::new("support")
+                        .long("support")
+                        .value_name("TABLE")
+                        .value_parser(value_parser!(PathBuf))
+                        .help("where the cells and units behind each coefficient go"),
+                ),
+        )
         .subcommand(
             Command::new("sums")
                 .about("Cells to sums, in one pass; sums of disjoint cells add (`ferrocyte merge`)")

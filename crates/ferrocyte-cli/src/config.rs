@@ -29,6 +29,8 @@ struct Setting {
     source: Source,
     repeatable: bool,
     boolean: bool,
+    /// Whether it is a whole number, as its default tells.
+    number: bool,
 }
 
 /// The resolved options of one command, in the order of its help.
@@ -95,8 +97,9 @@ impl Settings {
             if args::MEANS.contains(&name) || decided.contains(&name) || setting.values.is_empty() {
                 continue;
             }
-            let mut values = setting.values.iter().map(|v| match v.parse() {
-                Ok(truth) if setting.boolean => Value::Boolean(truth),
+            let mut values = setting.values.iter().map(|v| match (v.parse(), v.parse()) {
+                (Ok(truth), _) if setting.boolean => Value::Boolean(truth),
+                (_, Ok(number)) if setting.number => Value::Integer(number),
                 _ => Value::String(v.clone()),
             });
             let value = if setting.repeatable { Some(Value::Array(values.collect())) } else { values.next_back() };
@@ -155,7 +158,8 @@ fn setting(arg: &Arg, matches: &ArgMatches, file: &Toml) -> Result<Setting, Fail
         (from_matches(), Source::Default)
     };
     let boolean = choices.iter().all(|c| c == "true" || c == "false") && !choices.is_empty();
-    Ok(Setting { name: name.to_owned(), values, source, repeatable, boolean })
+    let number = arg.get_default_values().iter().any(|v| v.to_string_lossy().parse::<i64>().is_ok());
+    Ok(Setting { name: name.to_owned(), values, source, repeatable, boolean, number })
 }
 
 /// The values of a key, checked against the choices of the option.

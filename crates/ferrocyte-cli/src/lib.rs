@@ -1,6 +1,7 @@
 //! The program `ferrocyte`, as a library: arguments, progress, messages, exit codes. No numerics.
 //!
 //! ```text
+//! ferrocyte lmm check STUDY.h5ad --formula F                what the design can tell, no count read
 //! ferrocyte lmm sums STUDY.h5ad --formula F -o sums.npz     cells to sums, in one pass
 //! ferrocyte lmm fit  STUDY.h5ad|SUMS.npz ... -o OUT         sums to a fit (.npz) or a table of tests (.tsv, ...)
 //! ferrocyte lmm test FIT.npz|SUMS.npz --contrast ... -o OUT tests of a saved fit
@@ -64,6 +65,7 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
     let matches = args::command().try_get_matches_from(args).map_err(Failure::Arguments)?;
     match matches.subcommand() {
         Some(("lmm", family)) => match family.subcommand() {
+            Some(("check", verb)) => lmm::check::run(&Session::new(args, &["lmm", "check"], verb)?, verb),
             Some(("sums", verb)) => lmm::sums::run(&Session::new(args, &["lmm", "sums"], verb)?, verb),
             Some(("fit", verb)) => lmm::fit::run(&Session::new(args, &["lmm", "fit"], verb)?, verb),
             Some(("test", verb)) => lmm::test::run(&Session::new(args, &["lmm", "test"], verb)?, verb),

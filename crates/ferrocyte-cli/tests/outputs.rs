@@ -130,8 +130,8 @@ fn the_resolved_config_asks_for_the_same_again() {
     assert_eq!(
         folder.text("flags.tsv.config.toml"),
         "# options of `ferrocyte lmm fit`\nformula = \"~ cls + trt + (1 | sam)\"\ntransform = \"log1p\"\n\
-         aliased = \"refuse\"\nmethod = \"ML\"\nnegative = \"allow\"\nmoderate = false\ncontrast = [\"trt:B:A\"]\n\
-         alternative = \"two.sided\"\nadjust = \"group\"\n"
+         na = \"refuse\"\naliased = \"refuse\"\nmethod = \"ML\"\nnegative = \"allow\"\nmoderate = false\nmin_cells = 0\n\
+         contrast = [\"trt:B:A\"]\nalternative = \"two.sided\"\nadjust = \"group\"\nunit = \"model\"\n"
     );
 
     // Flags win; keys of other commands are passed over; dashes are underscores; one text stands for a list of one.
@@ -160,4 +160,38 @@ fn the_resolved_config_asks_for_the_same_again() {
     folder.done(&args);
     let config = folder.text("s.tsv.config.toml");
     assert!(config.contains("method") && !config.contains("formula") && !config.contains("transform"), "{config}");
+}
+
+#[test]
+fn a_design_is_looked_at_without_counts() {
+    let folder = Folder::new();
+    let left = folder.done(&["lmm", "check", "study.h5ad", "--formula", FORMULA]);
+    assert!(left.err.contains("cls:trt") && left.err.contains("between cells"), "{}", left.err);
+    assert_eq!(folder.names(), ["study.h5ad"], "nothing is written that was not asked for");
+    let left = folder.done(&["lmm", "check", "study.h5ad", "--formula", "~ trt + sam + (1 | cls)", "-o", "-", "-q"]);
+    let row = left.out.lines().find(|l| l.split('\t').nth(1) == Some("sam"));
+    assert!(row.is_some_and(|l| l.contains("partly_aliased")), "{}", left.out);
+    folder.done(&["lmm", "check", "study.h5ad", "--formula", FORMULA, "-o", "t.tsv", "--support", "s.tsv"]);
+    assert!(folder.text("s.tsv").starts_with("group\tcoefficient\tterm\tn_cells\tn_sam\n"));
+    let left = folder.run(&["lmm", "check", "study.h5ad", "--formula", "~ trt"]);
+    assert!(left.code == 1 && left.err.contains("no random term"), "{}", left.err);
+}
+
+#[test]
+fn estimates_come_in_log2_and_rare_genes_with_a_status() {
+    let folder = Folder::new();
+    folder.sums("sums.npz", &[]);
+    let column = |table: &str, name: usize, i: usize| -> f64 {
+        table.lines().nth(i).and_then(|l| l.split('\t').nth(name)).unwrap().parse().unwrap()
+    };
+    folder.done(&["lmm", "test", "sums.npz", "--test", "cls2", "-o", "e.tsv"]);
+    folder.done(&["lmm", "test", "sums.npz", "--test", "cls2", "--unit", "log2", "-o", "log2.tsv"]);
+    let (e, log2) = (folder.text("e.tsv"), folder.text("log2.tsv"));
+    assert!((column(&log2, 3, 1) * std::f64::consts::LN_2 / column(&e, 3, 1) - 1.0).abs() < 1e-12);
+    assert_eq!(column(&log2, 5, 1), column(&e, 5, 1));
+    let fit = ["lmm", "fit", "sums.npz", "--min-cells", "900", "--test", "cls2", "-o", "few.tsv"];
+    folder.done(&fit);
+    assert!(folder.text("few.tsv").contains("\tfew_cells\t"));
+    let left = folder.run(&["lmm", "fit", "sums.npz", "--min-cells", "many", "-o", "few.tsv"]);
+    assert!(left.code == 2 && left.err.contains("min_cells"), "{}", left.err);
 }

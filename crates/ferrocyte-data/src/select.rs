@@ -144,11 +144,18 @@ impl<S: RowChunks> RowChunks for SelectGenes<S> {
         format!("{} genes of {}", self.n_genes, self.source.name())
     }
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
-        let block = self.source.read(run, rows.clone())?;
+        self.source.read(run, rows)?.with_columns(&self.new_column, self.n_genes)
+    }
+}
+
+impl RowBlock<'_> {
+    /// The same rows with columns renumbered: `new_column` has the new number of each column, `u32::MAX` for those that
+    /// are left out; there are `n_cols` new ones.
+    pub fn with_columns(&self, new_column: &[u32], n_cols: usize) -> Result<RowBlock<'static>> {
         let (mut pointers, mut indices, mut kept) = (vec![0], Vec::<u32>::new(), Vec::<usize>::new());
-        for bounds in block.pointers().windows(2) {
+        for bounds in self.pointers().windows(2) {
             for k in bounds[0]..bounds[1] {
-                let column = self.new_column[block.indices()[k] as usize];
+                let column = new_column[self.indices()[k] as usize];
                 if column != u32::MAX {
                     indices.push(column);
                     kept.push(k);
@@ -156,11 +163,11 @@ impl<S: RowChunks> RowChunks for SelectGenes<S> {
             }
             pointers.push(indices.len());
         }
-        let values = match block.values() {
+        let values = match self.values() {
             Values::F32(v) => Values::F32(Cow::Owned(kept.iter().map(|&k| v[k]).collect())),
             Values::F64(v) => Values::F64(Cow::Owned(kept.iter().map(|&k| v[k]).collect())),
         };
-        RowBlock::from_raw(rows.start, self.n_genes, pointers, Cow::Owned(indices), values)
+        RowBlock::from_raw(self.start(), n_cols, pointers, Cow::Owned(indices), values)
     }
 }
 

@@ -60,6 +60,17 @@ impl Transform {
         }
     }
 
+    /// What turns differences of transformed values into log2, and the unit they then have; `None` where no logarithm
+    /// is taken.
+    pub fn in_log2(self) -> Option<(f64, String)> {
+        match self {
+            Self::None => None,
+            Self::Log1p => Some((std::f64::consts::LOG2_E, "log2(1 + count)".to_owned())),
+            Self::Log2p1 => Some((1.0, self.unit())),
+            Self::LogNorm { target } => Some((std::f64::consts::LOG2_E, format!("log2(1 + count x {target} / total)"))),
+        }
+    }
+
     /// Whether it expects counts.
     pub fn wants_counts(self) -> bool {
         self != Self::None

@@ -50,8 +50,10 @@ mod parse;
 mod refuse;
 pub mod replication;
 mod source;
+mod terms;
 mod why;
 
 pub use coefficients::{Coefficients, Part};
 pub use design::{Aliased, BindOptions, Component, Design};
 pub use model::{LIBSIZE, Model};
+pub use terms::Term;

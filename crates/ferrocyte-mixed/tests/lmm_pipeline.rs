@@ -315,7 +315,7 @@ fn one_component_by_either_route_is_the_same() -> Result<()> {
     for (method, negative) in
         [(Method::Reml, Negative::Allow), (Method::Ml, Negative::Allow), (Method::Reml, Negative::Zero)]
     {
-        let options = FitOptions { method, negative, moderate: false };
+        let options = FitOptions { method, negative, moderate: false, ..FitOptions::default() };
         let one = Fit::new(&run, sums_of(&run, &values, &obs, "~ condition + (1 | sample)")?, options)?;
         let mut general = Fit::new(&run, sums_of(&run, &values, &obs, "~ condition + (1 | sample)")?, options)?;
         general.iterate_as_published(&run, &lmm::PeerStop { max_iter: 200, epsilon: 1e-9, theta0: None })?;

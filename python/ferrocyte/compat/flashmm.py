@@ -19,6 +19,7 @@ from .. import _core
 from .._run import means
 from ..errors import BadInputError, MissingKeyError
 from ..lmm import Fit, Sums, sums_from_arrays
+from ..lmm._fit import HowFitted
 from ._simu_rnaseq import simu_rnaseq
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def lmm(
     if theta0 is not None or max_iter < _MAX_ITER or epsilon > _EPSILON:
         start = None if theta0 is None else [float(s) for s in np.ravel(theta0)]
         stop = (int(max_iter), float(epsilon), start)
-    core = _core.lmm_fit(made._core, method, "allow", moderate=False, means=resources, stop=stop)
+    core = _core.lmm_fit(made._core, HowFitted(method, "allow", moderate=False, min_cells=0), resources, stop)
     fit = LmmFit(Fit(core), cov=output_cov, FIM=output_FIM, RE=output_RE, SS=output_SS)
     if verbose:
         odd = fit.status[~fit.status.isin(["ok", "negative"])]

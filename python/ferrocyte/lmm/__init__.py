@@ -8,6 +8,7 @@ AnnData goes in as cells x genes; results are genes x coefficients. Estimates ar
 counts, by default *difference of ln(1 + count)*, which is not a log2 fold change.
 
 ===================================  ==========================================================
+:func:`check`                        what a design can tell, before any count is read
 :func:`fit`                          models of all genes, of all groups
 :meth:`Fit.contrast`                 one level of a factor against another, as a table
 :meth:`Fit.test`                     any linear expression of coefficients
@@ -23,11 +24,12 @@ doi 10.2307/3002019, for degrees of freedom.
 
 from __future__ import annotations
 
+from ._check import Check, check
 from ._fit import fit
 from ._result import Fit
 from ._simulate import simulate
 from ._sums import Sums, sums, sums_from_arrays
 
-__all__ = ["Fit", "Sums", "fit", "load", "simulate", "sums", "sums_from_arrays"]
+__all__ = ["Check", "Fit", "Sums", "check", "fit", "load", "simulate", "sums", "sums_from_arrays"]
 
 load = Fit.load

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 __all__ = ["Fit"]
 
 _QUIET = Means(0, 2 << 30, None)
+
+
+@dataclass
+class HowTested:
+    """How contrasts are tested, as the compiled module reads it."""
+
+    df: str | None
+    alternative: str
+    adjust: str
+    unit: str
 
 
 class Study:
@@ -117,6 +128,27 @@ class Fit:
             },
             index=pd.Index([label or "all" for label in self._labels], name="group"),
         )
+
+    def support(self) -> pd.DataFrame:
+        """How many cells and units (samples, donors) stand behind each coefficient.
+
+        Returns
+        -------
+        DataFrame
+            As of :meth:`Sums.support`.
+
+        Examples
+        --------
+        >>> import ferrocyte as fe
+        >>> from ferrocyte._examples import small_study
+        >>> fit = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | sample)")
+        >>> fit.support()[["coefficient", "n_cells", "n_sample"]]
+              coefficient  n_cells  n_sample
+        0     (Intercept)    240.0      12.0
+        1    log(libsize)    240.0      12.0
+        2  conditionstim    120.0       6.0
+        """
+        return frame(self._core.support())
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -215,6 +247,7 @@ class Fit:
         df: str | None = None,
         alternative: str = "two.sided",
         adjust: str = "group",
+        unit: str = "model",
     ) -> pd.DataFrame:
         """Test one level of a factor against another.
 
@@ -233,6 +266,9 @@ class Fit:
             ``"two.sided"``, ``"less"`` or ``"greater"``.
         adjust
             Whether the false discovery rate is controlled per ``"group"`` and contrast, or over ``"all"`` rows.
+        unit
+            ``"model"``: estimates and standard errors in the unit of the transform; ``"log2"``: in log2. Neither t nor
+            p-values change.
 
         Returns
         -------
@@ -253,7 +289,7 @@ class Fit:
         'condition: stim - ctrl at cell_type = B'
         """
         asked = (variable, level, reference, [(str(k), str(v)) for k, v in (at or {}).items()])
-        table = self._test([asked], df, alternative, adjust)
+        table = self._test([asked], HowTested(df, alternative, adjust, unit))
         self._last_contrast = variable
         return table
 
@@ -263,6 +299,7 @@ class Fit:
         df: str | None = None,
         alternative: str = "two.sided",
         adjust: str = "group",
+        unit: str = "model",
     ) -> pd.DataFrame:
         """Test linear expressions of coefficients.
 
@@ -271,7 +308,7 @@ class Fit:
         contrasts
             An expression (``"conditionstim"``, ``"cls1:trtB - cls2:trtB"``), a list of them, or names of contrasts
             with their expressions.
-        df, alternative, adjust
+        df, alternative, adjust, unit
             As of :meth:`contrast`.
 
         Returns
@@ -306,10 +343,10 @@ class Fit:
         if not pairs:
             message = "there is no contrast"
             raise BadInputError(message, place="contrasts", hint=f"the coefficients are {', '.join(self.coefficients)}")
-        return self._test(pairs, df, alternative, adjust)
+        return self._test(pairs, HowTested(df, alternative, adjust, unit))
 
-    def _test(self, asked: list[Any], df: str | None, alternative: str, adjust: str) -> pd.DataFrame:
-        return frame(self._core.test(asked, df, alternative, adjust, _QUIET))
+    def _test(self, asked: list[Any], how: HowTested) -> pd.DataFrame:
+        return frame(self._core.test(asked, how, _QUIET))
 
     def moderation(self, expression: str, group: str | None = None) -> pd.DataFrame | None:
         """Show what moderation makes of each gene: the priors, and the test of one contrast.

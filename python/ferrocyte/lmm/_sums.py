@@ -11,6 +11,7 @@ import numpy as np
 from .. import _core
 from .._run import means
 from .._sources import Source, open_source
+from .._tables import frame
 from ..errors import BadInputError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Request:
     transform: str
     target_sum: float | None
     aliased: str
+    na: str
+    mask: tuple[list[bool], str] | None
     trust_values: bool
     rows: tuple[int, int] | None
     fingerprint: str
@@ -117,6 +120,17 @@ class Sums:
             "n": header["n_cells"],
         }
 
+    def support(self) -> pd.DataFrame:
+        """How many cells and units (samples, donors) stand behind each coefficient.
+
+        Returns
+        -------
+        DataFrame
+            `group`, `coefficient`, `term`, `n_cells` (cells with its levels; all for covariates), and `n_<unit>` for
+            each random grouping: its levels with such a cell. A difference is as good as its smaller arm.
+        """
+        return frame(self._core.support())
+
     def merge(self, *others: Sums) -> Sums:
         """Add sums that were made from other cells, in the order given.
 
@@ -168,8 +182,11 @@ def sums(
     random: str | Sequence[str] | None = None,
     groups: str | None = None,
     layer: str | None = None,
+    use_raw: bool = False,
+    mask_var: str | Sequence[bool] | None = None,
     transform: str = "log1p",
     target_sum: float | None = None,
+    na: str = "refuse",
     aliased: str = "refuse",
     trust_values: bool = False,
     rows: tuple[int, int] | None = None,
@@ -192,11 +209,19 @@ def sums(
         A column of obs; each of its levels gets sums, and later variances, of its own.
     layer
         The matrix: ``None`` is ``X``; the name of a layer; ``"raw"``.
+    use_raw
+        Whether to take the matrix of ``raw``; the same as ``layer="raw"``.
+    mask_var
+        Only these genes are modelled: a column of var with truth values, or one truth value per gene. Totals of cells
+        still count all genes, so that a mask is better than a filtered AnnData.
     transform
         What is done to a count: ``"log1p"`` is ln(1 + count), ``"log2p1"`` is log2(1 + count), ``"lognorm"`` is
         ln(1 + count x `target_sum` / total of the cell), ``"none"``.
     target_sum
         The total to which ``"lognorm"`` scales; by default 10,000.
+    na
+        What to do with cells that lack a value which the model needs: ``"refuse"`` counts them in an error,
+        ``"drop"`` leaves them out and says so.
     aliased
         What to do with fixed effects that depend on others: ``"refuse"`` names them in an error, ``"drop"`` leaves
         them out and says so.
@@ -238,13 +263,37 @@ def sums(
     array([[240., 120.],
            [120., 120.]])
     """
+    layer = matrix_name(layer, use_raw=use_raw)
     source = open_source(data, layer)
     terms = [random] if isinstance(random, str) else list(random or [])
     part = None if rows is None else (int(rows[0]), int(rows[1]))
-    request = Request(formula, terms, groups, transform, target_sum, aliased, trust_values, part, source.fingerprint)
+    mask = _mask(source, mask_var)
+    request = Request(
+        formula, terms, groups, transform, target_sum, aliased, na, mask, trust_values, part, source.fingerprint
+    )
     return Sums(
         _collect(source, request, _core.lmm_variables(formula, terms), means(n_threads, max_memory, progress=progress))
     )
+
+
+def matrix_name(layer: str | None, *, use_raw: bool) -> str | None:
+    """The matrix that `layer` and `use_raw` ask for."""
+    if use_raw and layer not in (None, "raw"):
+        message = f"the layer `{layer}` and raw are both asked for"
+        raise BadInputError(message, place="use_raw", hint="give one of them")
+    return "raw" if use_raw else layer
+
+
+def _mask(source: Source, mask_var: str | Sequence[bool] | None) -> tuple[list[bool], str] | None:
+    if mask_var is None:
+        return None
+    if isinstance(mask_var, str):
+        return source.mask(mask_var), mask_var
+    values = np.asarray(mask_var)
+    if values.ndim != 1 or values.dtype != np.bool_:
+        message = f"expected the name of a column of var or truth values, found {values.dtype} of shape {values.shape}"
+        raise BadInputError(message, place="mask_var")
+    return values.tolist(), ""
 
 
 def _collect(source: Source, request: Request, variables: Iterable[str], resources: Any) -> _core.Sums:

@@ -7,7 +7,7 @@ use ferrocyte_io::{part_from_bytes, part_to_bytes, read_part, write_part};
 use ferrocyte_math::linalg::{Matrix as Square, scaled_inverse};
 use ferrocyte_mixed::lmm::{
     self, Adjust, Alternative, Contrast, Df, FitOptions, GroupFit, Method, Negative, PeerStop, Surface, TestOptions,
-    ln_p_value,
+    Unit, ln_p_value,
 };
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -22,23 +22,40 @@ use crate::values::{matrix, table, to_python};
 #[pyclass(frozen, module = "ferrocyte._core")]
 pub(crate) struct Fit(lmm::Fit);
 
+/// How models are fitted: `ferrocyte.lmm._fit.HowFitted`.
+#[derive(FromPyObject)]
+pub(crate) struct HowFitted {
+    method: String,
+    negative: String,
+    moderate: bool,
+    min_cells: u64,
+}
+
+/// How contrasts are tested: `ferrocyte.lmm._result.HowTested`.
+#[derive(FromPyObject)]
+struct HowTested {
+    df: Option<String>,
+    alternative: String,
+    adjust: String,
+    unit: String,
+}
+
 /// Fits every gene of every group. With `stop` (most evaluations, largest gradient, start) the estimates are those of
 /// the published iteration.
 #[pyfunction]
-#[pyo3(signature = (sums, method, negative, moderate, means, stop = None))]
+#[pyo3(signature = (sums, how, means, stop = None))]
 pub(crate) fn lmm_fit(
     py: Python<'_>,
     sums: &Sums,
-    method: &str,
-    negative: &str,
-    moderate: bool,
+    how: HowFitted,
     means: Means,
     stop: Option<(u32, f64, Option<Vec<f64>>)>,
 ) -> PyResult<Fit> {
     let options = FitOptions {
-        method: Method::from_word(method).or_raise(py)?,
-        negative: Negative::from_word(negative).or_raise(py)?,
-        moderate,
+        method: Method::from_word(&how.method).or_raise(py)?,
+        negative: Negative::from_word(&how.negative).or_raise(py)?,
+        moderate: how.moderate,
+        min_cells: how.min_cells,
     };
     let sums = &sums.0;
     let fit = attended(py, &means, |run| {
@@ -107,15 +124,14 @@ impl Fit {
         &self,
         py: Python<'py>,
         contrasts: Vec<Asked>,
-        df: Option<&str>,
-        alternative: &str,
-        adjust: &str,
+        how: HowTested,
         means: Means,
     ) -> PyResult<Bound<'py, PyDict>> {
         let options = TestOptions {
-            df: df.map(Df::from_word).transpose().or_raise(py)?,
-            alternative: Alternative::from_word(alternative).or_raise(py)?,
-            adjust: Adjust::from_word(adjust).or_raise(py)?,
+            df: how.df.as_deref().map(Df::from_word).transpose().or_raise(py)?,
+            alternative: Alternative::from_word(&how.alternative).or_raise(py)?,
+            adjust: Adjust::from_word(&how.adjust).or_raise(py)?,
+            unit: Unit::from_word(&how.unit).or_raise(py)?,
         };
         let contrasts: Vec<Contrast> = contrasts.into_iter().map(Contrast::from).collect();
         let fit = &self.0;
@@ -302,6 +318,11 @@ impl Fit {
     /// What was done to what, as plain data.
     fn provenance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_python(py, &self.0.provenance().to_value())
+    }
+
+    /// How many cells and units stand behind each coefficient, as a table.
+    fn support<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        table(py, self.0.sums().support())
     }
 
     /// A few lines for people.

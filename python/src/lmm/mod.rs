@@ -7,7 +7,7 @@ mod words;
 use numpy::PyReadonlyArray2;
 
 pub(crate) use fit::{Fit, lmm_fit};
-pub(crate) use sums::{Sums, lmm_sums, lmm_sums_from_arrays};
+pub(crate) use sums::{Sums, lmm_check, lmm_sums, lmm_sums_from_arrays};
 pub(crate) use words::{
     lmm_contrast_weights, lmm_options, lmm_statuses, lmm_t_p_values, lmm_test_columns, lmm_variables,
 };

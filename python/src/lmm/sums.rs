@@ -8,7 +8,9 @@ use ferrocyte_data::{Additive, LOGNORM_TARGET, RowChunks, Transform, guard_count
 use ferrocyte_design::{Coefficients, Model};
 use ferrocyte_io::{part_from_bytes, part_to_bytes, read_part, write_part};
 use ferrocyte_math::linalg::Matrix as Square;
-use ferrocyte_mixed::lmm::{self, AliasedChoice, CellName, Component, GroupSums, SumsOptions};
+use ferrocyte_mixed::lmm::{
+    self, AliasedChoice, CellName, CheckOptions, Component, GeneMask, GroupSums, NaChoice, SumsOptions,
+};
 use numpy::{IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -18,7 +20,7 @@ use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
 use crate::obs::frame;
 use crate::sources::{Held, Matrix};
-use crate::values::{matrix, to_python};
+use crate::values::{matrix, table, to_python};
 
 /// A transform from its word, `lognorm` with its target.
 fn transform_of(word: &str, target: Option<f64>) -> Result<Transform> {
@@ -48,6 +50,8 @@ pub(crate) struct Request {
     transform: String,
     target_sum: Option<f64>,
     aliased: String,
+    na: String,
+    mask: Option<(Vec<bool>, String)>,
     trust_values: bool,
     rows: Option<(usize, usize)>,
     fingerprint: String,
@@ -74,6 +78,7 @@ pub(crate) fn lmm_sums<'py>(
     let model = Model::parse(&request.formula, &request.random).or_raise(py)?;
     let transform = transform_of(&request.transform, request.target_sum).or_raise(py)?;
     let aliased = AliasedChoice::from_word(&request.aliased).or_raise(py)?;
+    let na = NaChoice::from_word(&request.na).or_raise(py)?;
     let obs = frame(py, n_cells, obs)?;
     let source = Held::new(source)?;
     let alternatives = alternatives.into_iter().map(Held::new).collect::<PyResult<Vec<_>>>()?;
@@ -89,6 +94,8 @@ pub(crate) fn lmm_sums<'py>(
             groups: request.groups.clone(),
             transform: Some(transform),
             aliased: Some(aliased),
+            na: Some(na),
+            mask: request.mask.clone().map(|(kept, name)| GeneMask { kept, name }),
             trust_values: request.trust_values,
             rows: request.rows.map(|(start, stop)| start..stop),
             cell_name: Some(name_of),
@@ -97,6 +104,26 @@ pub(crate) fn lmm_sums<'py>(
         lmm::sums(run, &mut opened, &genes, &obs, &model, &options)
     })?;
     Ok(Sums(sums))
+}
+
+/// A look at a design without counts: the tables of terms and of coefficients, and what is worth knowing besides.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "one call of the package with everything that it knows")]
+pub(crate) fn lmm_check<'py>(
+    py: Python<'py>,
+    n_cells: usize,
+    obs: &Bound<'py, PyDict>,
+    formula: &str,
+    random: Vec<String>,
+    groups: Option<String>,
+    na: &str,
+    means: Means,
+) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>, Vec<String>)> {
+    let model = Model::parse(formula, &random).or_raise(py)?;
+    let options = CheckOptions { groups, na: Some(NaChoice::from_word(na).or_raise(py)?) };
+    let obs = frame(py, n_cells, obs)?;
+    let found = attended(py, &means, |run| lmm::check(run, &obs, &model, &options))?;
+    Ok((table(py, found.terms)?, table(py, found.coefficients)?, found.warnings))
 }
 
 /// The name of a cell, asked of Python when a message needs it.
@@ -184,6 +211,11 @@ impl Sums {
             total.merge(&other.get().0).or_raise(py)?;
         }
         Ok(Self(total))
+    }
+
+    /// How many cells and units stand behind each coefficient, as a table.
+    fn support<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        table(py, self.0.support())
     }
 
     /// Names, sizes and options, as plain data.

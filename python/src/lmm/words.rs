@@ -39,7 +39,7 @@ pub(crate) fn lmm_statuses() -> Vec<(&'static str, &'static str, &'static str)> 
 /// The columns of a table of tests, with the transform `log1p`: name, unit, meaning.
 #[pyfunction]
 pub(crate) fn lmm_test_columns() -> Vec<(&'static str, String, &'static str)> {
-    lmm::test_columns(Transform::Log1p).into()
+    lmm::test_columns(&Transform::Log1p.unit()).into()
 }
 
 /// p-values of t with df degrees of freedom; both arrays of one shape.

@@ -1,7 +1,7 @@
 //! What is tested: `--contrast VARIABLE:LEVEL:REFERENCE`, `--test [NAME=]EXPRESSION`, or every coefficient.
 
 use ferrocyte_base::Result;
-use ferrocyte_mixed::lmm::{Adjust, Alternative, Contrast, Df, Fit, TestOptions};
+use ferrocyte_mixed::lmm::{Adjust, Alternative, Contrast, Df, Fit, TestOptions, Unit};
 
 use crate::config::Settings;
 use crate::faults::Failure;
@@ -15,6 +15,7 @@ pub(super) fn test_options(settings: &Settings) -> Result<TestOptions> {
         df: settings.one("df").map(Df::from_word).transpose()?,
         alternative: Alternative::from_word(settings.word("alternative"))?,
         adjust: Adjust::from_word(settings.word("adjust"))?,
+        unit: Unit::from_word(settings.word("unit"))?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! `ferrocyte lmm`: linear mixed models. One file per verb; what they share beside them.
 
+pub(crate) mod check;
 mod contrasts;
 pub(crate) mod fit;
 mod study;
@@ -24,11 +25,16 @@ pub(crate) const SUMS: &str = "lmm.sums";
 pub(crate) const FIT: &str = "lmm.fit";
 
 /// How a model is fitted, from the settings.
-fn fit_options(settings: &Settings) -> Result<FitOptions> {
+fn fit_options(settings: &Settings) -> std::result::Result<FitOptions, Failure> {
+    let min_cells = settings.word("min_cells");
+    let min_cells = min_cells.parse().map_err(|_| {
+        Failure::usage("min_cells", format!("expected a whole number, found `{min_cells}`"), "0 fits all genes")
+    })?;
     Ok(FitOptions {
         method: Method::from_word(settings.word("method"))?,
         negative: Negative::from_word(settings.word("negative"))?,
         moderate: settings.word("moderate") == "true",
+        min_cells,
     })
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ferrocyte_base::{Result, Run};
 use ferrocyte_data::{Frame, RowChunks, Transform, guard_counts};
 use ferrocyte_design::{LIBSIZE, Model};
-use ferrocyte_io::H5ad;
-use ferrocyte_mixed::lmm::{AliasedChoice, Sums, SumsOptions, sums};
+use ferrocyte_io::{ColumnKind, H5ad};
+use ferrocyte_mixed::lmm::{self, AliasedChoice, Check, CheckOptions, GeneMask, NaChoice, Sums, SumsOptions, sums};
 
 use crate::config::Settings;
 use crate::faults::Failure;
@@ -20,14 +20,7 @@ pub(super) fn collect(
     settings: &Settings,
     rows: Option<&str>,
 ) -> std::result::Result<Sums, Failure> {
-    let Some(formula) = settings.one("formula") else {
-        return Err(Failure::usage(
-            "formula",
-            "a study needs a model, none was given",
-            "give one, as in --formula \"~ condition + (1 | sample)\"",
-        ));
-    };
-    let model = Model::parse(formula, settings.all("random"))?;
+    let model = model(settings)?;
     let transform = Transform::from_word(settings.word("transform"))?;
     let aliased = AliasedChoice::from_word(settings.word("aliased"))?;
     let groups = settings.one("groups").map(str::to_owned);
@@ -37,6 +30,7 @@ pub(super) fn collect(
     let mut matrix = study.matrix(layer)?;
     let genes = study.var_names(layer)?;
     let obs = read_obs(&study, &model, groups.as_deref())?;
+    let mask = settings.one("mask_var").map(|name| mask(&study, name)).transpose()?;
     let rows = rows.map(|text| row_range(text, study.n_obs())).transpose()?;
     // Names of cells are read only where a message needs them.
     let named = Arc::clone(&study);
@@ -52,12 +46,47 @@ pub(super) fn collect(
         groups,
         transform: Some(transform),
         aliased: Some(aliased),
+        na: Some(NaChoice::from_word(settings.word("na"))?),
+        mask,
         rows,
         cell_name: Some(Arc::new(cell_name)),
         fingerprint: study.fingerprint(layer)?,
         ..SumsOptions::default()
     };
     Ok(sums(run, &mut matrix, &genes, &obs, &model, &options)?)
+}
+
+/// The model that the settings ask for.
+fn model(settings: &Settings) -> std::result::Result<Model, Failure> {
+    let Some(formula) = settings.one("formula") else {
+        return Err(Failure::usage(
+            "formula",
+            "a study needs a model, none was given",
+            "give one, as in --formula \"~ condition + (1 | sample)\"",
+        ));
+    };
+    Ok(Model::parse(formula, settings.all("random"))?)
+}
+
+/// A look at the design of a study, without its counts.
+pub(super) fn check(run: &Run, path: &Path, settings: &Settings) -> std::result::Result<Check, Failure> {
+    let model = model(settings)?;
+    let study = H5ad::open(path)?;
+    let groups = settings.one("groups").map(str::to_owned);
+    let mut obs = read_obs(&study, &model, groups.as_deref())?;
+    // Labels may name the unit that a random term lacks.
+    for (name, kind) in study.obs_columns() {
+        if matches!(kind, ColumnKind::Category { .. }) && obs.get(&name).is_none() {
+            obs.insert(name.as_str(), study.obs(&[&name])?.column(&name)?.clone())?;
+        }
+    }
+    let options = CheckOptions { groups, na: Some(NaChoice::from_word(settings.word("na"))?) };
+    Ok(lmm::check(run, &obs, &model, &options)?)
+}
+
+/// The genes that a column of var chooses.
+fn mask(study: &H5ad, name: &str) -> Result<GeneMask> {
+    GeneMask::from_column(name, study.var(&[name])?.column(name)?)
 }
 
 /// The rows of `A:B`, of which either may be left out.

@@ -4,7 +4,7 @@ use ferrocyte_base::{Result, Run};
 
 use crate::lmm::canonical::{Canonical, Spectrum};
 use crate::lmm::one::Profile;
-use crate::lmm::options::{Method, Negative};
+use crate::lmm::options::{FitOptions, Method, Negative};
 use crate::lmm::several::{Gene, Likelihood, Several};
 use crate::lmm::status::Outcome;
 use crate::lmm::sums::GroupSums;
@@ -102,10 +102,13 @@ impl Core {
     }
 
     /// Outcomes that are known before any estimation.
-    fn decided(&self, gene: usize, y_norm: f64) -> Option<Outcome> {
-        let rss = self.rss[gene];
+    fn decided(&self, gene: usize, y: Response, min_cells: u64) -> Option<Outcome> {
+        let (rss, y_norm) = (self.rss[gene], y.norm);
         if y_norm == 0.0 {
             return Some(Outcome::AllZero);
+        }
+        if y.n_expressing < min_cells as f64 {
+            return Some(Outcome::FewCells);
         }
         if rss <= NOTHING * y_norm {
             return Some(Outcome::ConstantGivenX);
@@ -131,19 +134,19 @@ impl Core {
         &'a self,
         run: &Run,
         gene: usize,
-        y_norm: f64,
-        negative: Negative,
+        y: Response,
+        options: &FitOptions,
         workspace: &mut Workspace<'a>,
     ) -> Result<GeneFit> {
         let k = self.shared.dims.len();
-        if let Some(outcome) = self.decided(gene, y_norm) {
+        if let Some(outcome) = self.decided(gene, y, options.min_cells) {
             let nan = vec![f64::NAN; k + 1];
             return Ok(GeneFit { theta: nan.clone(), tested: nan, outcome, log_likelihood: f64::NAN, evaluations: 0 });
         }
         let rss = self.rss[gene];
         Ok(match &self.structure {
             Structure::One { profile, .. } => {
-                let fit = profile.fit(self.z_of(gene), rss, negative == Negative::Zero, &mut workspace.buffer);
+                let fit = profile.fit(self.z_of(gene), rss, options.negative == Negative::Zero, &mut workspace.buffer);
                 let theta = vec![fit.gamma * fit.s0, fit.s0];
                 let tested = if fit.outcome.tested_at_zero() { vec![0.0, rss / profile.nu()] } else { theta.clone() };
                 let log_likelihood = profile.log_likelihood(fit.gamma, fit.s0);
@@ -152,7 +155,7 @@ impl Core {
             Structure::Several(several) => {
                 let likelihood = workspace.likelihood.get_or_insert_with(|| Likelihood::new(several));
                 let gene = Gene { z: self.z_of(gene), rss };
-                let fit = likelihood.fit(run, gene, negative == Negative::Zero)?;
+                let fit = likelihood.fit(run, gene, options.negative == Negative::Zero)?;
                 let tested = if matches!(fit.outcome, Outcome::VNotPd | Outcome::NoStationary) {
                     likelihood.fit(run, gene, true)?.theta
                 } else {
@@ -174,6 +177,15 @@ impl Core {
 pub(in crate::lmm) struct Workspace<'a> {
     buffer: Vec<f64>,
     likelihood: Option<Likelihood<'a>>,
+}
+
+/// What the sums say of the values of one gene.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::lmm) struct Response {
+    /// y'y.
+    pub(in crate::lmm) norm: f64,
+    /// Number of cells with a value.
+    pub(in crate::lmm) n_expressing: f64,
 }
 
 /// The estimate of one gene.

@@ -130,10 +130,10 @@ impl SharedByGenes {
 }
 
 impl Estimates {
-    /// Takes back what a gene without variance estimate cannot have: all of it for a gene of zeros.
+    /// Takes back what a gene without variance estimate cannot have: all of it for a gene that was not fitted.
     pub(in crate::lmm) fn forget(&mut self, gene: usize, r: usize, outcome: Outcome) {
         let cells = gene * r..(gene + 1) * r;
-        if outcome == Outcome::AllZero {
+        if matches!(outcome, Outcome::AllZero | Outcome::FewCells) {
             self.estimate[cells.clone()].fill(f64::NAN);
         }
         self.variance[cells.clone()].fill(f64::NAN);

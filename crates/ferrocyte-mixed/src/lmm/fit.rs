@@ -1,10 +1,10 @@
 //! From sums to variance components of every gene.
 
-use ferrocyte_base::{Kind, Provenance, Result, Run, Value, listing};
+use ferrocyte_base::{Fault, Kind, Provenance, Result, Run, Value, listing};
 use ferrocyte_data::{Additive, Part};
 use ferrocyte_design::Coefficients;
 
-use crate::lmm::core::Core;
+use crate::lmm::core::{Core, Response};
 use crate::lmm::one::Moderation;
 use crate::lmm::options::{FitOptions, Method, Negative};
 use crate::lmm::status::Outcome;
@@ -92,7 +92,8 @@ impl GroupFit {
         };
         let fits = run.map_ranges("fitting", n_genes, core.gene_block(), |genes| {
             let mut workspace = core.workspace();
-            genes.map(|gene| core.estimate(run, gene, sums.y_norm[gene], options.negative, &mut workspace)).collect()
+            let y = |gene: usize| Response { norm: sums.y_norm[gene], n_expressing: sums.n_expressing[gene] };
+            genes.map(|gene| core.estimate(run, gene, y(gene), options, &mut workspace)).collect()
         })?;
         group.outcomes.clear();
         group.log_likelihood.clear();
@@ -149,6 +150,11 @@ impl Fit {
     /// Fits every gene of every group of `sums`. No gene and no group stops the others.
     pub fn new(run: &Run, sums: Sums, options: FitOptions) -> Result<Self> {
         let counts = sums.transform.wants_counts();
+        if options.min_cells > 0 && sums.groups.iter().any(|g| g.n_expressing.iter().any(|n| n.is_nan())) {
+            return Err(Fault::bad_input("sums made from arrays do not know in how many cells a gene has a count")
+                .at("min_cells")
+                .hint("leave genes out of the arrays"));
+        }
         let missing = sums.missing_rows();
         if !missing.is_empty() {
             run.warn(&format!("the sums lack {}", missing.join(", ")));
@@ -183,6 +189,7 @@ impl Fit {
             .option("method", self.options.method.word())
             .option("negative", self.options.negative.word())
             .option("moderate", self.options.moderate)
+            .option("min_cells", self.options.min_cells as i64)
     }
 
     /// A few lines for people: model, size, groups, outcomes.
@@ -224,6 +231,7 @@ impl Fit {
             ("method", Value::from(self.options.method.word())),
             ("negative", Value::from(self.options.negative.word())),
             ("moderate", Value::from(self.options.moderate)),
+            ("min_cells", Value::Int(self.options.min_cells as i64)),
             ("provenance", self.provenance().to_value()),
         ]);
         let mut part = Part::new(KIND, LAYOUT, header);
@@ -234,8 +242,7 @@ impl Fit {
     /// Back from [`Fit::to_part`]: refitted from the sums, which gives the same bits.
     pub fn from_part(run: &Run, part: &Part) -> Result<Self> {
         part.expect(KIND, LAYOUT)?;
-        let broken =
-            || ferrocyte_base::Fault::bad_file("the header lacks the sums").at(format!("part of kind `{KIND}`"));
+        let broken = || Fault::bad_file("the header lacks the sums").at(format!("part of kind `{KIND}`"));
         let sums = Part {
             kind: "lmm.sums".to_owned(),
             version: 1,
@@ -246,6 +253,7 @@ impl Fit {
             method: Method::from_word(part.text("method")?)?,
             negative: Negative::from_word(part.text("negative")?)?,
             moderate: part.header.get("moderate").and_then(Value::as_bool).unwrap_or(true),
+            min_cells: part.header.get("min_cells").and_then(Value::as_i64).unwrap_or(0).unsigned_abs(),
         };
         Self::new(run, Sums::from_part(&sums)?, options)
     }

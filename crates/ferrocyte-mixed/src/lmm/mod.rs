@@ -35,6 +35,7 @@
 //! ```
 
 mod canonical;
+mod check;
 mod core;
 mod estimates;
 mod fit;
@@ -46,15 +47,18 @@ mod several;
 mod simulate;
 mod status;
 mod sums;
+mod support;
 
+pub use check::{Check, CheckOptions, check};
 pub use estimates::{Estimates, Surface};
 pub use fit::{Fit, GroupFit};
 pub use inference::{ComponentErrors, Contrast, GeneCovariance, ln_p_value, test_columns};
 pub use one::{ModeratedTest, Priors};
 pub use options::{
-    Adjust, AliasedChoice, Alternative, Df, FitOptions, Method, Negative, OPTIONS, OptionInfo, TestOptions,
+    Adjust, AliasedChoice, Alternative, Df, FitOptions, Method, NaChoice, Negative, OPTIONS, OptionInfo, TestOptions,
+    Unit,
 };
 pub use peer::PeerStop;
 pub use simulate::{ReferenceMoments, Rnaseq, RnaseqOptions, Study, StudyOptions, simulate_rnaseq, simulate_study};
 pub use status::Outcome;
-pub use sums::{CellName, Component, GroupSums, Sums, SumsInput, SumsOptions, sums};
+pub use sums::{CellName, Component, GeneMask, GroupSums, Sums, SumsInput, SumsOptions, sums};

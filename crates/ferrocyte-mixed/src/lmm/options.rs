@@ -102,6 +102,26 @@ choice! {
     }
 }
 
+choice! {
+    /// What to do with cells that lack a value which the model needs.
+    NaChoice, "na" {
+        /// An error that names the columns and counts the cells.
+        Refuse = "refuse",
+        /// Leave those cells out, and say how many.
+        Drop = "drop",
+    }
+}
+
+choice! {
+    /// In which unit estimates and standard errors of tests are told. Changes neither t nor p-values.
+    Unit, "unit" {
+        /// That of the transformed counts.
+        Model = "model",
+        /// log2 of what the transform takes the logarithm of.
+        Log2 = "log2",
+    }
+}
+
 /// How a model is fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FitOptions {
@@ -111,11 +131,13 @@ pub struct FitOptions {
     pub negative: Negative,
     /// Whether tests are moderated over genes by default (where one component serves 20 genes or more).
     pub moderate: bool,
+    /// Genes with a count in fewer cells (of a group) than this are not fitted there.
+    pub min_cells: u64,
 }
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self { method: Method::Reml, negative: Negative::Allow, moderate: true }
+        Self { method: Method::Reml, negative: Negative::Allow, moderate: true, min_cells: 0 }
     }
 }
 
@@ -128,11 +150,13 @@ pub struct TestOptions {
     pub alternative: Alternative,
     /// Over which p-values to adjust.
     pub adjust: Adjust,
+    /// The unit of estimates and standard errors.
+    pub unit: Unit,
 }
 
 impl Default for TestOptions {
     fn default() -> Self {
-        Self { df: None, alternative: Alternative::TwoSided, adjust: Adjust::Group }
+        Self { df: None, alternative: Alternative::TwoSided, adjust: Adjust::Group, unit: Unit::Model }
     }
 }
 
@@ -141,7 +165,7 @@ impl Default for TestOptions {
 pub struct OptionInfo {
     /// Its name: a keyword argument in Python, `--name` (with dashes) in the program, a key of the config file.
     pub name: &'static str,
-    /// The verbs that take it: `sums`, `fit`, `test`.
+    /// The verbs that take it: `check`, `sums`, `fit`, `test`.
     pub verbs: &'static [&'static str],
     /// Its default, as a word; `-` where there is none, empty where it is "nothing".
     pub default: &'static str,
@@ -155,21 +179,21 @@ pub struct OptionInfo {
 pub const OPTIONS: &[OptionInfo] = &[
     OptionInfo {
         name: "formula",
-        verbs: &["sums", "fit"],
+        verbs: &["check", "sums", "fit"],
         default: "-",
         choices: &[],
         meaning: "fixed and random effects: ~ log(libsize) + donor + condition + (1 | sample)",
     },
     OptionInfo {
         name: "random",
-        verbs: &["sums", "fit"],
+        verbs: &["check", "sums", "fit"],
         default: "",
         choices: &[],
         meaning: "random effects apart from the formula: (1 | sample), or ~ 0 + sample",
     },
     OptionInfo {
         name: "groups",
-        verbs: &["sums", "fit"],
+        verbs: &["check", "sums", "fit"],
         default: "",
         choices: &[],
         meaning: "obs column whose levels are fitted each with their own model, all from one pass",
@@ -187,6 +211,20 @@ pub const OPTIONS: &[OptionInfo] = &[
         default: "log1p",
         choices: &ferrocyte_data::Transform::WORDS,
         meaning: "what is done to a count before it is modelled",
+    },
+    OptionInfo {
+        name: "mask_var",
+        verbs: &["sums", "fit"],
+        default: "",
+        choices: &[],
+        meaning: "var column of truth values: only these genes are modelled; totals of cells still count all genes",
+    },
+    OptionInfo {
+        name: "na",
+        verbs: &["check", "sums", "fit"],
+        default: "refuse",
+        choices: NaChoice::WORDS,
+        meaning: "what to do with cells that lack a value which the model needs",
     },
     OptionInfo {
         name: "aliased",
@@ -217,6 +255,13 @@ pub const OPTIONS: &[OptionInfo] = &[
         meaning: "whether tests share knowledge of the variance components over genes",
     },
     OptionInfo {
+        name: "min_cells",
+        verbs: &["fit"],
+        default: "0",
+        choices: &[],
+        meaning: "genes with a count in fewer cells of a group than this are not fitted there",
+    },
+    OptionInfo {
         name: "df",
         verbs: &["test"],
         default: "",
@@ -236,6 +281,13 @@ pub const OPTIONS: &[OptionInfo] = &[
         default: "group",
         choices: Adjust::WORDS,
         meaning: "over which p-values the false discovery rate is controlled",
+    },
+    OptionInfo {
+        name: "unit",
+        verbs: &["test"],
+        default: "model",
+        choices: Unit::WORDS,
+        meaning: "unit of estimates and standard errors: that of the transform, or log2",
     },
 ];
 
@@ -263,9 +315,11 @@ mod tests {
         assert_eq!(fit.method.word(), default("method"));
         assert_eq!(fit.negative.word(), default("negative"));
         assert_eq!(fit.moderate.to_string(), default("moderate"));
+        assert_eq!(fit.min_cells.to_string(), default("min_cells"));
         let test = TestOptions::default();
         assert_eq!(test.df.map_or("", Df::word), default("df"));
         assert_eq!(test.alternative.word(), default("alternative"));
         assert_eq!(test.adjust.word(), default("adjust"));
+        assert_eq!(test.unit.word(), default("unit"));
     }
 }

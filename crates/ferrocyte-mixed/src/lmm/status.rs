@@ -17,6 +17,8 @@ pub enum Outcome {
     Boundary,
     /// No cell has a value.
     AllZero,
+    /// Fewer cells have a value than were asked for.
+    FewCells,
     /// The fixed effects explain the gene exactly.
     ConstantGivenX,
     /// The random effects leave no residual.
@@ -33,13 +35,14 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ok,
         Self::Negative,
         Self::VNotPd,
         Self::NoStationary,
         Self::Boundary,
         Self::AllZero,
+        Self::FewCells,
         Self::ConstantGivenX,
         Self::NoResidual,
         Self::NotIdentifiable,
@@ -66,6 +69,7 @@ impl Outcome {
             ),
             Self::Boundary => Status::note("boundary", "a variance component is held at zero, as asked for"),
             Self::AllZero => Status::no_estimate("all_zero", "no cell has a count"),
+            Self::FewCells => Status::no_estimate("few_cells", "fewer cells have a count than `min_cells` asks for"),
             Self::ConstantGivenX => {
                 Status::no_estimate("constant_given_X", "the fixed effects explain all values, nothing is left to vary")
             }
@@ -92,7 +96,12 @@ impl Outcome {
     pub fn has_estimate(self) -> bool {
         !matches!(
             self,
-            Self::AllZero | Self::ConstantGivenX | Self::NoResidual | Self::GroupNotFitted | Self::NotEstimable
+            Self::AllZero
+                | Self::FewCells
+                | Self::ConstantGivenX
+                | Self::NoResidual
+                | Self::GroupNotFitted
+                | Self::NotEstimable
         )
     }
 

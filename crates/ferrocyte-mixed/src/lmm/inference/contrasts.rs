@@ -3,7 +3,6 @@
 use std::f64::consts::LN_10;
 
 use ferrocyte_base::{Cells, Column, Fault, Result, Run, Table};
-use ferrocyte_data::Transform;
 use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::multiple::benjamini_hochberg_ln;
 use ferrocyte_math::student_t;
@@ -11,7 +10,7 @@ use ferrocyte_math::student_t;
 use crate::lmm::estimates::Surface;
 use crate::lmm::fit::{Fit, GroupFit};
 use crate::lmm::one::{ModeratedTest, Moderation, Priors};
-use crate::lmm::options::{Adjust, Alternative, Df, TestOptions};
+use crate::lmm::options::{Adjust, Alternative, Df, TestOptions, Unit};
 use crate::lmm::status::Outcome;
 
 /// What is tested.
@@ -101,6 +100,7 @@ impl Fit {
     /// A group in which a contrast cannot be formed (a level has no cells there) has rows with a status that says so;
     /// it is an error only when that is so in every group.
     pub fn test(&self, run: &Run, contrasts: &[Contrast], options: &TestOptions) -> Result<Table> {
+        let (factor, unit) = self.scale(options.unit)?;
         let fitted: Vec<&GroupFit> = self.groups.iter().filter(|g| g.refused.is_empty()).collect();
         for contrast in contrasts {
             let attempts: Vec<Result<Vec<f64>>> = fitted.iter().map(|g| contrast.weights(g)).collect();
@@ -133,7 +133,21 @@ impl Fit {
                 rows.extend(order.into_iter().map(|i| (g, c, i, tested[i])));
             }
         }
-        Ok(self.table(contrasts, options, &rows, &reasons))
+        rows.iter_mut().for_each(|(_, _, _, row)| row.rescale(factor));
+        Ok(self.table(contrasts, options, &unit, &rows, &reasons))
+    }
+
+    /// What estimates are multiplied by, and the unit that they then are differences of.
+    pub(in crate::lmm) fn scale(&self, unit: Unit) -> Result<(f64, String)> {
+        let transform = self.sums().transform;
+        match unit {
+            Unit::Model => Ok((1.0, transform.unit())),
+            Unit::Log2 => transform.in_log2().ok_or_else(|| {
+                Fault::bad_input("the values were modelled as they are, no logarithm was taken")
+                    .at("unit")
+                    .hint("leave `unit` out, or fit counts with a transform that takes logarithms")
+            }),
+        }
     }
 
     /// Says what a within-unit contrast costs where the model has no term for the unit treated.
@@ -149,6 +163,7 @@ impl Fit {
         &self,
         contrasts: &[Contrast],
         options: &TestOptions,
+        unit: &str,
         rows: &[(usize, usize, usize, Row)],
         reasons: &[(usize, usize, String)],
     ) -> Table {
@@ -185,18 +200,15 @@ impl Fit {
             Cells::Text(rows.iter().map(|(g, c, _, row)| reason(*g, *c, row)).collect()),
             Cells::Int(rows.iter().map(|r| self.groups[r.0].n_cells as i64).collect()),
         ];
-        test_columns(self.sums().transform)
-            .into_iter()
-            .zip(cells)
-            .fold(Table::new("tests"), |table, ((name, unit, meaning), cells)| {
-                table.with(Column::new(name, unit, meaning, cells))
-            })
+        test_columns(unit).into_iter().zip(cells).fold(Table::new("tests"), |table, ((name, unit, meaning), cells)| {
+            table.with(Column::new(name, unit, meaning, cells))
+        })
     }
 }
 
-/// The columns of a table of tests: name, unit, meaning.
-pub fn test_columns(transform: Transform) -> [(&'static str, String, &'static str); 13] {
-    let difference = format!("difference of {}", transform.unit());
+/// The columns of a table of tests: name, unit, meaning. `unit` is that of the transformed counts.
+pub fn test_columns(unit: &str) -> [(&'static str, String, &'static str); 13] {
+    let difference = format!("difference of {unit}");
     let none = String::new;
     [
         ("group", none(), "level of the grouping column; `all` without one"),
@@ -216,6 +228,11 @@ pub fn test_columns(transform: Transform) -> [(&'static str, String, &'static st
 }
 
 impl Row {
+    fn rescale(&mut self, factor: f64) {
+        self.estimate *= factor;
+        self.se *= factor;
+    }
+
     const fn none(outcome: Outcome) -> Self {
         Self { estimate: f64::NAN, se: f64::NAN, t: f64::NAN, df: f64::NAN, ln_p: f64::NAN, outcome }
     }

@@ -137,8 +137,8 @@ impl Moderation {
         let prior = fit_prior(run, &ln_gamma, &ln_likelihood, &trend, &usable)?;
         let posterior = run.map_blocks("moderating", m, GENE_BLOCK, |g| {
             let mut weights = vec![f64::NAN; GRID_POINTS];
-            let known =
-                outcomes[g] != Outcome::AllZero && outcomes[g] != Outcome::ConstantGivenX && trend[g].is_finite();
+            let known = !matches!(outcomes[g], Outcome::AllZero | Outcome::FewCells | Outcome::ConstantGivenX)
+                && trend[g].is_finite();
             let mean = if known {
                 prior.posterior(&ln_likelihood[g * GRID_POINTS..(g + 1) * GRID_POINTS], trend[g], &mut weights)
             } else {

@@ -19,7 +19,9 @@ use ferrocyte_design::{Aliased, BindOptions, Coefficients, Design, Model, replic
 use ferrocyte_math::linalg::Matrix;
 
 use crate::lmm::canonical::Canonical;
-use crate::lmm::options::AliasedChoice;
+use crate::lmm::options::{AliasedChoice, NaChoice};
+use crate::lmm::sums::cells::cells_by_group;
+use crate::lmm::sums::mask::GeneMask;
 use crate::lmm::sums::{Component, GroupSums, Sums, SumsInput};
 
 /// Bytes of accumulators that one thread works on at a time: a share of the second-level cache.
@@ -46,6 +48,10 @@ pub struct SumsOptions {
     pub transform: Option<Transform>,
     /// What to do with dependent fixed effects.
     pub aliased: Option<AliasedChoice>,
+    /// What to do with cells that lack a value which the model needs.
+    pub na: Option<NaChoice>,
+    /// Only these genes (true) are modelled, and how they were chosen. Totals of cells are those over all genes.
+    pub mask: Option<GeneMask>,
     /// Whether values are taken on trust where a count transform expects counts.
     pub trust_values: bool,
     /// Only these rows are observed (a shard). Designs and levels are those of the whole study, so that parts of one
@@ -103,7 +109,7 @@ pub fn sums(
         rows: (rows.start, rows.end),
         n_rows,
     });
-    run.reserve("the sums", collector.bytes(genes.len()))?;
+    run.reserve("the sums", collector.bytes(collector.sums.n_genes()))?;
     let whole = rows == (0..n_rows);
     fold_rows(run, source, rows, &mut [&mut collector])?;
     let mut sums = collector.sums;
@@ -132,25 +138,12 @@ fn refuse_singular(run: &Run, sums: &mut Sums) -> Result<()> {
 fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &SumsOptions) -> Result<Collector> {
     let n_cells = obs.n_rows();
     let mut warnings: Vec<String> = Vec::new();
-    let rows_of: Vec<(String, Vec<usize>)> = match &options.groups {
-        None => vec![(String::new(), (0..n_cells).collect())],
-        Some(column) => {
-            let factor = obs.factor(column)?;
-            let mut rows: Vec<Vec<usize>> = vec![Vec::new(); factor.levels.len()];
-            let mut without = 0;
-            for (i, &code) in factor.codes.iter().enumerate() {
-                match rows.get_mut(code as usize) {
-                    Some(list) => list.push(i),
-                    None => without += 1,
-                }
-            }
-            if without > 0 {
-                warnings.push(format!("{without} cells have no `{column}` and are left out"));
-            }
-            factor.levels.iter().cloned().zip(rows).filter(|(_, rows)| !rows.is_empty()).collect()
-        }
+    let na = options.na.unwrap_or(NaChoice::Refuse);
+    let rows_of = cells_by_group(obs, model, options.groups.as_deref(), na, &mut warnings)?;
+    let (new_column, genes) = match &options.mask {
+        Some(mask) => mask.apply(genes).map(|(columns, kept)| (Some(columns), kept))?,
+        None => (None, genes.to_vec()),
     };
-    check_missing(obs, model, &rows_of)?;
     let bind = BindOptions {
         aliased: match options.aliased.unwrap_or(AliasedChoice::Refuse) {
             AliasedChoice::Refuse => Aliased::Refuse,
@@ -159,16 +152,18 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
     };
     let mut collector = Collector {
         sums: Sums {
-            genes: genes.to_vec(),
+            genes,
             transform: options.transform.unwrap_or(Transform::Log1p),
             formula: model.display(),
             groups_by: options.groups.clone().unwrap_or_default(),
             libsize: String::new(),
+            genes_from: options.mask.as_ref().map(|m| m.name.clone()).unwrap_or_default(),
             warnings: Vec::new(),
             replication: Vec::new(),
             inputs: Vec::new(),
             groups: Vec::new(),
         },
+        new_column,
         trust_values: options.trust_values,
         group_of: vec![NONE; n_cells],
         position: vec![0; n_cells],
@@ -179,6 +174,7 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
         bad_cells: Vec::new(),
         n_bad_cells: 0,
     };
+    let n_genes = collector.sums.n_genes();
     let mut needs_totals = false;
     for (label, rows) in &rows_of {
         let place = if label.is_empty() { String::new() } else { format!("group `{label}`: ") };
@@ -205,7 +201,7 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
                     label,
                     design.coefficients().clone(),
                     components(&design),
-                    genes.len(),
+                    n_genes,
                 ));
                 let g = collector.groups.len() as u32;
                 for (i, &row) in rows.iter().enumerate() {
@@ -216,7 +212,7 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
                 collector.stride += collector.groups.last().and_then(Option::as_ref).map_or(0, |g| HEAD + g.n_atoms);
             }
             Err(fault) if !label.is_empty() => {
-                let mut group = GroupSums::empty(label, Coefficients::from_names(&[])?, Vec::new(), genes.len());
+                let mut group = GroupSums::empty(label, Coefficients::from_names(&[])?, Vec::new(), n_genes);
                 group.refused = fault.to_string();
                 group.n_cells = rows.len() as u64;
                 warnings.push(format!("group `{label}` cannot be fitted: {fault}"));
@@ -232,7 +228,7 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
             Fault::bad_input(format!("the model can be fitted to no group; the first says: {first}")).at("formula")
         );
     }
-    collector.accumulators = vec![0.0; collector.stride * genes.len()];
+    collector.accumulators = vec![0.0; collector.stride * n_genes];
     let uses_libsize = model.variables().iter().any(|v| v == "libsize");
     let libsize = match (uses_libsize, needs_totals) {
         (false, _) => "",
@@ -262,29 +258,6 @@ fn note_replication(design: &Design, obs: &Frame, model: &Model, noted: &mut Vec
             noted.extend(found.into_iter().next().map(|warning| (variable, warning)));
         }
     }
-}
-
-/// Missing values of the model's columns among the cells that take part, all in one fault.
-fn check_missing(obs: &Frame, model: &Model, rows_of: &[(String, Vec<usize>)]) -> Result<()> {
-    let mut found = Vec::new();
-    for name in model.variables() {
-        if name == "libsize" && obs.get("libsize").is_none() {
-            continue;
-        }
-        let column = obs.column(&name)?;
-        let is_missing = |row: usize| match column {
-            ObsColumn::Number(values) => values[row].is_nan(),
-            ObsColumn::Factor(factor) => factor.level(row).is_none(),
-        };
-        let n: usize = rows_of.iter().map(|(_, rows)| rows.iter().filter(|&&r| is_missing(r)).count()).sum();
-        if n > 0 {
-            found.push(format!("`{name}` is missing in {n} cells"));
-        }
-    }
-    if found.is_empty() {
-        return Ok(());
-    }
-    Err(Fault::bad_input(found.join("; ")).at("obs").hint("leave those cells out, or fill the values in"))
 }
 
 /// The entries of a design row that depend on factors only.
@@ -399,6 +372,8 @@ fn find_patterns(
 struct Collector {
     /// Everything but the numbers, until the end.
     sums: Sums,
+    /// The new column of each gene where some are left out.
+    new_column: Option<Vec<u32>>,
     trust_values: bool,
     /// The group of each cell, and its position among the cells of the group.
     group_of: Vec<u32>,
@@ -500,8 +475,14 @@ impl Collector {
 
 impl Summary for Collector {
     fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()> {
-        self.check_values(block)?;
+        // Totals count all genes, also those that are not modelled.
         let atoms = self.atoms(block);
+        let kept = match &self.new_column {
+            Some(columns) => Some(block.with_columns(columns, self.sums.n_genes())?),
+            None => None,
+        };
+        let block = kept.as_ref().unwrap_or(block);
+        self.check_values(block)?;
         let (stride, transform) = (self.stride, self.sums.transform);
         if stride == 0 {
             return Ok(());

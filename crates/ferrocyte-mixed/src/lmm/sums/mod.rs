@@ -3,9 +3,12 @@
 //! Per group: n, X'X, Z'X, Z'Z once, and per gene X'y, Z'y, y'y. They add over disjoint cells (shards, machines,
 //! hospitals) and are concatenated over genes. Everything after them costs nothing per cell.
 
+pub(in crate::lmm) mod cells;
 mod collect;
+mod mask;
 
 pub use collect::{CellName, SumsOptions, sums};
+pub use mask::GeneMask;
 
 use ferrocyte_base::{Fault, Input, Provenance, Result, Value, listing};
 use ferrocyte_data::{Additive, Part, Transform};
@@ -116,6 +119,8 @@ pub struct Sums {
     pub groups_by: String,
     /// Where `libsize` came from: an obs column or the totals; empty where the model does not use it.
     pub libsize: String,
+    /// The column of var that chose the genes; empty if all were taken or no name is known.
+    pub genes_from: String,
     /// What was said while the design was made.
     pub warnings: Vec<String>,
     /// For each factor that varies within a unit without a term for what was treated: its name and what that costs.
@@ -259,6 +264,7 @@ impl Sums {
             formula: String::new(),
             groups_by: String::new(),
             libsize: String::new(),
+            genes_from: String::new(),
             warnings: Vec::new(),
             replication: Vec::new(),
             inputs: Vec::new(),
@@ -282,7 +288,8 @@ impl Sums {
             .option("formula", self.formula.as_str())
             .option("groups", self.groups_by.as_str())
             .option("transform", self.transform.word())
-            .option("libsize", self.libsize.as_str());
+            .option("libsize", self.libsize.as_str())
+            .option("mask_var", self.genes_from.as_str());
         let inputs = self.inputs.iter().map(|i| Input { name: i.describe(), fingerprint: i.fingerprint.clone() });
         provenance.inputs = inputs.collect();
         provenance.warnings.clone_from(&self.warnings);
@@ -373,6 +380,7 @@ impl Sums {
             ("formula", Value::from(self.formula.as_str())),
             ("groups_by", Value::from(self.groups_by.as_str())),
             ("libsize", Value::from(self.libsize.as_str())),
+            ("mask_var", Value::from(self.genes_from.as_str())),
             ("warnings", Value::list(self.warnings.iter().map(String::as_str))),
             ("replication", pairs(&self.replication, ["variable", "warning"])),
             ("inputs", Value::List(self.inputs.iter().map(SumsInput::to_value).collect())),
@@ -555,6 +563,7 @@ impl Additive for Sums {
             formula: part.text("formula")?.to_owned(),
             groups_by: part.text("groups_by")?.to_owned(),
             libsize: part.text("libsize")?.to_owned(),
+            genes_from: part.header.get("mask_var").and_then(Value::as_str).unwrap_or_default().to_owned(),
             warnings: part.texts("warnings")?,
             replication,
             inputs,
