@@ -255,7 +255,7 @@ pub fn ln_p_value(t: f64, df: f64, alternative: Alternative) -> f64 {
 impl GroupFit {
     /// The reference distribution that a test uses when none is asked for.
     pub fn default_df(&self) -> Df {
-        if self.moderation.is_some() { Df::Moderated } else { Df::Satterthwaite }
+        if self.moderation.is_some() || self.moderation_of_two.is_some() { Df::Moderated } else { Df::Satterthwaite }
     }
 
     /// Moderated tests of a contrast, where the group has them.
@@ -265,6 +265,9 @@ impl GroupFit {
         weights: &[f64],
         alternative: Alternative,
     ) -> Result<Option<Vec<ModeratedTest>>> {
+        if let (Some(moderation), Some(core)) = (&self.moderation_of_two, &self.core) {
+            return moderation.test(run, core, weights, alternative).map(Some);
+        }
         match (&self.moderation, &self.core) {
             (Some(moderation), Some(core)) => moderation.test(run, core, weights, alternative).map(Some),
             _ => Ok(None),
