@@ -5,9 +5,8 @@ use ferrocyte_data::{Additive, Part};
 use ferrocyte_design::Coefficients;
 
 use crate::lmm::core::{Core, Response};
-use crate::lmm::one::Moderation;
+use crate::lmm::moderated::Moderated;
 use crate::lmm::options::{FitOptions, Method, Negative};
-use crate::lmm::several;
 use crate::lmm::status::Outcome;
 use crate::lmm::sums::{Component, GroupSums, Sums};
 
@@ -50,8 +49,7 @@ pub struct GroupFit {
     /// where the outcome says so.
     pub(in crate::lmm) theta_tested: Vec<f64>,
     pub(in crate::lmm) core: Option<Core>,
-    pub(in crate::lmm) moderation: Option<Moderation>,
-    pub(in crate::lmm) moderation_of_two: Option<several::Moderation>,
+    pub(in crate::lmm) moderation: Option<Moderated>,
     /// Why tests of this group are not moderated; empty where they are or were not asked to be.
     pub not_moderated: String,
 }
@@ -73,7 +71,6 @@ impl GroupFit {
             theta_tested: Vec::new(),
             core: None,
             moderation: None,
-            moderation_of_two: None,
             not_moderated: String::new(),
         }
     }
@@ -119,14 +116,7 @@ impl GroupFit {
         if !options.moderate {
             return Ok(());
         }
-        if core.shared.dims.len() > 1 {
-            match several::Moderation::new(run, core, sums, &self.outcomes, counts)? {
-                Ok(moderation) => self.moderation_of_two = Some(moderation),
-                Err(reason) => self.not_moderated = reason,
-            }
-            return Ok(());
-        }
-        match Moderation::new(run, core, sums, &self.outcomes, counts)? {
+        match Moderated::new(run, core, sums, &self.outcomes, counts)? {
             Ok(moderation) => self.moderation = Some(moderation),
             Err(reason) => self.not_moderated = reason,
         }
@@ -149,10 +139,9 @@ impl GroupFit {
 
     /// A few words on what the tests are made of: `moderated` or why not.
     pub fn moderation_note(&self) -> String {
-        match (&self.moderation, &self.moderation_of_two) {
-            (Some(m), _) => m.describe(),
-            (None, Some(m)) => m.describe(),
-            (None, None) => self.not_moderated.clone(),
+        match &self.moderation {
+            Some(m) => m.describe(),
+            None => self.not_moderated.clone(),
         }
     }
 }

@@ -9,7 +9,8 @@ use ferrocyte_math::student_t;
 
 use crate::lmm::estimates::Surface;
 use crate::lmm::fit::{Fit, GroupFit};
-use crate::lmm::one::{ModeratedTest, Moderation, Priors};
+use crate::lmm::moderated::Moderated;
+use crate::lmm::one::{ModeratedTest, Priors};
 use crate::lmm::options::{Adjust, Alternative, Df, TestOptions, Unit};
 use crate::lmm::status::Outcome;
 
@@ -255,7 +256,7 @@ pub fn ln_p_value(t: f64, df: f64, alternative: Alternative) -> f64 {
 impl GroupFit {
     /// The reference distribution that a test uses when none is asked for.
     pub fn default_df(&self) -> Df {
-        if self.moderation.is_some() || self.moderation_of_two.is_some() { Df::Moderated } else { Df::Satterthwaite }
+        if self.moderation.is_some() { Df::Moderated } else { Df::Satterthwaite }
     }
 
     /// Moderated tests of a contrast, where the group has them.
@@ -265,18 +266,15 @@ impl GroupFit {
         weights: &[f64],
         alternative: Alternative,
     ) -> Result<Option<Vec<ModeratedTest>>> {
-        if let (Some(moderation), Some(core)) = (&self.moderation_of_two, &self.core) {
-            return moderation.test(run, core, weights, alternative).map(Some);
-        }
         match (&self.moderation, &self.core) {
             (Some(moderation), Some(core)) => moderation.test(run, core, weights, alternative).map(Some),
             _ => Ok(None),
         }
     }
 
-    /// The priors that were learnt from the genes, where tests are moderated.
-    pub fn priors(&self) -> Option<Priors> {
-        self.moderation.as_ref().map(Moderation::priors)
+    /// The priors that were learnt from the genes, one for each component; empty where tests are not moderated.
+    pub fn priors(&self) -> Vec<Priors> {
+        self.moderation.as_ref().map(Moderated::priors).unwrap_or_default()
     }
 
     fn test_one(&self, run: &Run, weights: &[f64], options: &TestOptions) -> Result<Vec<Row>> {
