@@ -48,7 +48,7 @@ def least(work: Callable[[], object], repeats: int) -> float:
 
 
 def measure(n_genes: int = 80, repeats: int = 3) -> dict[str, float]:
-    """Seconds per gene of each design, from sums to components, coefficients, standard errors and Satterthwaite's df."""
+    """Seconds per gene of each design, from sums to components, coefficients, their errors and Satterthwaite's df."""
     made = study(n_genes)
     found = {}
     for name, terms in TERMS.items():
