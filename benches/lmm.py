@@ -39,6 +39,8 @@ DATA = Path(os.environ.get("FERROCYTE_DATA", ROOT / "data"))
 RIVALS = ROOT / "benches/rivals"
 RIVALS_TARGET = ROOT / "target/rivals"
 MODEL = "~ log(libsize) + cluster + cluster:treatment + (1 | sample)"
+TWO_TERMS = f"{MODEL} + (1 | location)"
+N_LOCATIONS = 20
 KANG_MODEL = "~ log(libsize) + donor + condition + (1 | sample)"
 SEED = 20
 
@@ -57,19 +59,26 @@ class Size:
         """Counts of the study, cells x genes, with the totals of the cells as `libsize`."""
         study = fe.lmm.simulate(self.genes, self.cells, n_samples=self.samples, n_clusters=self.clusters, seed=SEED)
         study.obs["libsize"] = np.asarray(study.X.sum(axis=1)).ravel()
+        # With few genes there are cells without a count, which have no logarithm of their total.
+        study = study[study.obs["libsize"] > 0].copy()
+        locations = np.random.default_rng(SEED).integers(0, N_LOCATIONS, study.n_obs)
+        study.obs["location"] = pd.Categorical([f"L{i:02d}" for i in locations])
         return study
 
     def describe(self, study: ad.AnnData) -> str:
         """The size in words."""
         return (
-            f"{self.name}: {self.genes:,} genes × {self.cells:,} cells, {self.samples} samples, {self.clusters} "
-            f"clusters, {study.X.nnz / 1e6:.1f} million values ({study.X.nnz / self.genes / self.cells:.0%})"
+            f"{self.name}: {self.genes:,} genes × {study.n_obs:,} cells, {self.samples} samples, {self.clusters} "
+            f"clusters, {study.X.nnz / 1e6:.1f} million values ({study.X.nnz / self.genes / study.n_obs:.0%})"
         )
 
 
+TINY = Size("S", 50, 1_000, 25, 4)
 SMALL = Size("small", 300, 3_000, 12, 4)
 MEDIUM = Size("M", 2_000, 20_000, 20, 8)
 LARGE = Size("L", 6_000, 100_000, 40, 12)
+# The shape of a published study of tuberculosis: many samples, many coefficients.
+TALL = Size("T", 11_596, 20_000, 259, 29)
 
 
 @dataclass
@@ -174,6 +183,17 @@ def ours(size: Size, study: ad.AnnData, file: Path | None, repeats: int) -> list
     return [(f"{size.name}: {name}", on_threads(step, repeats)) for name, step in steps.items()]
 
 
+def two_terms(study: ad.AnnData, n_genes: int, repeats: int) -> list[tuple[str, list[float]]]:
+    """Seconds with one and two threads of some genes of a study with two crossed random terms."""
+    sums = fe.lmm.sums(study[:, spread(study, n_genes)].copy(), TWO_TERMS)
+    return [
+        (
+            f"T: fit of {n_genes:,} genes, (1 \\| sample) + (1 \\| location)",
+            on_threads(partial(estimates, sums), repeats),
+        )
+    ]
+
+
 def on_threads(step: Callable[[int], object], repeats: int) -> list[float]:
     """Seconds of a step with one thread, and with two."""
     seconds = []
@@ -210,7 +230,7 @@ def write_problem(folder: Path, cells: ad.AnnData) -> None:
     X.to_numpy("<f8").tofile(folder / "design.f64")
     samples.codes.to_numpy("<f8").tofile(folder / "samples.f64")
     cells.X.toarray().T.astype("<f8").tofile(folder / "counts.f64")
-    cells.obs[["sample", "cluster", "treatment", "libsize"]].to_csv(folder / "obs.csv", index=False)
+    cells.obs[["sample", "location", "cluster", "treatment", "libsize"]].to_csv(folder / "obs.csv", index=False)
 
 
 def frame(rows: list[tuple[int, str, float, float, float]]) -> pd.DataFrame:
@@ -222,12 +242,12 @@ def frame(rows: list[tuple[int, str, float, float, float]]) -> pd.DataFrame:
 # Peers
 
 
-def lmer(folder: Path, repeats: int) -> Peer:
+def lmer(folder: Path, repeats: int, model: str = MODEL) -> Peer:
     """R's lmerTest, gene by gene."""
     name = "lmerTest::lmer (R)"
     if shutil.which("Rscript") is None:
         return Peer(name, note="not measured: there is no Rscript")
-    command = ["Rscript", "--vanilla", str(ROOT / "benches/lmm_lmer.R"), str(folder), MODEL, str(repeats)]
+    command = ["Rscript", "--vanilla", str(ROOT / "benches/lmm_lmer.R"), str(folder), model, str(repeats)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=False)
     if done.returncode:
         return Peer(name, note=f"not measured: {last_line(done.stderr)}")
@@ -322,7 +342,8 @@ def agreement(peer: Peer, found: dict[str, pd.DataFrame]) -> list[str]:
         return [""] * 5
     genes = peer.estimates.index.get_level_values("gene")
     failed = peer.estimates["se"].isna().groupby(genes).any()
-    positive = set(np.flatnonzero(found["theta"]["var1"].to_numpy() > 0))
+    # All components but the residual, which stands last.
+    positive = set(np.flatnonzero((found["theta"].iloc[:, :-1] > 0).all(axis=1)))
     theirs = peer.estimates[genes.isin([gene for gene in failed.index[~failed] if gene in positive])]
     mine = {
         name: found[name].set_axis(range(len(found[name]))).stack().reindex(theirs.index)
@@ -413,7 +434,7 @@ def peer_lines(comparison: Comparison) -> list[str]:
         f"### {comparison.study}",
         "",
         *table(heads, peer_rows(comparison)),
-        f"{(theta['var1'] > 0).sum()} of the {len(theta)} genes have a sample variance above zero.",
+        f"{(theta.iloc[:, :-1] > 0).all(axis=1).sum()} of the {len(theta)} genes have all components above zero.",
         "",
         *table(
             ["peer", "compared", "coef", "se", "df", "failed", "what"],
@@ -457,9 +478,9 @@ def page(findings: Findings) -> str:
         "Seconds per gene, one thread, genes of all levels of expression, from cells to estimates, standard errors and "
         "p-values, unless it says *from sums*.",
         "",
-        "Do they find the same? Compared are the genes whose sample variance is above zero (below, lmer, MixedLM and "
-        "bixverse hold it at zero and ours does not) and to which the peer gives standard errors; genes to which it "
-        "gives none are counted as failed. The largest difference over all coefficients: of estimates in standard "
+        "Do they find the same? Compared are the genes whose variance components are above zero (below, lmer, MixedLM "
+        "and bixverse hold them at zero and ours does not) and to which the peer gives standard errors; genes to which "
+        "it gives none are counted as failed. The largest difference over all coefficients: of estimates in standard "
         "errors, of standard errors and degrees of freedom relative. Where a place is empty, the peer does not have "
         "it, or fits another model.",
         "",
@@ -508,6 +529,28 @@ def compare(size: Size, study: ad.AnnData, n_genes: int, repeats: int, folder: P
     return steps, out
 
 
+def compare_two_terms(study: ad.AnnData, n_genes: int) -> Comparison:
+    """Ours and lmer on some genes of the tall study with two crossed terms, one thread each."""
+    many = 400
+    by_sample = np.argsort(study.obs["sample"].cat.codes.to_numpy(), kind="stable")
+    cells = study[by_sample, spread(study, n_genes)].copy()
+    with tempfile.TemporaryDirectory(prefix="ferrocyte-bench-") as folder, processors(1):
+        write_problem(Path(folder), cells)
+        sums = fe.lmm.sums(cells, TWO_TERMS, n_threads=1)
+        found = estimates(sums, 1)
+        few = {
+            True: best(partial(estimates, sums, 1), 2) / n_genes,
+            False: best(lambda: estimates(fe.lmm.sums(cells, TWO_TERMS, n_threads=1), 1), 2) / n_genes,
+        }
+        whole = study[:, spread(study, many)].copy()
+        collected = best(lambda: fe.lmm.sums(whole, TWO_TERMS, n_threads=1), 2) / many
+        fitted = best(partial(estimates, fe.lmm.sums(whole, TWO_TERMS), 1), 2) / many
+        name = f"{TALL.describe(study)}, with (1 | location)"
+        out = Comparison(name, few, {True: fitted, False: collected + fitted}, found)
+        out.peers.append(lmer(Path(folder), 1, TWO_TERMS))
+    return out
+
+
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -526,11 +569,15 @@ def main() -> int:
         findings.sizes.append(size.describe(study))
         findings.steps += steps
         findings.comparisons.append(comparison)
-    if not (options.quick or options.no_large):
-        say("size L")
-        study = LARGE.simulate()
-        findings.sizes.append(LARGE.describe(study))
-        findings.steps += ours(LARGE, study, None, 2)
+    for size in [] if options.quick or options.no_large else [TINY, LARGE, TALL]:
+        say(f"size {size.name}")
+        study = size.simulate()
+        findings.sizes.append(size.describe(study))
+        findings.steps += ours(size, study, None, 2)
+        if size is TALL:
+            findings.steps += two_terms(study, 1_000, 2)
+            say("  two terms")
+            findings.comparisons.append(compare_two_terms(study, 3))
     say("Kang")
     findings.steps.append(("Kang: .h5ad to table, 8 cell types, moderated", on_threads(whole_kang, repeats)))
 

@@ -29,7 +29,15 @@ def lmm_page() -> str:
         for name, verbs, default, choices, meaning in _core.lmm_options()
     ]
     statuses = [[f"`{word}`", severity, sentence] for word, severity, sentence in _core.lmm_statuses()]
-    columns = [[f"`{name}`", unit, meaning] for name, unit, meaning in _core.lmm_test_columns()]
+    tables = [("tests", _core.lmm_test_columns()), *_core.lmm_inference_columns()]
+    columns = [
+        f"\n## Columns of the table of {title}\n\n"
+        + table(
+            ["column", "unit (with `log1p`)", "meaning"],
+            [[f"`{name}`", unit, meaning] for name, unit, meaning in heads],
+        )
+        for title, heads in tables
+    ]
     return (
         f"{HEAD}# Reference: lmm\n\n## Options\n\n"
         "The same words are keyword arguments in Python, `--flags` (with dashes) of the program and keys of its "
@@ -37,9 +45,26 @@ def lmm_page() -> str:
         + table(["option", "taken by", "default", "choices", "meaning"], options)
         + "\n## Statuses of genes\n\n"
         + table(["word", "severity", "meaning"], statuses)
-        + "\n## Columns of the table of tests\n\n"
-        + table(["column", "unit (with `log1p`)", "meaning"], columns)
+        + "".join(columns)
     )
+
+
+def sim_page() -> str:
+    """Options of the simulators."""
+    parts = [
+        f"{HEAD}# Reference: sim\n",
+        "Studies of which the truth is known: `fe.sim.NAME(...)` in Python, `ferrocyte simulate NAME -o OUT.h5ad` in "
+        "the program, with the same words (dashes for underscores) and, for the same options, the same counts.\n",
+    ]
+    options = _core.sim_options()
+    for simulator in dict.fromkeys(verb for _, verbs, *_ in options for verb in verbs):
+        rows = [
+            [f"`{name}`", code(default), ", ".join(map(code, choices)), meaning]
+            for name, verbs, default, choices, meaning in options
+            if simulator in verbs
+        ]
+        parts.append(f"## `{simulator}`\n\n" + table(["option", "default", "choices", "meaning"], rows))
+    return "\n".join(parts)
 
 
 def command_page() -> str:
@@ -51,7 +76,11 @@ def command_page() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"docs/reference/lmm.md": lmm_page, "docs/reference/program.md": command_page}
+PAGES = {
+    "docs/reference/lmm.md": lmm_page,
+    "docs/reference/sim.md": sim_page,
+    "docs/reference/program.md": command_page,
+}
 
 
 def main() -> int:

@@ -24,10 +24,12 @@ const FLOORS: &[(&str, u32)] = &[
 /// External crates that belong to one floor.
 const OWNED: &[(&str, &str)] = &[
     ("hdf5-metno", "ferrocyte-io"),
+    ("hdf5-metno-sys", "ferrocyte-io"),
     ("zip", "ferrocyte-io"),
     ("flate2", "ferrocyte-io"),
     ("csv", "ferrocyte-io"),
     ("faer", "ferrocyte-math"),
+    ("pulp", "ferrocyte-math"),
     ("rand", "ferrocyte-math"),
     ("rayon", "ferrocyte-base"),
     ("clap", "ferrocyte-cli"),

@@ -5,6 +5,7 @@
 =====================  =====================================================================
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
+:mod:`ferrocyte.sim`   studies of which the truth is known
 :mod:`ferrocyte.io`    what a file holds
 :mod:`ferrocyte.compat`  the names of other packages, for scripts that move here
 =====================  =====================================================================
@@ -32,9 +33,9 @@ from .errors import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import compat, errors, io, lmm, pl
+    from . import compat, errors, io, lmm, pl, sim
 
-_MODULES = ("compat", "errors", "io", "lmm", "pl")
+_MODULES = ("compat", "errors", "io", "lmm", "pl", "sim")
 
 __all__ = [
     "BadFileError",
@@ -51,6 +52,7 @@ __all__ = [
     "io",
     "lmm",
     "pl",
+    "sim",
 ]
 
 

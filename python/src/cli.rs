@@ -18,6 +18,12 @@ pub(crate) fn lmm_arguments() -> Vec<(String, String, String, Vec<String>)> {
     ferrocyte_cli::lmm_arguments()
 }
 
+/// The options of `ferrocyte simulate`, likewise.
+#[pyfunction]
+pub(crate) fn simulate_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::simulate_arguments()
+}
+
 /// The help of every command of the program: its words and its text.
 #[pyfunction]
 pub(crate) fn cli_help_pages() -> Vec<(String, String)> {

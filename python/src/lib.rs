@@ -25,16 +25,17 @@ use pyo3::pymodule;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::cli::{cli_help_pages, lmm_arguments, run_program};
+    use super::cli::{cli_help_pages, lmm_arguments, run_program, simulate_arguments};
     #[pymodule_export]
     use super::io::{gene_values, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
     use super::lmm::{
-        Fit, Sums, lmm_check, lmm_contrast_weights, lmm_fit, lmm_options, lmm_statuses, lmm_sums, lmm_sums_from_arrays,
-        lmm_t_p_values, lmm_test_columns, lmm_variables,
+        Fit, Sums, lmm_check, lmm_compare, lmm_contrast_weights, lmm_differences, lmm_fit, lmm_inference_columns,
+        lmm_options, lmm_random_effect_errors, lmm_statuses, lmm_sums, lmm_sums_from_arrays, lmm_t_p_values, lmm_terms,
+        lmm_test_columns, lmm_test_components, lmm_test_joint, lmm_variables, lmm_variance_shares,
     };
     #[pymodule_export]
-    use super::simulate::{lmm_moments, lmm_simulate, lmm_simulate_rnaseq};
+    use super::simulate::{lmm_moments, sim_cohort, sim_options, sim_rnaseq, sim_study};
     use pyo3::prelude::*;
 
     #[pymodule_init]

@@ -1,15 +1,20 @@
 //! Simulated studies on their way out: counts as scipy's three arrays, columns of cells as codes and levels.
 
-use ferrocyte_base::Result;
-use ferrocyte_data::{Frame, ObsColumn};
-use ferrocyte_mixed::lmm::{ReferenceMoments, RnaseqOptions, StudyOptions, simulate_rnaseq, simulate_study};
+use ferrocyte_base::{Result, Run};
+use ferrocyte_data::{Frame, ObsColumn, RowChunks, Values};
+use ferrocyte_mixed::lmm::{
+    Affected, BatchOf, CohortOptions, Direction, ReferenceMoments, RnaseqOptions, SIMULATE_OPTIONS, StudyOptions,
+    simulate_cohort, simulate_rnaseq, simulate_study,
+};
 use numpy::IntoPyArray;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::faults::OrRaise;
+use crate::lmm::OptionWords;
 use crate::monitor::{Means, attended};
 use crate::sources::{Held, Matrix};
+use crate::values::table;
 
 /// Columns of cells: numbers, or codes and levels.
 pub(crate) fn columns<'py>(py: Python<'py>, frame: &Frame) -> PyResult<Bound<'py, PyDict>> {
@@ -28,7 +33,13 @@ pub(crate) fn columns<'py>(py: Python<'py>, frame: &Frame) -> PyResult<Bound<'py
     Ok(columns)
 }
 
-/// What is simulated: `ferrocyte.lmm._simulate.StudyRequest`.
+/// The options of the simulators: name, verbs, default, choices, meaning.
+#[pyfunction]
+pub(crate) fn sim_options() -> Vec<OptionWords> {
+    SIMULATE_OPTIONS.iter().map(|o| (o.name, o.verbs.to_vec(), o.default, o.choices.to_vec(), o.meaning)).collect()
+}
+
+/// What is simulated: `ferrocyte.sim._study.StudyRequest`.
 #[derive(FromPyObject)]
 pub(crate) struct StudyRequest {
     n_genes: usize,
@@ -40,13 +51,15 @@ pub(crate) struct StudyRequest {
     seed: u64,
 }
 
-/// A study: `data`, `indices`, `indptr`, `obs`, `genes`, `effect`, `cluster` (codes of the clusters with the effect).
+/// A study: `data`, `indices`, `indptr`, `obs`, `genes`, `effect`, `cluster` (codes of the clusters with the effect),
+/// `truth`.
 #[pyfunction]
-pub(crate) fn lmm_simulate(py: Python<'_>, request: StudyRequest, means: Means) -> PyResult<Bound<'_, PyDict>> {
+pub(crate) fn sim_study(py: Python<'_>, request: StudyRequest, means: Means) -> PyResult<Bound<'_, PyDict>> {
     let StudyRequest { n_genes, n_cells, n_samples, n_clusters, de_share, sample_variance, seed } = request;
     let options = StudyOptions { n_genes, n_cells, n_samples, n_clusters, de_share, sample_variance, seed };
     let study = attended(py, &means, |run| simulate_study(run, &options))?;
     let out = PyDict::new(py);
+    out.set_item("truth", table(py, study.truth().or_raise(py)?)?)?;
     out.set_item("data", study.counts.into_pyarray(py))?;
     out.set_item("indices", study.indices.into_pyarray(py))?;
     out.set_item("indptr", study.pointers.into_pyarray(py))?;
@@ -59,7 +72,127 @@ pub(crate) fn lmm_simulate(py: Python<'_>, request: StudyRequest, means: Means) 
     Ok(out)
 }
 
-/// What is simulated: `ferrocyte.compat._simu_rnaseq._RnaseqRequest`.
+/// What is simulated: `ferrocyte.sim._cohort.CohortRequest`.
+#[derive(FromPyObject)]
+pub(crate) struct CohortRequest {
+    n_genes: usize,
+    n_cells: usize,
+    n_donors: usize,
+    arms: Vec<String>,
+    paired: bool,
+    samples_per_donor: usize,
+    n_batches: usize,
+    batch_of: String,
+    n_cell_types: usize,
+    type_concentration: f64,
+    sample_concentration: f64,
+    cells_sd: f64,
+    depth_sd: f64,
+    log_mean: f64,
+    log_mean_sd: f64,
+    type_share: f64,
+    type_sd: f64,
+    donor_variance: f64,
+    sample_variance: f64,
+    batch_variance: f64,
+    flat_share: f64,
+    de_share: f64,
+    effect_min: f64,
+    effect_max: f64,
+    direction: String,
+    affected: Cells,
+    seed: u64,
+}
+
+/// The cell types of planted effects: a word, or names.
+#[derive(FromPyObject)]
+pub(crate) enum Cells {
+    Word(String),
+    Names(Vec<String>),
+}
+
+impl CohortRequest {
+    fn options(self) -> Result<CohortOptions> {
+        Ok(CohortOptions {
+            n_genes: self.n_genes,
+            n_cells: self.n_cells,
+            n_donors: self.n_donors,
+            arms: self.arms,
+            paired: self.paired,
+            samples_per_donor: self.samples_per_donor,
+            n_batches: self.n_batches,
+            batch_of: BatchOf::from_word(&self.batch_of)?,
+            n_cell_types: self.n_cell_types,
+            type_concentration: self.type_concentration,
+            sample_concentration: self.sample_concentration,
+            cells_sd: self.cells_sd,
+            depth_sd: self.depth_sd,
+            log_mean: self.log_mean,
+            log_mean_sd: self.log_mean_sd,
+            type_share: self.type_share,
+            type_sd: self.type_sd,
+            donor_variance: self.donor_variance,
+            sample_variance: self.sample_variance,
+            batch_variance: self.batch_variance,
+            flat_share: self.flat_share,
+            de_share: self.de_share,
+            effect_min: self.effect_min,
+            effect_max: self.effect_max,
+            direction: Direction::from_word(&self.direction)?,
+            affected: match self.affected {
+                Cells::Word(word) => Affected::from_word(&word),
+                Cells::Names(names) => Affected::Named(names),
+            },
+            seed: self.seed,
+        })
+    }
+}
+
+/// All counts of a source of 32-bit floats, block by block: pointers, indices, values.
+fn all_counts(run: &Run, source: &mut dyn RowChunks, step: usize) -> Result<(Vec<i64>, Vec<i32>, Vec<f32>)> {
+    let (mut pointers, mut indices, mut counts) = (vec![0_i64], Vec::new(), Vec::new());
+    let n = source.n_rows();
+    let task = run.task("simulating", n as u64);
+    let mut start = 0;
+    while start < n {
+        run.check()?;
+        let end = (start + step).min(n);
+        let block = source.read(run, start..end)?;
+        let before = indices.len() as i64;
+        pointers.extend(block.pointers()[1..].iter().map(|&p| before + p as i64));
+        indices.extend(block.indices().iter().map(|&gene| gene as i32));
+        match block.values() {
+            Values::F32(values) => counts.extend_from_slice(values),
+            Values::F64(values) => counts.extend(values.iter().map(|&x| x as f32)),
+        }
+        task.advance((end - start) as u64);
+        start = end;
+    }
+    Ok((pointers, indices, counts))
+}
+
+/// A cohort: `data`, `indices`, `indptr`, `obs`, `var`, `genes`, `truth`.
+#[pyfunction]
+pub(crate) fn sim_cohort(py: Python<'_>, request: CohortRequest, means: Means) -> PyResult<Bound<'_, PyDict>> {
+    let options = request.options().or_raise(py)?;
+    let (cohort, (pointers, indices, counts)) = attended(py, &means, |run| {
+        let mut cohort = simulate_cohort(run, options)?;
+        let step = cohort.rows_at_once(run);
+        let counts = all_counts(run, &mut cohort, step)?;
+        Ok((cohort, counts))
+    })?;
+    let out = PyDict::new(py);
+    out.set_item("data", counts.into_pyarray(py))?;
+    out.set_item("indices", indices.into_pyarray(py))?;
+    out.set_item("indptr", pointers.into_pyarray(py))?;
+    out.set_item("obs", columns(py, &cohort.obs)?)?;
+    out.set_item("var", columns(py, &cohort.var().or_raise(py)?)?)?;
+    out.set_item("truth", table(py, cohort.truth())?)?;
+    out.set_item("genes", cohort.gene_names)?;
+    Ok(out)
+}
+
+/// What is simulated: `ferrocyte.sim._rnaseq.RnaseqRequest`.
 #[derive(FromPyObject)]
 pub(crate) struct RnaseqRequest {
     n_genes: usize,
@@ -96,9 +229,9 @@ impl From<RnaseqRequest> for RnaseqOptions {
 }
 
 /// Counts like those of a reference (cells × genes), or of none: `data`, `indices`, `indptr`, `obs`, `genes`,
-/// `de_genes` (gene, effect, cluster), `mean`, `size`.
+/// `truth`, `mean`, `size`.
 #[pyfunction]
-pub(crate) fn lmm_simulate_rnaseq<'py>(
+pub(crate) fn sim_rnaseq<'py>(
     py: Python<'py>,
     request: RnaseqRequest,
     reference: Option<Matrix<'py>>,
@@ -112,12 +245,12 @@ pub(crate) fn lmm_simulate_rnaseq<'py>(
         simulate_rnaseq(run, &options, moments.as_ref())
     })?;
     let out = PyDict::new(py);
+    out.set_item("truth", table(py, made.truth())?)?;
     out.set_item("data", made.counts.into_pyarray(py))?;
     out.set_item("indices", made.indices.into_pyarray(py))?;
     out.set_item("indptr", made.pointers.into_pyarray(py))?;
     out.set_item("obs", columns(py, &made.obs)?)?;
     out.set_item("genes", made.genes)?;
-    out.set_item("de_genes", made.de_genes)?;
     let (mean, size): (Vec<f64>, Vec<f64>) = made.mean_and_size.into_iter().unzip();
     out.set_item("mean", mean.into_pyarray(py))?;
     out.set_item("size", size.into_pyarray(py))?;

@@ -60,6 +60,8 @@ def python_options() -> dict[tuple[str, str], str]:
         "sums": [fe.lmm.sums],
         "fit": [fe.lmm.fit],
         "test": [fe.lmm.Fit.test, fe.lmm.Fit.contrast],
+        "components": [fe.lmm.Fit.test_components],
+        "compare": [fe.lmm.Fit.compare],
     }
     return {
         (verb, name): word.get(str(parameter.default), str(parameter.default))
@@ -118,7 +120,7 @@ def test_the_compiled_module_is_typed():
 
 def public() -> list:
     found = []
-    for module in (fe.lmm, fe.io, fe.compat.flashmm, fe.pl):
+    for module in (fe.lmm, fe.sim, fe.io, fe.compat.flashmm, fe.pl):
         for name in module.__all__:
             thing = getattr(module, name)
             if callable(thing):

@@ -56,6 +56,17 @@ def table_of(groups=("B cells", "T cells"), contrasts=("stim - ctrl",), seed=3):
 TABLE = table_of()
 ONE = table_of(groups=("all",))
 
+
+def shares_of(seed=4):
+    """Shares of variance as a fit gives them; one gene without."""
+    parts = np.random.default_rng(seed).dirichlet([1.0, 2.0, 5.0], GENES)
+    parts[-1] = np.nan
+    table = pd.DataFrame({"group": "all", "gene": [f"gene{i}" for i in range(GENES)], "variance": 1.0})
+    return table.assign(fixed=parts[:, 0], donor=parts[:, 1], residual=parts[:, 2], status="ok")
+
+
+SHARES = shares_of()
+
 DRAW = {
     "volcano": lambda **kw: fe.pl.volcano(TABLE, group="B cells", **kw),
     "qq": lambda **kw: fe.pl.qq(TABLE, **kw),
@@ -63,6 +74,8 @@ DRAW = {
     "heatmap_top": lambda **kw: fe.pl.heatmap_top(TABLE, **kw),
     "plot_gene": lambda **kw: fe.pl.plot_gene(small_study(), "gene1", condition="condition", unit="donor", **kw),
     "qq_normal": lambda **kw: fe.pl.qq_normal(TABLE["t"], **kw),
+    "variance_shares": lambda **kw: fe.pl.variance_shares(SHARES, **kw),
+    "variance_shares_top": lambda **kw: fe.pl.variance_shares_top(SHARES, "donor", n=5, **kw),
 }
 
 

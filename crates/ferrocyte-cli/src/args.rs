@@ -1,7 +1,7 @@
 //! The arguments of the program, in one place.
 //!
-//! Options of the linear mixed models are built from [`ferrocyte_mixed::lmm::OPTIONS`], the table that the Python
-//! package follows too; only what belongs to files and to the program itself is defined here. Values stay text: they
+//! Options of the linear mixed models are built from [`ferrocyte_mixed::lmm::OPTIONS`], those of the simulators from
+//! [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`], the tables that the Python package follows too; only what belongs to files and to the program itself is defined here. Values stay text: they
 //! may come from the config file as well, and are read in one place ([`crate::config`]).
 
 use std::path::PathBuf;
@@ -9,16 +9,16 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 use ferrocyte_base::VERSION;
-use ferrocyte_mixed::lmm::{OPTIONS, OptionInfo};
+use ferrocyte_mixed::lmm::{OPTIONS, OptionInfo, SIMULATE_OPTIONS};
 
 /// Ends the help of options without a default that a command cannot do without.
 const REQUIRED: &str = "[required for a study]";
 
 /// Options that may be given several times.
-const REPEATED: [&str; 3] = ["random", "contrast", "test"];
+const REPEATED: [&str; 5] = ["random", "contrast", "pairwise", "test", "joint"];
 
 /// Options that never stand in a config file: they say where, not what.
-const PLACES: [&str; 4] = ["config", "output", "table", "support"];
+const PLACES: [&str; 5] = ["config", "output", "table", "support", "reference"];
 
 /// Options that change time and memory, never the answer.
 pub(crate) const MEANS: [&str; 2] = ["threads", "max_memory"];
@@ -34,7 +34,15 @@ pub type Argument = (String, String, String, Vec<String>);
 /// assert!(arguments.iter().any(|(verb, name, default, _)| verb == "fit" && name == "method" && default == "REML"));
 /// ```
 pub fn lmm_arguments() -> Vec<Argument> {
-    let family = lmm();
+    arguments_of(&lmm())
+}
+
+/// The options of `ferrocyte simulate`, likewise.
+pub fn simulate_arguments() -> Vec<Argument> {
+    arguments_of(&simulate())
+}
+
+fn arguments_of(family: &Command) -> Vec<Argument> {
     let verbs = family.get_subcommands();
     verbs
         .flat_map(|verb| {
@@ -67,6 +75,7 @@ pub(crate) fn command() -> Command {
         .disable_help_subcommand(true)
         .args(common())
         .subcommand(lmm())
+        .subcommand(simulate())
         .subcommand(merge())
         .subcommand(info())
         .subcommand(completions())
@@ -188,6 +197,27 @@ fn lmm() -> Command {
                 .args(tests())
                 .arg(output("TABLE", "the table of tests (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
         )
+        .subcommand(
+            Command::new("components")
+                .about("Tests of the variance components: z, and likelihood ratio against the model without each")
+                .arg(input("input", "FIT.npz|SUMS.npz", "the fit, or sums"))
+                .args(options("components"))
+                .arg(output("TABLE", "the table (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
+        )
+        .subcommand(
+            Command::new("shares")
+                .about("Shares of fixed effects, random terms and residual in the variance of each gene")
+                .arg(input("input", "FIT.npz|SUMS.npz", "the fit, or sums"))
+                .arg(output("TABLE", "the table (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
+        )
+        .subcommand(
+            Command::new("compare")
+                .about("Two models of the same genes and cells: likelihoods, AIC, BIC, likelihood-ratio test")
+                .arg(input("input", "FIT.npz", "the first fit"))
+                .arg(input("other", "FIT.npz", "the second fit"))
+                .args(options("compare"))
+                .arg(output("TABLE", "the table (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
+        )
 }
 
 /// The options of the family that a verb takes.
@@ -202,13 +232,30 @@ fn tests() -> Vec<Arg> {
             .long("contrast")
             .value_name("VARIABLE:LEVEL:REFERENCE")
             .action(ArgAction::Append)
-            .help("test the difference of two levels; @FACTOR=LEVEL fixes a factor that interacts [repeatable]"),
+            .help(
+                "test the difference of two levels; @FACTOR=LEVEL fixes a factor that interacts, @FACTOR=all takes each \
+                 of its levels [repeatable]",
+            ),
+        Arg::new("pairwise")
+            .long("pairwise")
+            .value_name("VARIABLE")
+            .action(ArgAction::Append)
+            .help("test all differences of two levels of a factor; @FACTOR=LEVEL and @FACTOR=all as above [repeatable]"),
         Arg::new("test")
             .long("test")
             .value_name("[NAME=]EXPRESSION")
             .action(ArgAction::Append)
             .allow_hyphen_values(true)
             .help("test a sum of coefficients, such as `A - (B + C)/2` [default: every coefficient but the intercept] [repeatable]"),
+        Arg::new("joint")
+            .long("joint")
+            .value_name("[NAME=]TERM")
+            .action(ArgAction::Append)
+            .allow_hyphen_values(true)
+            .help(
+                "test all coefficients of a term jointly (F test), such as `cell_type:condition`; several terms or \
+                 sums of coefficients stand between `;`; `all` tests every term of the model [repeatable]",
+            ),
     ];
     args.extend(options("test"));
     args
@@ -241,6 +288,64 @@ fn output(value: &'static str, help: &'static str) -> Arg {
         .required(true)
         .value_parser(value_parser!(PathBuf))
         .help(help)
+}
+
+fn simulate() -> Command {
+    let verb = |name: &'static str, about: &'static str| {
+        let options = SIMULATE_OPTIONS.iter().filter(move |option| option.verbs.contains(&name)).map(simulator_arg);
+        Command::new(name).about(about).args(options)
+    };
+    let written = || {
+        [
+            output("OUT.h5ad", "where the study goes; its planted effects go to OUT.h5ad.truth.tsv"),
+            Arg::new("values")
+                .long("values")
+                .value_name("TYPE")
+                .value_parser(PossibleValuesParser::new(["float32", "int32"]))
+                .default_value("float32")
+                .help("type of the counts in the file"),
+            Arg::new("gzip")
+                .long("gzip")
+                .value_name("LEVEL")
+                .default_value("1")
+                .help("compression of the file, 1 (fast) to 9 (small); 0 is none"),
+        ]
+    };
+    Command::new("simulate")
+        .about("Studies of which the truth is known, as .h5ad")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            verb("study", "Cells of samples in two treatments, with cluster and sample effects").args(written()),
+        )
+        .subcommand(
+            verb(
+                "cohort",
+                "Donors in arms, samples, batches, cell types, covariates, planted effects; any number of cells",
+            )
+            .args(written()),
+        )
+        .subcommand(
+            verb("rnaseq", "Counts like those of a reference (the distributions of FLASHMM's simuRNAseq)")
+                .arg(
+                    Arg::new("reference")
+                        .long("reference")
+                        .value_name("REFERENCE.h5ad")
+                        .value_parser(value_parser!(PathBuf))
+                        .help("counts to learn from; without it negative binomial ones are drawn"),
+                )
+                .arg(Arg::new("layer").long("layer").value_name("LAYER").help("its matrix: X, a layer, or raw/X"))
+                .args(written()),
+        )
+}
+
+/// An option of a simulator. Numbers of things go by their bare names too: `--cells` for `--n-cells`.
+fn simulator_arg(info: &'static OptionInfo) -> Arg {
+    let arg = option_arg(info).allow_negative_numbers(true);
+    match info.name.strip_prefix("n_") {
+        Some(bare) => arg.visible_alias(bare.replace('_', "-")),
+        None => arg,
+    }
 }
 
 fn merge() -> Command {
@@ -278,9 +383,9 @@ mod tests {
     }
 
     #[test]
-    fn every_option_of_the_family_is_there_with_its_default_and_choices() {
-        let arguments = lmm_arguments();
-        for option in OPTIONS {
+    fn every_option_of_a_family_is_there_with_its_default_and_choices() {
+        let arguments = [lmm_arguments(), simulate_arguments()].concat();
+        for option in OPTIONS.iter().chain(SIMULATE_OPTIONS) {
             for verb in option.verbs {
                 let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
                 let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();

@@ -5,6 +5,7 @@
 //! ferrocyte lmm sums STUDY.h5ad --formula F -o sums.npz     cells to sums, in one pass
 //! ferrocyte lmm fit  STUDY.h5ad|SUMS.npz ... -o OUT         sums to a fit (.npz) or a table of tests (.tsv, ...)
 //! ferrocyte lmm test FIT.npz|SUMS.npz --contrast ... -o OUT tests of a saved fit
+//! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
 //! ferrocyte info FILE                                       what a file holds
 //! ferrocyte completions SHELL                               completions for a shell
@@ -32,6 +33,7 @@ mod merge;
 mod monitor;
 mod output;
 mod session;
+mod simulate;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,7 +41,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
-pub use args::{Argument, help_pages, lmm_arguments};
+pub use args::{Argument, help_pages, lmm_arguments, simulate_arguments};
 
 use crate::faults::Failure;
 use crate::session::Session;
@@ -69,6 +71,17 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
             Some(("sums", verb)) => lmm::sums::run(&Session::new(args, &["lmm", "sums"], verb)?, verb),
             Some(("fit", verb)) => lmm::fit::run(&Session::new(args, &["lmm", "fit"], verb)?, verb),
             Some(("test", verb)) => lmm::test::run(&Session::new(args, &["lmm", "test"], verb)?, verb),
+            Some(("components", verb)) => {
+                lmm::variances::components(&Session::new(args, &["lmm", "components"], verb)?, verb)
+            }
+            Some(("shares", verb)) => lmm::variances::shares(&Session::new(args, &["lmm", "shares"], verb)?, verb),
+            Some(("compare", verb)) => lmm::compare::run(&Session::new(args, &["lmm", "compare"], verb)?, verb),
+            _ => Err(unknown()),
+        },
+        Some(("simulate", family)) => match family.subcommand() {
+            Some(("study", verb)) => simulate::study::run(&Session::new(args, &["simulate", "study"], verb)?, verb),
+            Some(("cohort", verb)) => simulate::cohort::run(&Session::new(args, &["simulate", "cohort"], verb)?, verb),
+            Some(("rnaseq", verb)) => simulate::rnaseq::run(&Session::new(args, &["simulate", "rnaseq"], verb)?, verb),
             _ => Err(unknown()),
         },
         Some(("merge", verb)) => merge::run(&Session::new(args, &["merge"], verb)?, verb),

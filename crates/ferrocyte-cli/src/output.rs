@@ -37,13 +37,7 @@ impl Target {
         }
         let shown = path.display();
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if inputs.iter().any(|input| same_file(input, path)) {
-            return Err(Failure::usage(option, format!("`{shown}` is an input"), "give the output another name"));
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            return Err(Failure::usage(option, format!("there is no folder `{}`", folder.display()), "make it first"));
-        }
+        check_place(option, path, inputs)?;
         let plain = name.strip_suffix(".gz").unwrap_or(&name);
         if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
             Ok(Self::Part(path.to_owned()))
@@ -67,6 +61,16 @@ impl Target {
         }
     }
 
+    /// As [`Target::of`], for studies.
+    pub(crate) fn h5ad(option: &str, path: &Path, inputs: &[&Path]) -> std::result::Result<PathBuf, Failure> {
+        check_place(option, path, inputs)?;
+        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("h5ad")) {
+            return Ok(path.to_owned());
+        }
+        let message = format!("`{}` does not end in .h5ad", path.display());
+        Err(Failure::usage(option, message, "studies are written as .h5ad"))
+    }
+
     /// As [`Target::of`], for tables only.
     pub(crate) fn table(option: &str, path: &Path, inputs: &[&Path]) -> std::result::Result<Self, Failure> {
         match Self::of(option, path, inputs)? {
@@ -84,6 +88,24 @@ impl Target {
             Self::Part(path) | Self::Table(path) => Some(path),
             Self::Stdout => None,
         }
+    }
+}
+
+/// Refuses to overwrite an input, and folders that do not exist.
+fn check_place(option: &str, path: &Path, inputs: &[&Path]) -> std::result::Result<(), Failure> {
+    if inputs.iter().any(|input| same_file(input, path)) {
+        return Err(Failure::usage(
+            option,
+            format!("`{}` is an input", path.display()),
+            "give the output another name",
+        ));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        Some(folder) => {
+            Err(Failure::usage(option, format!("there is no folder `{}`", folder.display()), "make it first"))
+        }
+        None => Ok(()),
     }
 }
 
@@ -113,9 +135,15 @@ pub(crate) struct Results<'a> {
 impl Results<'_> {
     /// Writes the results, what lies beside the first, and the summary.
     pub(crate) fn write(self, session: &Session) -> std::result::Result<(), Failure> {
+        self.write_after(session, None)
+    }
+
+    /// As [`Results::write`], after a file that was too large to be kept until all was there; it counts as the first.
+    pub(crate) fn write_after(self, session: &Session, written: Option<&Path>) -> std::result::Result<(), Failure> {
         session.run.check()?;
         let targets = || {
-            self.parts.iter().map(|(path, _)| path.as_path()).chain(self.tables.iter().filter_map(|(t, _)| t.file()))
+            let parts = self.parts.iter().map(|(path, _)| path.as_path());
+            written.into_iter().chain(parts).chain(self.tables.iter().filter_map(|(t, _)| t.file()))
         };
         let outputs: Vec<String> = targets().map(|path| path.display().to_string()).collect();
         for (path, part) in &self.parts {
@@ -163,7 +191,7 @@ impl Results<'_> {
 }
 
 /// `OUT.ending`.
-fn beside(out: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(out: &Path, ending: &str) -> PathBuf {
     let mut name = out.as_os_str().to_owned();
     name.push(".");
     name.push(ending);

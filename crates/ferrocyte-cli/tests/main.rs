@@ -5,4 +5,5 @@
 mod errors;
 mod means;
 mod outputs;
+mod simulate;
 mod support;

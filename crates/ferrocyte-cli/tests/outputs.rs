@@ -162,6 +162,62 @@ fn the_resolved_config_asks_for_the_same_again() {
     assert!(config.contains("method") && !config.contains("formula") && !config.contains("transform"), "{config}");
 }
 
+/// The distinct values of a column, in order.
+fn distinct<'a>(table: &'a str, column: &str) -> Vec<&'a str> {
+    let at = table.lines().next().unwrap().split('\t').position(|name| name == column).unwrap();
+    let mut values: Vec<&str> = table.lines().skip(1).filter_map(|l| l.split('\t').nth(at)).collect();
+    values.dedup();
+    values
+}
+
+#[test]
+fn terms_are_tested_jointly() {
+    let folder = Folder::new();
+    folder.sums("sums.npz", &[]);
+    folder.done(&["lmm", "test", "sums.npz", "--joint", "trt:cls", "--joint", "both=cls; cls2:trtB", "-o", "t.tsv"]);
+    let table = folder.text("t.tsv");
+    assert!(table.starts_with("group\tgene\tcontrast\tF\tdf1\tdf2\tp_value\t"), "{table}");
+    assert_eq!(distinct(&table, "contrast"), ["trt:cls", "both"]);
+    assert_eq!(distinct(&table, "df1"), ["4"]);
+    folder.done(&["lmm", "test", "sums.npz", "--joint", "all", "--df", "satterthwaite", "-o", "all.tsv"]);
+    assert_eq!(distinct(&folder.text("all.tsv"), "contrast"), ["log(libsize)", "cls", "cls:trt"]);
+    let left = folder.run(&["lmm", "test", "sums.npz", "--joint", "cls", "--test", "cls2", "-o", "-"]);
+    assert_eq!(left.code, 2);
+    assert!(left.err.contains("joint tests and tests of single contrasts are two tables"), "{}", left.err);
+}
+
+#[test]
+fn pairs_and_levels_are_taken_in_a_word() {
+    let folder = Folder::new();
+    folder.sums("sums.npz", &[]);
+    let args = ["lmm", "test", "sums.npz", "--pairwise", "cls@trt=A", "--contrast", "trt:B:A@cls=all", "-o", "t.tsv"];
+    folder.done(&args);
+    let table = folder.text("t.tsv");
+    let names = distinct(&table, "contrast");
+    assert_eq!(names.len(), 6 + 4);
+    assert_eq!(names[0], "cls: 2 - 1 at trt = A");
+    assert_eq!(names[9], "trt: B - A at cls = 4");
+}
+
+#[test]
+fn variances_are_tested_and_shared_out_and_fits_compared() {
+    let folder = Folder::new();
+    folder.sums("sums.npz", &[]);
+    folder.done(&["lmm", "components", "sums.npz", "-o", "components.tsv"]);
+    assert_eq!(distinct(&folder.text("components.tsv"), "component"), ["sam"]);
+    folder.done(&["lmm", "shares", "sums.npz", "-o", "shares.tsv"]);
+    assert!(folder.text("shares.tsv").starts_with("group\tgene\tvariance\tfixed\tsam\tresidual\tr2_marginal\t"));
+    for (name, formula) in [("small.npz", "~ cls + (1 | sam)"), ("large.npz", "~ cls + trt + (1 | sam)")] {
+        folder.done(&["lmm", "fit", "study.h5ad", "--formula", formula, "--method", "ML", "-o", name]);
+    }
+    folder.done(&["lmm", "compare", "small.npz", "large.npz", "-o", "compare.tsv"]);
+    assert_eq!(folder.text("compare.tsv").lines().count(), 51);
+    assert_eq!(distinct(&folder.text("compare.tsv"), "parameters_2"), ["7"]);
+    let left = folder.run(&["lmm", "compare", "small.npz", "sums.npz", "-o", "-"]);
+    assert_eq!(left.code, 1);
+    assert!(left.err.contains("`method` differs: `ML` here, `REML` there"), "{}", left.err);
+}
+
 #[test]
 fn a_design_is_looked_at_without_counts() {
     let folder = Folder::new();

@@ -58,7 +58,7 @@ impl Coefficients {
         Err(Fault::missing(format!("there is no level `{text}`")).at(format!("factor `{variable}`")).hint(hint))
     }
 
-    fn levels_of(&self, variable: &str) -> Result<&[String]> {
+    pub(crate) fn levels_of(&self, variable: &str) -> Result<&[String]> {
         if let Some((_, levels)) = self.factors.iter().find(|(name, _)| name == variable) {
             return Ok(levels);
         }
@@ -183,7 +183,7 @@ impl Question<'_> {
 }
 
 /// The variable of a part: the factor, or the text of the number.
-fn part_variable(part: &Part) -> &str {
+pub(crate) fn part_variable(part: &Part) -> &str {
     match part {
         Part::Level { variable, .. } => variable,
         Part::Number(text) => text,

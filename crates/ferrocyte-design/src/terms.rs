@@ -1,5 +1,7 @@
 //! The terms of a model, as the coefficients know them: which columns belong together.
 
+use ferrocyte_base::{Fault, Result, listing, nearest};
+
 use crate::Coefficients;
 use crate::coefficients::Part;
 
@@ -38,6 +40,37 @@ impl Coefficients {
         terms
     }
 
+    /// The positions of the coefficients of a term, its variables in any order.
+    ///
+    /// A term whose columns were all left out is refused with the reason of the first, an unknown one with the terms
+    /// that exist.
+    pub fn term(&self, text: &str) -> Result<Vec<usize>> {
+        let wanted = pieces(text);
+        let terms = self.terms();
+        if let Some(term) = terms.iter().find(|term| term.name == text.trim() || pieces(&term.name) == wanted) {
+            return match term.dropped.first() {
+                Some((name, why)) if term.columns.is_empty() => {
+                    Err(Fault::bad_input(format!("`{name}` has no estimate, its column was dropped: {why}"))
+                        .at(format!("term `{text}`")))
+                }
+                _ => Ok(term.columns.clone()),
+            };
+        }
+        let names: Vec<&str> = terms.iter().map(|term| term.name.as_str()).collect();
+        let near = nearest(text, &names, 3);
+        let hint = match near.as_slice() {
+            [] => format!("the terms are {}", listing(&names, 20)),
+            near => format!("did you mean {}? The terms are {}", listing(near, 3), listing(&names, 20)),
+        };
+        Err(Fault::missing(format!("there is no fixed term `{text}`")).hint(hint))
+    }
+
+    /// The levels of a factor of the fixed terms, the reference level first. A number, or a name that no fixed term
+    /// has, is refused with the factors that exist.
+    pub fn levels(&self, variable: &str) -> Result<&[String]> {
+        self.levels_of(variable)
+    }
+
     /// What the column at `position` is the product of; nothing for the intercept. `None` if only names are known.
     pub fn parts(&self, position: usize) -> Option<&[Part]> {
         self.parts.as_ref()?.get(position).map(Vec::as_slice)
@@ -63,12 +96,40 @@ fn term_name(parts: &[Part]) -> String {
     if variables.is_empty() { "(Intercept)".to_owned() } else { variables.join(":") }
 }
 
+/// The variables that a text names, sorted, without blanks and quotes around them.
+fn pieces(text: &str) -> Vec<&str> {
+    let mut all: Vec<&str> = text.split(':').map(|piece| piece.trim().trim_matches('`')).collect();
+    all.sort_unstable();
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use ferrocyte_base::Result;
     use ferrocyte_data::{Factor, Frame, ObsColumn};
 
+    use crate::coefficients::tests::{drop, example};
     use crate::{Aliased, BindOptions, Design, Model};
+
+    #[test]
+    fn a_term_is_found_in_any_order() -> Result<()> {
+        let table = example();
+        for text in ["cell_type:condition", " condition : cell_type", "`condition`:cell_type"] {
+            assert_eq!(table.term(text)?, [3, 4], "{text}");
+        }
+        assert_eq!(table.term("(Intercept)")?, [0]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_term_that_cannot_be_tested_says_why() {
+        let mut table = example();
+        let unknown = table.term("cell_type:conditions").err();
+        assert!(unknown.is_some_and(|f| f.way_out().is_some_and(|hint| hint.contains("`cell_type:condition`"))));
+        drop(&mut table, 2, "no cells", &[]);
+        assert!(table.term("cell_type").is_err_and(|f| f.to_string().contains("no cells")));
+        assert!(table.term("condition:cell_type").is_ok_and(|columns| columns == [2, 3]));
+    }
 
     #[test]
     fn columns_are_gathered_by_term_and_dropped_ones_keep_theirs() -> Result<()> {

@@ -13,10 +13,9 @@ use ferrocyte_base::{Fault, Result};
 /// followed.
 pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let at = |fault: Fault| fault.at(path.display().to_string());
-    let target =
-        if path.is_symlink() { fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()) } else { path.to_owned() };
+    let target = target_of(path);
     match fs::metadata(&target) {
-        Ok(meta) if meta.is_dir() => return Err(at(Fault::bad_file("a folder, expected the name of a file"))),
+        Ok(meta) if meta.is_dir() => return Err(at(a_folder())),
         Ok(meta) if !meta.is_file() => {
             let mut special = File::options().write(true).open(&target).map_err(|e| at(not_written(e)))?;
             return fill(&mut special).map_err(at);
@@ -32,6 +31,63 @@ pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>)
         let _ = fs::remove_file(&temporary);
     }
     written.map_err(at)
+}
+
+/// A file in the making, for what is written through a library that wants a name: it stands beside its place until
+/// [`Pending::commit`] puts it there, and is removed if that never comes.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    target: PathBuf,
+    temporary: PathBuf,
+    placed: bool,
+}
+
+impl Pending {
+    /// A new empty file beside `path`. A folder or a pipe at `path` is refused: what is written this way is not
+    /// written from its beginning to its end.
+    pub(crate) fn beside(path: &Path) -> Result<Self> {
+        let target = target_of(path);
+        match fs::metadata(&target) {
+            Ok(meta) if meta.is_dir() => return Err(a_folder()),
+            Ok(meta) if !meta.is_file() => {
+                return Err(Fault::unsupported("a pipe or a device, expected the name of a file"));
+            }
+            _ => {}
+        }
+        let (_, temporary) = beside(&target).map_err(not_written)?;
+        Ok(Self { target, temporary, placed: false })
+    }
+
+    /// Where the file stands until it is complete.
+    pub(crate) fn path(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Puts the file, complete and closed, in its place.
+    pub(crate) fn commit(mut self) -> Result<()> {
+        File::open(&self.temporary).and_then(|file| file.sync_all()).map_err(not_written)?;
+        fs::rename(&self.temporary, &self.target).map_err(not_written)?;
+        self.placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.placed {
+            // Why the file was given up is told elsewhere.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Where a file goes: through symbolic links.
+fn target_of(path: &Path) -> PathBuf {
+    if path.is_symlink() { fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()) } else { path.to_owned() }
+}
+
+fn a_folder() -> Fault {
+    Fault::bad_file("a folder, expected the name of a file")
 }
 
 /// A new file in the folder of `target`, so that renaming stays within one file system.
@@ -90,6 +146,20 @@ mod tests {
         assert!(outcome.is_err_and(|f| f.to_string().ends_with("out.tsv: no more")));
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_in_the_making_is_placed_or_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.h5ad");
+        drop(Pending::beside(&path).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let pending = Pending::beside(&path).unwrap();
+        fs::write(pending.path(), b"whole").unwrap();
+        assert!(!path.exists());
+        pending.commit().unwrap();
+        assert_eq!((fs::read(&path).unwrap(), fs::read_dir(folder.path()).unwrap().count()), (b"whole".to_vec(), 1));
+        assert!(Pending::beside(folder.path()).is_err());
     }
 
     #[test]

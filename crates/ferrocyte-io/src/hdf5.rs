@@ -1,4 +1,4 @@
-//! [`Hdf5`]: the [`Store`] of HDF5 files. The only file of ferrocyte that knows HDF5.
+//! [`Hdf5`]: the [`Store`] of HDF5 files. With [`crate::hdf5_write`] the only file of ferrocyte that knows HDF5.
 //!
 //! The HDF5 library serves one call at a time; its binding holds a global lock. So one thread reads and others
 //! compute. Reading goes through [`StoredArray`], which gives slabs in their stored type: the place where chunks
@@ -412,7 +412,7 @@ fn unreadable(what: &str, error: &hdf5::Error) -> Fault {
 }
 
 /// The words of the library: what was tried, and the innermost reason.
-fn reason(error: &hdf5::Error) -> String {
+pub(crate) fn reason(error: &hdf5::Error) -> String {
     let Some(stack) = error.stack() else { return error.to_string() };
     let mut words: Vec<&str> = stack.iter().map(hdf5::ErrorFrame::desc).collect();
     words.dedup();

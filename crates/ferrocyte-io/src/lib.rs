@@ -5,6 +5,7 @@
 //!
 //! * [`H5ad`]: an annotated matrix on disk. [`H5ad::obs`] reads the columns that are asked for, [`H5ad::matrix`]
 //!   streams `X`, a layer or `raw/X` as [`ferrocyte_data::RowChunks`], sparse or dense, compressed or not.
+//! * [`H5adWriter`], [`write_h5ad`]: the way back, block by block, so that a study need not fit into memory.
 //! * [`write_part`], [`read_part`]: summaries and results as `.npz` files, which numpy opens too.
 //! * [`write_table`]: results as TSV, CSV or JSON lines; [`read_frame`], [`read_matrix_tsv`]: text tables back.
 //! * [`write_json`], [`parse_json`]: options and provenance.
@@ -39,7 +40,9 @@ mod csc;
 mod describe;
 mod fingerprint;
 mod h5ad;
+mod h5ad_write;
 mod hdf5;
+mod hdf5_write;
 mod json;
 mod matrix;
 mod npy;
@@ -53,7 +56,9 @@ pub use atomic::{is_closed_pipe, write_atomically};
 pub use columns::{ColumnData, ColumnKind};
 pub use describe::Element;
 pub use h5ad::H5ad;
+pub use h5ad_write::{Annotation, H5adOptions, H5adWriter, MatrixType, write_h5ad};
 pub use hdf5::Hdf5;
+pub use hdf5_write::Storage;
 pub use json::{from_json, json_pretty, json_text, parse_json, to_json, write_json};
 pub use matrix::{H5adMatrix, MatrixKind};
 pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};

@@ -29,6 +29,11 @@
 //! * [`variance_prior`]: the distribution of a log variance over genes from their likelihoods on a grid, and the
 //!   conjugate prior of residual variances; [`trend`] holds the covariate that both may depend on.
 //!
+//! # Loops over many numbers
+//!
+//! [`wide`] runs loops with the widest instructions that the processor has, without changing a bit, and has the
+//! elementary functions for them; [`student_t::many`] are the tails that stand on it.
+//!
 //! # Random streams
 //!
 //! [`random::Stream`] depends on a seed and a task number, not on who runs the task when.
@@ -52,3 +57,4 @@ mod root;
 pub mod student_t;
 pub mod trend;
 pub mod variance_prior;
+pub mod wide;

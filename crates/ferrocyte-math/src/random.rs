@@ -6,7 +6,7 @@
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, TryRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Binomial, Distribution, Gamma, Poisson, StandardNormal};
+use rand_distr::{Binomial, Distribution, Exp1, Gamma, Poisson, StandardNormal};
 
 use ferrocyte_base::{Fault, Result};
 
@@ -31,11 +31,13 @@ impl Stream {
     }
 
     /// 64 random bits.
+    #[inline]
     pub fn bits(&mut self) -> u64 {
         self.0.random()
     }
 
     /// Uniform on [0, 1).
+    #[inline]
     pub fn uniform(&mut self) -> f64 {
         self.0.random()
     }
@@ -46,13 +48,21 @@ impl Stream {
     }
 
     /// True with probability `p`.
+    #[inline]
     pub fn chance(&mut self, p: f64) -> bool {
         self.uniform() < p
     }
 
     /// Standard normal.
+    #[inline]
     pub fn normal(&mut self) -> f64 {
         StandardNormal.sample(&mut self.0)
+    }
+
+    /// Exponential with mean 1.
+    #[inline]
+    pub fn exponential(&mut self) -> f64 {
+        Exp1.sample(&mut self.0)
     }
 
     /// Gamma with the given shape and mean `shape * scale`. A shape or scale of 0 gives 0.
@@ -207,6 +217,7 @@ mod tests {
         let mut s = Stream::new(1, 2);
         near(moments(n, || Ok(s.uniform()))?, 0.5, 1.0 / 12.0, n);
         near(moments(n, || Ok(s.normal()))?, 0.0, 1.0, n);
+        near(moments(n, || Ok(s.exponential()))?, 1.0, 1.0, n);
         near(moments(n, || s.gamma(2.5, 3.0))?, 7.5, 22.5, n);
         near(moments(n, || s.poisson(4.0))?, 4.0, 4.0, n);
         near(moments(n, || s.negative_binomial(5.0, 2.0))?, 5.0, 17.5, n);

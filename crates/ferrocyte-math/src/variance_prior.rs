@@ -15,12 +15,17 @@
 //! need the first four moments of `d` only, so that Newton's method ends after some eight evaluations of about
 //! `20 genes * grid points` operations each.
 
+#![allow(clippy::inline_always)]
+
+use std::ops::Range;
+
 use ferrocyte_base::{Fault, Result, Run};
 
 pub use crate::residual_prior::{ResidualPrior, fit_residual_prior};
 pub use crate::trend::Trend;
 
 use crate::optimise::{Evaluation, Minimum, Stop, minimise};
+use crate::wide::{self, Exponentials, Kernel};
 
 /// Fewest genes from which a prior is learnt.
 pub const MIN_GENES: usize = 20;
@@ -35,8 +40,13 @@ const STARTS: [f64; 2] = [-4.0, -2.0];
 /// Tight, so that rounding in the likelihoods (a study summed in shards) stays rounding in the prior.
 const STOP: Stop = Stop { gradient: 1e-13, steps: 200 };
 
-/// About as many genes choose between the starts.
-const SCREENED: usize = 2000;
+/// About as many genes show which start is the better one.
+const SCREENED: usize = 500;
+
+const SCREEN: Stop = Stop { gradient: 1e-7, steps: 200 };
+
+/// Where the screen ends from both starts within this, it is one maximum.
+const SAME: f64 = 1e-2;
 
 /// Genes per block: the unit in which work is divided and sums are formed.
 const BLOCK: usize = 512;
@@ -82,35 +92,67 @@ impl Prior {
     /// # Panics
     /// When the lengths differ from that of the grid: a mistake in the code, not in data.
     pub fn posterior(&self, ln_likelihood: &[f64], trend: f64, weights: &mut [f64]) -> f64 {
+        let mean = self.ln_posterior(ln_likelihood, trend, weights);
+        wide::widest(Exponentials(weights));
+        mean
+    }
+
+    /// [`Prior::posterior`] with the logarithms of the weights, which stay numbers where the weights underflow.
+    ///
+    /// # Panics
+    /// When the lengths differ from that of the grid: a mistake in the code, not in data.
+    pub fn ln_posterior(&self, ln_likelihood: &[f64], trend: f64, ln_weights: &mut [f64]) -> f64 {
         assert!(
-            ln_likelihood.len() == self.grid.len() && weights.len() == self.grid.len(),
+            ln_likelihood.len() == self.grid.len() && ln_weights.len() == self.grid.len(),
             "likelihood and weights need one entry per grid point"
         );
         let mean = self.mean(trend);
-        let precision = 1.0 / (self.omega * self.omega);
+        let half_precision = 0.5 / (self.omega * self.omega);
         let mut largest = f64::NEG_INFINITY;
-        for ((w, &l), &x) in weights.iter_mut().zip(ln_likelihood).zip(&self.grid) {
-            *w = l - 0.5 * precision * (x - mean) * (x - mean);
-            largest = if w.is_nan() { f64::NAN } else { largest.max(*w) };
-            if largest.is_nan() {
-                break;
-            }
+        let mut is_number = true;
+        for ((w, &l), &x) in ln_weights.iter_mut().zip(ln_likelihood).zip(&self.grid) {
+            *w = l - half_precision * (x - mean) * (x - mean);
+            largest = if *w > largest { *w } else { largest };
+            is_number &= !w.is_nan();
         }
-        if !largest.is_finite() {
-            weights.fill(f64::NAN);
+        if !(largest.is_finite() && is_number) {
+            ln_weights.fill(f64::NAN);
             return f64::NAN;
         }
-        let mut sum = 0.0;
-        for w in weights.iter_mut() {
-            *w = (*w - largest).exp();
-            sum += *w;
+        let (sum, weighted) = wide::widest(WeightedSums { ln_weights, largest, x: &self.grid });
+        let offset = largest + sum.ln();
+        ln_weights.iter_mut().for_each(|w| *w -= offset);
+        weighted / sum
+    }
+}
+
+/// The sums of `exp(ln_weights - largest)` and of that times `x`.
+struct WeightedSums<'a> {
+    ln_weights: &'a [f64],
+    largest: f64,
+    x: &'a [f64],
+}
+
+impl Kernel for WeightedSums<'_> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn run(self) -> (f64, f64) {
+        let (mut sum, mut weighted) = ([0.0; LANES], [0.0; LANES]);
+        let whole = self.x.len() - self.x.len() % LANES;
+        for (w, x) in self.ln_weights[..whole].chunks_exact(LANES).zip(self.x[..whole].chunks_exact(LANES)) {
+            for lane in 0..LANES {
+                let w = wide::exp(w[lane] - self.largest);
+                sum[lane] += w;
+                weighted[lane] += w * x[lane];
+            }
         }
-        let mut posterior_mean = 0.0;
-        for (w, &x) in weights.iter_mut().zip(&self.grid) {
-            *w /= sum;
-            posterior_mean += *w * x;
+        for (lane, k) in (whole..self.x.len()).enumerate() {
+            let w = wide::exp(self.ln_weights[k] - self.largest);
+            sum[lane] += w;
+            weighted[lane] += w * self.x[k];
         }
-        posterior_mean
+        (total(sum), total(weighted))
     }
 }
 
@@ -143,24 +185,33 @@ pub fn fit_prior(run: &Run, x: &[f64], ln_likelihood: &[f64], trend: &[f64], use
         [x[0], -SLOPE, -SLOPE, OMEGA.0.ln()], //
         [x[x.len() - 1], SLOPE, SLOPE, OMEGA.1.ln()],
     );
-    let search =
-        |problem: &Problem<'_>, start: &[f64]| minimise(start, &lower, &upper, STOP, |p| problem.evaluate(run, p));
+    let search = |problem: &Problem<'_>, start: &[f64], stop: Stop| {
+        minimise(start, &lower, &upper, stop, |p| problem.evaluate(run, p))
+    };
     let whole = problem(&genes)?;
-    // Where genes abound, every n-th of them finds the better start, and all of them finish from there.
-    let stride = (genes.len() / SCREENED).max(1);
-    let few: Vec<usize> = genes.iter().copied().step_by(stride).collect();
-    let screen = if stride > 1 { Some(problem(&few)?) } else { None };
+    // Where genes abound, every n-th of them walks the way from the starts, and all of them finish from there: once
+    // where both starts lead to one maximum, else from both.
+    let stride = genes.len() / SCREENED;
+    let mut starts: Vec<Vec<f64>> = STARTS.iter().map(|&a_0| vec![a_0, 0.0, 0.0, 0.0]).collect();
+    if stride > 1 {
+        let few: Vec<usize> = genes.iter().copied().step_by(stride).collect();
+        let screen = problem(&few)?;
+        for start in &mut starts {
+            *start = search(&screen, start, SCREEN)?.point;
+        }
+        let (first, others) = (starts[0].clone(), &starts[1..]);
+        if others.iter().all(|s| s.iter().zip(&first).all(|(a, b)| (a - b).abs() <= SAME)) {
+            starts.truncate(1);
+        }
+    }
     let mut best: Option<Minimum> = None;
-    for a_0 in STARTS {
-        let found = search(screen.as_ref().unwrap_or(&whole), &[a_0, 0.0, 0.0, 0.0])?;
+    for start in &starts {
+        let found = search(&whole, start, STOP)?;
         if best.as_ref().is_none_or(|b| found.value < b.value) {
             best = Some(found);
         }
     }
-    let Some(mut best) = best else { return Err(Fault::internal("the variance prior has no starting values")) };
-    if screen.is_some() {
-        best = search(&whole, &best.point)?;
-    }
+    let Some(best) = best else { return Err(Fault::internal("the variance prior has no starting values")) };
     let p = &best.point;
     Ok(Prior {
         coefficients: [p[0], p[1], p[2]],
@@ -229,10 +280,12 @@ impl<'a> Problem<'a> {
             }
         }
         let blocks = run.map_quietly(rows.len(), BLOCK, |range| {
-            Ok(range
-                .flat_map(|i| rows[i].iter().map(move |l| (l, i)))
-                .map(|(l, i)| (l - top[i]).exp())
-                .collect::<Vec<f64>>())
+            let mut out = vec![0.0; range.len() * n];
+            for (out, i) in out.chunks_exact_mut(n).zip(range) {
+                out.iter_mut().zip(rows[i]).for_each(|(out, l)| *out = l - top[i]);
+            }
+            wide::widest(Exponentials(&mut out));
+            Ok(out)
         })?;
         let likelihood = blocks.concat();
         Ok(Self { x, step, likelihood, ln_likelihood: rows, top, z: genes.iter().map(|&g| z(g)).collect() })
@@ -242,12 +295,7 @@ impl<'a> Problem<'a> {
     fn evaluate(&self, run: &Run, p: &[f64]) -> Result<Evaluation> {
         let normal = Normal::new(self.x, self.step, p[3].exp());
         let parts = run.map_quietly(self.z.len(), BLOCK, |range| {
-            let mut sums = Sums::default();
-            for i in range {
-                let z = self.z[i];
-                sums.add(z, &self.gene(i, p[0] + z * (p[1] + z * p[2]), &normal));
-            }
-            Ok(sums)
+            Ok(wide::widest(Evaluate { problem: self, genes: range, a: [p[0], p[1], p[2]], normal: &normal }))
         })?;
         let mut sums = Sums::default();
         for part in &parts {
@@ -257,13 +305,17 @@ impl<'a> Problem<'a> {
     }
 
     /// One gene's log marginal likelihood and its derivatives in `mu` and `ln omega`.
+    #[inline(always)]
     fn gene(&self, i: usize, mean: f64, normal: &Normal) -> Derivatives {
         let n = self.x.len();
-        let (posterior, prior) = normal.moments(&self.likelihood[i * n..(i + 1) * n], mean).unwrap_or_else(|| {
+        let (posterior, prior) = match normal.moments(&self.likelihood[i * n..(i + 1) * n], mean) {
+            Some(moments) => moments,
             // Far from the grid, or likelihood and prior hardly overlap: the same on the log scale.
-            let flat = vec![0.0; n];
-            (normal.careful_moments(self.ln_likelihood[i], self.top[i], mean), normal.careful_moments(&flat, 0.0, mean))
-        });
+            None => (
+                normal.careful_moments(self.ln_likelihood[i], self.top[i], mean),
+                normal.careful_moments(&vec![0.0; n], 0.0, mean),
+            ),
+        };
         let t = normal.precision;
         let first = (posterior.m1 - prior.m1) * t;
         let second = (posterior.m2 - prior.m2) * t;
@@ -276,6 +328,28 @@ impl<'a> Problem<'a> {
             mean_omega: (posterior.covariance() - prior.covariance()) * t * t - 2.0 * first,
             omega_omega: (posterior.square_variance() - prior.square_variance()) * t * t - 2.0 * second,
         }
+    }
+}
+
+/// The sums over some genes, at `a_0, a_1, a_2` and the omega of `normal`.
+struct Evaluate<'a> {
+    problem: &'a Problem<'a>,
+    genes: Range<usize>,
+    a: [f64; 3],
+    normal: &'a Normal<'a>,
+}
+
+impl Kernel for Evaluate<'_> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn run(self) -> Sums {
+        let mut sums = Sums::default();
+        for i in self.genes {
+            let z = self.problem.z[i];
+            sums.add(z, &self.problem.gene(i, self.a[0] + z * (self.a[1] + z * self.a[2]), self.normal));
+        }
+        sums
     }
 }
 
@@ -298,6 +372,7 @@ struct Moments {
 }
 
 impl Moments {
+    #[inline(always)]
     fn from_sums(s: [f64; 5]) -> Self {
         Self { ln_sum: s[0].ln(), m1: s[1] / s[0], m2: s[2] / s[0], m3: s[3] / s[0], m4: s[4] / s[0] }
     }
@@ -336,6 +411,7 @@ impl<'a> Normal<'a> {
     /// With the grid point `x_c` next to `mu` and `e = mu - x_c`, the weights are
     /// `table[k - c] * exp(step * e / omega^2)^(k - c)` times a constant that both sums share: two exponentials per
     /// gene. Four interleaved sums, added up in a fixed order.
+    #[inline(always)]
     fn moments(&self, likelihood: &[f64], mean: f64) -> Option<(Moments, Moments)> {
         let n = self.x.len();
         let c = ((mean - self.x[0]) / self.step).round().clamp(0.0, (n - 1) as f64);
@@ -345,11 +421,11 @@ impl<'a> Normal<'a> {
         if (rate * n as f64).abs() >= 300.0 || rate.is_nan() {
             return None;
         }
-        let ratio = rate.exp();
+        let ratio = wide::exp(rate);
         let table = &self.table[n - 1 - c as usize..][..n];
         let mut power = [0.0; LANES];
         let mut distance = [0.0; LANES];
-        let mut p = (-rate * c).exp();
+        let mut p = wide::exp(-rate * c);
         for lane in 0..LANES {
             power[lane] = p;
             distance[lane] = (lane as f64 - c) * self.step - offset;
@@ -361,14 +437,30 @@ impl<'a> Normal<'a> {
         let mut posterior = [[0.0; LANES]; 5];
         let whole = n - n % LANES;
         for (t, e) in table[..whole].chunks_exact(LANES).zip(likelihood[..whole].chunks_exact(LANES)) {
+            let mut term = [0.0; LANES];
             for lane in 0..LANES {
-                add_point(&mut prior, &mut posterior, lane, t[lane] * power[lane], e[lane], distance[lane]);
+                term[lane] = t[lane] * power[lane];
                 power[lane] *= jump;
+            }
+            // Lanes innermost: they are one register.
+            for j in 0..5 {
+                for lane in 0..LANES {
+                    prior[j][lane] += term[lane];
+                    posterior[j][lane] += term[lane] * e[lane];
+                    term[lane] *= distance[lane];
+                }
+            }
+            for lane in 0..LANES {
                 distance[lane] += stride;
             }
         }
         for (lane, k) in (whole..n).enumerate() {
-            add_point(&mut prior, &mut posterior, lane, table[k] * power[lane], likelihood[k], distance[lane]);
+            let mut term = table[k] * power[lane];
+            for j in 0..5 {
+                prior[j][lane] += term;
+                posterior[j][lane] += term * likelihood[k];
+                term *= distance[lane];
+            }
         }
         let (prior, posterior) = (prior.map(total), posterior.map(total));
         if prior[0] < SMALLEST_SUM || posterior[0] < SMALLEST_SUM {
@@ -379,6 +471,7 @@ impl<'a> Normal<'a> {
 
     /// Moments under `exp(ln_likelihood - top) * weights` with the largest term taken out first. The constant that
     /// [`Normal::moments`] drops is here, in both sums or in neither.
+    #[cold]
     fn careful_moments(&self, ln_likelihood: &[f64], top: f64, mean: f64) -> Moments {
         let term = |k: usize| {
             let d = self.x[k] - mean;
@@ -400,18 +493,7 @@ impl<'a> Normal<'a> {
     }
 }
 
-/// Adds the powers of `d` under the prior weight `w` and under the posterior weight `w e` to the sums of a lane.
 #[inline(always)]
-#[allow(clippy::inline_always)]
-fn add_point(prior: &mut [[f64; LANES]; 5], posterior: &mut [[f64; LANES]; 5], lane: usize, w: f64, e: f64, d: f64) {
-    let mut term = w;
-    for j in 0..5 {
-        prior[j][lane] += term;
-        posterior[j][lane] += term * e;
-        term *= d;
-    }
-}
-
 fn total(lanes: [f64; LANES]) -> f64 {
     (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
 }
@@ -438,6 +520,7 @@ struct Sums {
 }
 
 impl Sums {
+    #[inline(always)]
     fn add(&mut self, z: f64, gene: &Derivatives) {
         self.value += gene.value;
         self.omega += gene.omega;

@@ -5,7 +5,9 @@ use ferrocyte_data::Transform;
 use ferrocyte_design::Coefficients;
 use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::random::Stream;
-use ferrocyte_mixed::lmm::{Component, Contrast, Df, Fit, FitOptions, GroupSums, Sums, TestOptions};
+use ferrocyte_mixed::lmm::{
+    Adjust, Component, Contrast, Df, Fit, FitOptions, GroupSums, Hypothesis, Negative, Sums, TestOptions,
+};
 
 const GENES: usize = 20_000;
 
@@ -165,6 +167,73 @@ fn within(fixed_donors: bool, ratio: f64) -> Null {
         (vec![donors, samples], vec![f64::sqrt(0.1), f64::sqrt(ratio)])
     };
     Null { cells: vec![60.0; 16], design, terms, sd }
+}
+
+/// 12 donors in three groups of four.
+fn three_groups(ratio: f64) -> Null {
+    let is = |yes: bool| f64::from(u8::from(yes));
+    Null {
+        cells: (0..12).map(|d| 40.0 + 10.0 * f64::from(d % 5)).collect(),
+        design: (0..12).map(|d| vec![1.0, is(d % 3 == 1), is(d % 3 == 2)]).collect(),
+        terms: vec![(0..12).collect()],
+        sd: vec![f64::sqrt(ratio)],
+    }
+}
+
+/// The shares of p-values below 0.05 and 0.001.
+fn shares(p: &[f64]) -> (f64, f64) {
+    let below = |level: f64| p.iter().filter(|&&p| p < level).count() as f64 / p.len() as f64;
+    (below(0.05), below(0.001))
+}
+
+#[test]
+fn a_joint_test_between_donors_holds_its_level() -> Result<()> {
+    let run = Run::new();
+    let both = Hypothesis::Contrasts {
+        name: "groups".to_owned(),
+        contrasts: vec![Contrast::expression("x1"), Contrast::expression("x2")],
+    };
+    for ratio in [0.1, 0.01] {
+        let fit = Fit::new(&run, three_groups(ratio).sums(6)?, FitOptions::default())?;
+        for df in [Df::Satterthwaite, Df::Moderated] {
+            let options = TestOptions { df: Some(df), ..TestOptions::default() };
+            let table = fit.test_joint(&run, std::slice::from_ref(&both), &options)?;
+            let (five, tenth) = shares(table.floats("p_value")?);
+            // Without a variance between donors the test may be careful, never bold.
+            let low = if ratio == 0.1 { (0.045, 0.0005) } else { (0.03, 0.0) };
+            assert!(
+                (low.0..=0.055).contains(&five) && (low.1..=0.002).contains(&tenth),
+                "{df:?}, ratio {ratio}: {five} {tenth}"
+            );
+        }
+        let options = TestOptions { df: Some(Df::Residual), ..TestOptions::default() };
+        let (five, _) = shares(fit.test_joint(&run, std::slice::from_ref(&both), &options)?.floats("p_value")?);
+        assert!(five > 0.07, "{five}");
+    }
+    Ok(())
+}
+
+#[test]
+fn tests_of_a_component_hold_their_level() -> Result<()> {
+    // Forty donors: the likelihood ratio has its law, z only in the limit of many.
+    let is = |yes: bool| f64::from(u8::from(yes));
+    let null = Null {
+        cells: vec![60.0; 40],
+        design: (0..40).map(|d| vec![1.0, is(d % 2 == 1)]).collect(),
+        terms: vec![(0..40).collect()],
+        sd: vec![0.0],
+    };
+    let run = Run::new();
+    for negative in [Negative::Allow, Negative::Zero] {
+        let options = FitOptions { negative, moderate: false, ..FitOptions::default() };
+        let table = Fit::new(&run, null.sums(7)?, options)?.test_components(&run, Adjust::Group)?;
+        let (five, tenth) = shares(table.floats("p_lr")?);
+        assert!((0.04..=0.055).contains(&five) && tenth <= 0.002, "{negative:?}: {five} {tenth}");
+        // z is too careful: a large estimate has a large standard error.
+        let (five, _) = shares(table.floats("p_z")?);
+        assert!((0.005..=0.03).contains(&five), "{negative:?}, z: {five}");
+    }
+    Ok(())
 }
 
 #[test]

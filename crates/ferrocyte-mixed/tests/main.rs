@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod lmm_calibration;
+mod lmm_inference;
 mod lmm_pipeline;
+mod lmm_simulate;

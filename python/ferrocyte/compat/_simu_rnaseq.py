@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .. import _core
 from .._run import means
-from ..errors import BadInputError
-from ..lmm._simulate import frame_of
+from .._tables import frame
+from ..sim._frames import frame_of
+from ..sim._rnaseq import request_of
 
 __all__ = ["simu_rnaseq"]
-
-
-@dataclass
-class _RnaseqRequest:
-    """What is simulated, as the compiled module reads it."""
-
-    n_genes: int
-    n_cells: int
-    samples_nested: bool
-    n_samples: int
-    n_clusters: int
-    n_treatments: int
-    n_de_genes: int
-    beta: tuple[float, float]
-    both_directions: bool
-    sample_variance: float
-    adjust_library_size: bool
-    seed: int
 
 
 def simu_rnaseq(
@@ -100,40 +82,34 @@ def simu_rnaseq(
 
     from .._sources import matrix_of
 
-    if direction not in ("both", "up"):
-        message = f"there is no choice `{direction}`"
-        raise BadInputError(message, place="direction", hint="it is one of `both`, `up`")
     reference = None
     if counts is not None:
         cells = sparse.csr_matrix(counts).T if sparse.issparse(counts) else np.ascontiguousarray(np.asarray(counts).T)
         reference = matrix_of(cells, "counts")
-        nGenes, nCells = nGenes or reference.shape[1], nCells or reference.shape[0]
-    if nGenes is None or nCells is None:
-        message = "there is neither a reference nor a number of genes and cells"
-        raise BadInputError(message, place="counts", hint="give counts, or nGenes and nCells")
-    request = _RnaseqRequest(
+    request = request_of(
+        reference,
         nGenes,
         nCells,
-        samples_nested,
-        nsam,
-        ncls,
-        ntrt,
-        ncls if nDEgenes is None else nDEgenes,
-        (minbeta, maxbeta),
-        direction == "both",
-        var_randomeffects,
-        adjust_library_size,
-        seed,
+        samples_nested=samples_nested,
+        n_samples=nsam,
+        n_clusters=ncls,
+        n_treatments=ntrt,
+        n_de_genes=nDEgenes,
+        direction=direction,
+        effects=(minbeta, maxbeta),
+        sample_variance=var_randomeffects,
+        adjust_library_size=adjust_library_size,
+        seed=seed,
     )
-    made = _core.lmm_simulate_rnaseq(request, reference, means(progress=False))
-    genes, metadata = made["genes"], frame_of(made["obs"], nCells)
-    by_cell = sparse.csr_matrix((made["data"], made["indices"], made["indptr"]), shape=(nCells, nGenes))
-    clusters = list(metadata["cls"].cat.categories)
-    affected = [(genes[gene], beta, clusters[cluster]) for gene, beta, cluster in made["de_genes"]]
+    made = _core.sim_rnaseq(request, reference, means(progress=False))
+    genes, metadata = made["genes"], frame_of(made["obs"], request.n_cells)
+    shape = (request.n_cells, request.n_genes)
+    by_cell = sparse.csr_matrix((made["data"], made["indices"], made["indptr"]), shape=shape)
+    truth = frame(made["truth"])
     return {
         "counts": by_cell.T,
         "metadata": metadata,
-        "DEgenes": pd.DataFrame(affected, columns=["gene", "beta", "cluster"]),
+        "DEgenes": pd.DataFrame({"gene": truth["gene"], "beta": truth["log_effect"], "cluster": truth["cluster"]}),
         "treatment": metadata["trt"].cat.categories[-1],
         "ref_mean_dispersion": pd.DataFrame({"mu": made["mean"], "dispersion": made["size"]}),
         "genes": genes,

@@ -7,14 +7,18 @@ that one pass over the matrix collects, so that the fit itself costs nothing per
 AnnData goes in as cells x genes; results are genes x coefficients. Estimates are in the unit of the transformed
 counts, by default *difference of ln(1 + count)*, which is not a log2 fold change.
 
-===================================  ==========================================================
+===================================  ====================================================================
 :func:`check`                        what a design can tell, before any count is read
 :func:`fit`                          models of all genes, of all groups
 :meth:`Fit.contrast`                 one level of a factor against another, as a table
 :meth:`Fit.test`                     any linear expression of coefficients
+:meth:`Fit.test_joint`               several coefficients, or a term, at once
+:meth:`Fit.test_components`          whether a variance is above zero
+:meth:`Fit.variance_shares`          what accounts for the variance of each gene
+:meth:`Fit.compare`                  two models of the same cells
 :func:`sums`, :func:`sums_from_arrays`  the sums alone: to store, to merge, to share without cells
-:func:`simulate`                     counts of which the truth is known
-===================================  ==========================================================
+:func:`simulate`                     counts of which the truth is known: :func:`ferrocyte.sim.study`
+===================================  ====================================================================
 
 References
 ----------
@@ -24,10 +28,10 @@ doi 10.2307/3002019, for degrees of freedom.
 
 from __future__ import annotations
 
+from ..sim import study as simulate
 from ._check import Check, check
 from ._fit import fit
 from ._result import Fit
-from ._simulate import simulate
 from ._sums import Sums, sums, sums_from_arrays
 
 __all__ = ["Check", "Fit", "Sums", "check", "fit", "load", "simulate", "sums", "sums_from_arrays"]

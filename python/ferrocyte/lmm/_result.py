@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import weakref
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _core
-from .._run import Means
 from .._tables import frame
-from ..errors import BadInputError, MissingKeyError
+from ..errors import BadInputError
+from ._inference import QUIET as _QUIET
+from ._inference import HowTested, Inference, find_group, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Fit"]
-
-_QUIET = Means(0, 2 << 30, None)
-
-
-@dataclass
-class HowTested:
-    """How contrasts are tested, as the compiled module reads it."""
-
-    df: str | None
-    alternative: str
-    adjust: str
-    unit: str
 
 
 class Study:
@@ -48,25 +36,13 @@ class Study:
         return self._path if self._adata is None else self._adata()
 
 
-def find_group(labels: Sequence[str], group: str | None) -> int:
-    """The place of a group among the labels."""
-    if group is None:
-        if len(labels) == 1:
-            return 0
-        message = f"there are {len(labels)} groups"
-        raise BadInputError(message, place="group", hint=f"name one of {', '.join(f'`{label}`' for label in labels)}")
-    if group not in labels:
-        message = f"there is no group `{group}`"
-        raise MissingKeyError(message, place="group", hint=f"there are {', '.join(f'`{label}`' for label in labels)}")
-    return list(labels).index(group)
-
-
-class Fit:
+class Fit(Inference):
     """Linear mixed models of all genes, in all groups.
 
     Tables have genes as rows and coefficients as columns; with groups, the index is (group, gene). `coef`, `se`,
     `t`, `p` are the plain estimates with n - p degrees of freedom (the numbers of FLASH-MM); :meth:`contrast` and
-    :meth:`test` are what conclusions should stand on.
+    :meth:`test` are what conclusions should stand on, :meth:`test_joint` and :meth:`anova` where several coefficients
+    are one question, :meth:`test_components` where it is a variance.
 
     Made by :func:`ferrocyte.lmm.fit`; it pickles, and :meth:`save` and :meth:`load` keep every bit.
 
@@ -217,25 +193,6 @@ class Fit:
         """The status in a sentence; empty for ``ok``."""
         return self._statuses(2, "reason")
 
-    def random_effects(self, group: str | None = None) -> pd.DataFrame:
-        """Predicted random effects (BLUPs), genes x q; NaN without estimate.
-
-        Parameters
-        ----------
-        group
-            A level of the grouping column; not needed where there is one group.
-
-        Raises
-        ------
-        MissingKeyError
-            There is no such group.
-        """
-        import pandas as pd
-
-        index = find_group(self._labels, group)
-        names = [name for _, columns, _ in self._groups[index]["components"] for name in columns]
-        return pd.DataFrame(self._core.random_effects(index, _QUIET), index=self.genes, columns=names)
-
     # Tests
 
     def contrast(
@@ -243,7 +200,7 @@ class Fit:
         variable: str,
         level: str,
         reference: str,
-        at: Mapping[str, str] | None = None,
+        at: Mapping[str, str | Sequence[str]] | None = None,
         df: str | None = None,
         alternative: str = "two.sided",
         adjust: str = "group",
@@ -258,7 +215,8 @@ class Fit:
         level, reference
             The level of interest, and the one that it is compared with.
         at
-            Levels of factors that interact with it: ``{"cell_type": "B"}``.
+            Levels of factors that interact with it: ``{"cell_type": "B"}``; several, or ``"all"``, for a contrast at
+            each.
         df
             ``"moderated"``, ``"satterthwaite"`` or ``"residual"``; by default moderated where possible, else
             Satterthwaite. ``"residual"`` counts cells as replicates: for comparison with other programs only.
@@ -287,9 +245,11 @@ class Fit:
         >>> fit = fe.lmm.fit(small_study(), "~ log(libsize) + condition * cell_type + (1 | sample)")
         >>> fit.contrast("condition", "stim", "ctrl", at={"cell_type": "B"}).contrast[0]
         'condition: stim - ctrl at cell_type = B'
+        >>> len(fit.contrast("condition", "stim", "ctrl", at={"cell_type": "all"}).contrast.cat.categories)
+        2
         """
-        asked = (variable, level, reference, [(str(k), str(v)) for k, v in (at or {}).items()])
-        table = self._test([asked], HowTested(df, alternative, adjust, unit))
+        asked = _core.lmm_differences(self._core, variable, (level, reference), settings(at), _QUIET)
+        table = self._test(asked, HowTested(df, alternative, adjust, unit))
         self._last_contrast = variable
         return table
 
@@ -505,34 +465,46 @@ class Fit:
     def _index(self) -> pd.Index[Any]:
         import pandas as pd
 
-        genes = self.genes
-        if not self._core.groups_by:
-            return genes
-        repeated = np.repeat(np.asarray(self._labels, dtype=object), len(genes))
-        return pd.MultiIndex.from_arrays(
-            [repeated, np.tile(np.asarray(genes), len(self._labels))], names=["group", "gene"]
-        )
+        if "index" not in self._tables:
+            index = genes = self.genes
+            if self._core.groups_by:
+                repeated = np.repeat(np.asarray(self._labels, dtype=object), len(genes))
+                index = pd.MultiIndex.from_arrays(
+                    [repeated, np.tile(np.asarray(genes), len(self._labels))], names=["group", "gene"]
+                )
+            self._tables["index"] = index
+        # An index is immutable but for its name.
+        return self._tables["index"].copy(deep=False)
 
     def _estimates(self, name: str) -> pd.DataFrame:
         import pandas as pd
 
         if "estimates" not in self._tables:
-            self._tables["estimates"] = [
-                self._core.estimates(i, None, "two.sided", _QUIET) for i in range(len(self._groups))
-            ]
-        parts = []
-        for group, found in zip(self._groups, self._tables["estimates"], strict=True):
-            parts.append(pd.DataFrame(found[name], columns=group["coefficients"]).reindex(columns=self.coefficients))
-        out = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-        out.index = self._index()
+            self._tables["estimates"] = [self._core.estimates(i, None, None, _QUIET) for i in range(len(self._groups))]
+        for found in self._tables["estimates"]:
+            if name == "p" and "p" not in found:
+                t, df = found["t"].ravel(), np.full(found["t"].size, found["residual_df"])
+                found["p"] = _core.lmm_t_p_values(t, df, "two.sided").reshape(found["t"].shape)
+        columns, index = self.coefficients, self._index()
+        if len(self._groups) == 1:
+            # A table that is changed must not change the next one.
+            return pd.DataFrame(self._tables["estimates"][0][name].copy(), index, columns, copy=False)
+        parts = [
+            pd.DataFrame(found[name], columns=group["coefficients"]).reindex(columns=columns)
+            for group, found in zip(self._groups, self._tables["estimates"], strict=True)
+        ]
+        out = pd.concat(parts, ignore_index=True)
+        out.index = index
         return out
 
     def _components(self, name: str) -> Any:
         import pandas as pd
 
-        if "components" not in self._tables:
-            self._tables["components"] = [self._core.components(i, _QUIET) for i in range(len(self._groups))]
-        parts = [found[name] for found in self._tables["components"]]
+        errors = name in ("se_theta", "dlogL")
+        key = "errors" if errors else "components"
+        if key not in self._tables:
+            self._tables[key] = [self._core.components(i, errors, _QUIET) for i in range(len(self._groups))]
+        parts = [found[name] for found in self._tables[key]]
         if parts[0].ndim == 1:
             return pd.Series(np.concatenate(parts), index=self._index(), name=name)
         width = max(part.shape[1] for part in parts)

@@ -109,7 +109,7 @@ class Sums:
         MissingKeyError
             There is no such group.
         """
-        from ._result import find_group
+        from ._inference import find_group
 
         index = find_group(self.groups, group)
         header = self.header["groups"][index]

@@ -7,7 +7,7 @@ use ferrocyte_io::{part_from_bytes, part_to_bytes, read_part, write_part};
 use ferrocyte_math::linalg::{Matrix as Square, scaled_inverse};
 use ferrocyte_mixed::lmm::{
     self, Adjust, Alternative, Contrast, Df, FitOptions, GroupFit, Method, Negative, PeerStop, Surface, TestOptions,
-    Unit, ln_p_value,
+    Unit, p_values,
 };
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -20,7 +20,7 @@ use crate::values::{matrix, table, to_python};
 
 /// The linear mixed models of all genes in all groups.
 #[pyclass(frozen, module = "ferrocyte._core")]
-pub(crate) struct Fit(lmm::Fit);
+pub(crate) struct Fit(pub(super) lmm::Fit);
 
 /// How models are fitted: `ferrocyte.lmm._fit.HowFitted`.
 #[derive(FromPyObject)]
@@ -139,17 +139,18 @@ impl Fit {
         table(py, tested)
     }
 
-    /// Estimates of the contrasts in the rows of `weights` (of all coefficients if absent) for one group, with n - p
-    /// degrees of freedom: `estimate`, `se`, `t`, `p` and Satterthwaite's `df`, each genes × contrasts.
+    /// Estimates of the contrasts in the rows of `weights` (of all coefficients if absent) for one group: `estimate`,
+    /// `se`, `t` and Satterthwaite's `df`, each genes × contrasts; with an alternative also `p`, from n - p degrees of
+    /// freedom (`residual_df`).
     fn estimates<'py>(
         &self,
         py: Python<'py>,
         group: usize,
         weights: Option<PyReadonlyArray2<'py, f64>>,
-        alternative: &str,
+        alternative: Option<&str>,
         means: Means,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let alternative = Alternative::from_word(alternative).or_raise(py)?;
+        let alternative = alternative.map(Alternative::from_word).transpose().or_raise(py)?;
         let group = self.group(py, group)?;
         let contrasts = match &weights {
             Some(array) => {
@@ -162,31 +163,46 @@ impl Fit {
             }
             None => every_coefficient(group),
         };
-        let found = attended(py, &means, |run| group.estimates(run, &contrasts, Surface::Fitted))?;
-        let (m, r) = (group.outcomes.len(), found.n_contrasts);
-        let se: Vec<f64> = found.variance.iter().map(|v| v.sqrt()).collect();
-        let t: Vec<f64> = found.estimate.iter().zip(&se).map(|(b, s)| b / s).collect();
         let residual = group.n_cells as f64 - group.coefficients.len() as f64;
-        let p = t.iter().map(|&t| ln_p_value(t, residual, alternative).exp()).collect();
+        let (found, se, t, p) = attended(py, &means, |run| {
+            let found = group.estimates(run, &contrasts, Surface::Fitted)?;
+            let se: Vec<f64> = found.variance.iter().map(|v| v.sqrt()).collect();
+            let t: Vec<f64> = found.estimate.iter().zip(&se).map(|(b, s)| b / s).collect();
+            let p = alternative.map(|alternative| p_values(&t, &vec![residual; t.len()], alternative));
+            Ok((found, se, t, p))
+        })?;
+        let (m, r) = (group.outcomes.len(), found.n_contrasts);
         let out = PyDict::new(py);
-        for (name, values) in [("estimate", found.estimate), ("se", se), ("t", t), ("p", p), ("df", found.df)] {
+        for (name, values) in [("estimate", found.estimate), ("se", se), ("t", t), ("df", found.df)] {
             out.set_item(name, matrix(py, m, r, values)?)?;
+        }
+        if let Some(p) = p {
+            out.set_item("p", matrix(py, m, r, p)?)?;
         }
         out.set_item("residual_df", residual)?;
         Ok(out)
     }
 
-    /// Variance components of one group: `theta`, `se_theta`, `dlogL`, genes × (k + 1), and per gene `log_likelihood`
-    /// and `n_iter`.
-    fn components<'py>(&self, py: Python<'py>, group: usize, means: Means) -> PyResult<Bound<'py, PyDict>> {
+    /// Variance components of one group: `theta`, genes × (k + 1), and per gene `log_likelihood` and `n_iter`; with
+    /// `errors` only `se_theta` and `dlogL`, genes × (k + 1), which take some work.
+    fn components<'py>(
+        &self,
+        py: Python<'py>,
+        group: usize,
+        errors: bool,
+        means: Means,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let group = self.group(py, group)?;
-        let errors = attended(py, &means, |run| group.component_errors(run))?;
         let (m, width) = (group.outcomes.len(), group.n_components() + 1);
-        let theta = if group.theta.is_empty() { vec![f64::NAN; m * width] } else { group.theta.clone() };
         let out = PyDict::new(py);
+        if errors {
+            let errors = attended(py, &means, |run| group.component_errors(run))?;
+            out.set_item("se_theta", matrix(py, m, width, errors.se)?)?;
+            out.set_item("dlogL", matrix(py, m, width, errors.score)?)?;
+            return Ok(out);
+        }
+        let theta = if group.theta.is_empty() { vec![f64::NAN; m * width] } else { group.theta.clone() };
         out.set_item("theta", matrix(py, m, width, theta)?)?;
-        out.set_item("se_theta", matrix(py, m, width, errors.se)?)?;
-        out.set_item("dlogL", matrix(py, m, width, errors.score)?)?;
         out.set_item("log_likelihood", group.log_likelihood.clone().into_pyarray(py))?;
         out.set_item("n_iter", group.evaluations.iter().map(|&n| i64::from(n)).collect::<Vec<_>>().into_pyarray(py))?;
         Ok(out)
@@ -339,7 +355,7 @@ impl Fit {
 }
 
 impl Fit {
-    fn group(&self, py: Python<'_>, group: usize) -> PyResult<&GroupFit> {
+    pub(super) fn group(&self, py: Python<'_>, group: usize) -> PyResult<&GroupFit> {
         self.0.groups.get(group).ok_or_else(|| Fault::missing(format!("there is no group {group}"))).or_raise(py)
     }
 }

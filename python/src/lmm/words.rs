@@ -3,7 +3,8 @@
 use ferrocyte_base::{Severity, Status};
 use ferrocyte_data::Transform;
 use ferrocyte_design::{Coefficients, Model};
-use ferrocyte_mixed::lmm::{self, Alternative, OPTIONS, Outcome, ln_p_value};
+use ferrocyte_mixed::lmm::{self, Alternative, OPTIONS, Outcome, p_values};
+use numpy::ndarray::ArrayView1;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1};
 use pyo3::prelude::*;
 
@@ -17,7 +18,7 @@ pub(crate) fn lmm_variables(py: Python<'_>, formula: &str, random: Vec<String>) 
 }
 
 /// Name, verbs, default, choices, meaning.
-type OptionWords = (&'static str, Vec<&'static str>, &'static str, Vec<&'static str>, &'static str);
+pub(crate) type OptionWords = (&'static str, Vec<&'static str>, &'static str, Vec<&'static str>, &'static str);
 
 /// The options of the family: name, verbs, default, choices, meaning.
 #[pyfunction]
@@ -51,9 +52,9 @@ pub(crate) fn lmm_t_p_values<'py>(
     alternative: &str,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let alternative = Alternative::from_word(alternative).or_raise(py)?;
-    let p: Vec<f64> =
-        t.as_array().iter().zip(df.as_array()).map(|(&t, &df)| ln_p_value(t, df, alternative).exp()).collect();
-    Ok(p.into_pyarray(py))
+    let (t, df) = (t.as_array(), df.as_array());
+    let whole = |array: &ArrayView1<'_, f64>| array.as_slice().map_or_else(|| array.to_vec(), <[f64]>::to_vec);
+    Ok(p_values(&whole(&t), &whole(&df), alternative).into_pyarray(py))
 }
 
 /// Weights of an expression (or of each in turn) over coefficients of which the names are given, expressions × names.

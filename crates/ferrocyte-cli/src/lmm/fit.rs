@@ -28,10 +28,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     };
     let fit = Fit::new(run, sums, options)?;
     let table = match &table_target {
-        Some(_) => {
-            let contrasts = contrasts::or_all_coefficients(asked_for, &fit)?;
-            Some(fit.test(run, &contrasts, &test_options)?)
-        }
+        Some(_) => Some(asked_for.table(run, &fit, &test_options)?),
         None => None,
     };
     let found = table.as_ref().map(summary::findings).transpose()?.unwrap_or_default();
@@ -56,7 +53,7 @@ fn targets(session: &Session, matches: &ArgMatches) -> Result<(Option<PathBuf>, 
     match (Target::of("output", path(matches, "output")?, &[input])?, second) {
         (Target::Part(path), second) => {
             let tests = OPTIONS.iter().filter(|o| o.verbs.contains(&"test")).map(|o| o.name);
-            let idle = session.settings.given(["contrast", "test"].into_iter().chain(tests));
+            let idle = session.settings.given(["contrast", "pairwise", "test", "joint"].into_iter().chain(tests));
             match (idle.first(), &second) {
                 (Some(option), None) => Err(Failure::usage(
                     option,

@@ -1,20 +1,22 @@
 //! `ferrocyte lmm`: linear mixed models. One file per verb; what they share beside them.
 
 pub(crate) mod check;
+pub(crate) mod compare;
 mod contrasts;
 pub(crate) mod fit;
 mod study;
 pub(crate) mod summary;
 pub(crate) mod sums;
 pub(crate) mod test;
+pub(crate) mod variances;
 
 use std::path::Path;
 
-use ferrocyte_base::{Fault, Result};
+use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{Additive, Part};
 use ferrocyte_design::Model;
 use ferrocyte_io::read_part;
-use ferrocyte_mixed::lmm::{FitOptions, Method, Negative, OPTIONS, Sums};
+use ferrocyte_mixed::lmm::{Fit, FitOptions, Method, Negative, OPTIONS, Sums};
 
 use crate::config::Settings;
 use crate::faults::Failure;
@@ -74,6 +76,17 @@ fn saved_sums(path: &Path, part: &Part, settings: &Settings) -> std::result::Res
         }
     }
     Ok(sums)
+}
+
+/// Reads a fit, or sums that are fitted with the defaults.
+fn saved_fit(run: &Run, path: &Path) -> Result<Fit> {
+    let part = read_kind(path, &[FIT, SUMS], "make one with `ferrocyte lmm fit`")?;
+    let fit = if part.kind == FIT {
+        Fit::from_part(run, &part)
+    } else {
+        Sums::from_part(&part).and_then(|sums| Fit::new(run, sums, FitOptions::default()))
+    };
+    fit.map_err(|f| f.at(path.display().to_string()))
 }
 
 /// Reads a part of one of the given kinds.

@@ -1,10 +1,8 @@
 //! `ferrocyte lmm test`: tests of a saved fit, or of sums fitted with the defaults.
 
 use clap::ArgMatches;
-use ferrocyte_data::Additive;
-use ferrocyte_mixed::lmm::{Fit, FitOptions, Sums};
 
-use super::{FIT, SUMS, contrasts, read_kind, summary};
+use super::{contrasts, saved_fit, summary};
 use crate::faults::Failure;
 use crate::output::{Results, Target};
 use crate::session::{Session, path};
@@ -17,15 +15,8 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     let options = contrasts::test_options(settings)?;
     let asked_for = contrasts::asked_for(settings)?;
 
-    let part = read_kind(input, &[FIT, SUMS], "make one with `ferrocyte lmm fit`")?;
-    let fit = if part.kind == FIT {
-        Fit::from_part(run, &part)
-    } else {
-        Sums::from_part(&part).and_then(|sums| Fit::new(run, sums, FitOptions::default()))
-    };
-    let fit = fit.map_err(|f| f.at(input.display().to_string()))?;
-    let contrasts = contrasts::or_all_coefficients(asked_for, &fit)?;
-    let table = fit.test(run, &contrasts, &options)?;
+    let fit = saved_fit(run, input)?;
+    let table = asked_for.table(run, &fit, &options)?;
     let found = summary::findings(&table)?;
     let results = Results {
         parts: Vec::new(),

@@ -48,3 +48,22 @@ fn tails_agree_with_fifty_digits() {
     assert!(count > 600, "only {count} rows");
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn tails_of_many_agree_with_fifty_digits() {
+    let mut count = 0;
+    for line in TABLE.lines().filter(|line| line.starts_with("t_ln_two_sided")) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let (t, df, expected) = (number(cells[1]), number(cells[2]), number(cells[4]));
+        let (mut exponent, mut factor) = ([0.0], [0.0]);
+        student_t::many::tails(&student_t::StudentT::new(df), &[t], &mut exponent, &mut factor);
+        let found = factor[0].ln() - exponent[0];
+        assert!((found - expected).abs() < 4e-15 * expected.abs().max(1.0), "{line}: found {found:e}");
+        if expected > -708.0 {
+            let p = student_t::many::two_sided(&[t], &[df])[0];
+            assert!((p / expected.exp() - 1.0).abs() < 4e-15 * expected.abs().max(1.0), "{line}: found {p:e}");
+        }
+        count += 1;
+    }
+    assert!(count > 100, "only {count} rows");
+}

@@ -133,6 +133,8 @@ pub(in crate::lmm) struct Spectrum {
     pub(in crate::lmm) g: Matrix,
     /// Number of positive λ.
     pub(in crate::lmm) rank: usize,
+    /// 1/λ, zero where λ is. q numbers.
+    pub(in crate::lmm) over_lambda: Vec<f64>,
 }
 
 impl Spectrum {
@@ -156,7 +158,8 @@ impl Spectrum {
         }
         let rank = lambda.iter().filter(|&&l| l > 0.0).count();
         let g = shared.projection.times(&u);
-        Ok(Self { lambda, mu, u, g, rank })
+        let over_lambda = lambda.iter().map(|&l| if l > 0.0 { 1.0 / l } else { 0.0 }).collect();
+        Ok(Self { lambda, mu, u, g, rank, over_lambda })
     }
 
     /// w = U'z of the given genes (row-major, genes × q), zero where λ is.
@@ -176,7 +179,7 @@ impl Spectrum {
 
     /// e₀ = rss - Σ w²/λ: what the random effects cannot explain, for one gene.
     pub(in crate::lmm) fn residual(&self, w: &[f64], rss: f64) -> f64 {
-        let explained: f64 = w.iter().zip(&self.lambda).filter(|(_, l)| **l > 0.0).map(|(w, l)| w * w / l).sum();
+        let explained: f64 = w.iter().zip(&self.over_lambda).map(|(w, over)| w * w * over).sum();
         (rss - explained).max(0.0)
     }
 }

@@ -1,9 +1,11 @@
 //! What the genes of a group share once their sums are reduced, and how one gene is estimated from it.
 
+use std::ops::Range;
+
 use ferrocyte_base::{Result, Run};
 
 use crate::lmm::canonical::{Canonical, Spectrum};
-use crate::lmm::one::Profile;
+use crate::lmm::one::{Profile, fit_block};
 use crate::lmm::options::{FitOptions, Method, Negative};
 use crate::lmm::several::{Gene, Likelihood, Several};
 use crate::lmm::status::Outcome;
@@ -102,12 +104,12 @@ impl Core {
     }
 
     /// Outcomes that are known before any estimation.
-    fn decided(&self, gene: usize, y: Response, min_cells: u64) -> Option<Outcome> {
-        let (rss, y_norm) = (self.rss[gene], y.norm);
+    pub(in crate::lmm) fn decided(&self, gene: usize, y: Responses<'_>, min_cells: u64) -> Option<Outcome> {
+        let (rss, y_norm) = (self.rss[gene], y.norm[gene]);
         if y_norm == 0.0 {
             return Some(Outcome::AllZero);
         }
-        if y.n_expressing < min_cells as f64 {
+        if y.n_expressing[gene] < min_cells as f64 {
             return Some(Outcome::FewCells);
         }
         if rss <= NOTHING * y_norm {
@@ -120,72 +122,63 @@ impl Core {
         (rank > 0 && left <= NOTHING * y_norm).then_some(Outcome::NoResidual)
     }
 
-    /// Room for the estimation of genes, one after the other.
-    pub(in crate::lmm) fn workspace(&self) -> Workspace<'_> {
-        let likelihood = match &self.structure {
-            Structure::One { .. } => None,
-            Structure::Several(several) => Some(Likelihood::new(several)),
-        };
-        Workspace { buffer: Vec::new(), likelihood }
+    /// Estimates a block of genes.
+    pub(in crate::lmm) fn estimate(
+        &self,
+        run: &Run,
+        genes: Range<usize>,
+        y: Responses<'_>,
+        options: &FitOptions,
+    ) -> Result<BlockFit> {
+        match &self.structure {
+            Structure::One { profile, .. } => Ok(fit_block(self, profile, genes, y, options)),
+            Structure::Several(several) => {
+                let mut likelihood = Likelihood::new(several);
+                let mut block = BlockFit::with_capacity(genes.len(), self.shared.dims.len() + 1);
+                for gene in genes {
+                    block.push(&self.estimate_several(run, &mut likelihood, gene, y, options)?);
+                }
+                Ok(block)
+            }
+        }
     }
 
-    /// Estimates one gene: components as fitted, components as tested, outcome, log-likelihood, evaluations.
-    pub(in crate::lmm) fn estimate<'a>(
-        &'a self,
+    /// Estimates one gene with several components.
+    fn estimate_several(
+        &self,
         run: &Run,
+        likelihood: &mut Likelihood<'_>,
         gene: usize,
-        y: Response,
+        y: Responses<'_>,
         options: &FitOptions,
-        workspace: &mut Workspace<'a>,
     ) -> Result<GeneFit> {
-        let k = self.shared.dims.len();
         if let Some(outcome) = self.decided(gene, y, options.min_cells) {
-            let nan = vec![f64::NAN; k + 1];
-            return Ok(GeneFit { theta: nan.clone(), tested: nan, outcome, log_likelihood: f64::NAN, evaluations: 0 });
+            return Ok(GeneFit::none(self.shared.dims.len(), outcome));
         }
-        let rss = self.rss[gene];
-        Ok(match &self.structure {
-            Structure::One { profile, .. } => {
-                let fit = profile.fit(self.z_of(gene), rss, options.negative == Negative::Zero, &mut workspace.buffer);
-                let theta = vec![fit.gamma * fit.s0, fit.s0];
-                let tested = if fit.outcome.tested_at_zero() { vec![0.0, rss / profile.nu()] } else { theta.clone() };
-                let log_likelihood = profile.log_likelihood(fit.gamma, fit.s0);
-                GeneFit { theta, tested, outcome: fit.outcome, log_likelihood, evaluations: fit.evaluations }
-            }
-            Structure::Several(several) => {
-                let likelihood = workspace.likelihood.get_or_insert_with(|| Likelihood::new(several));
-                let gene = Gene { z: self.z_of(gene), rss };
-                let fit = likelihood.fit(run, gene, options.negative == Negative::Zero)?;
-                let tested = if matches!(fit.outcome, Outcome::VNotPd | Outcome::NoStationary) {
-                    likelihood.fit(run, gene, true)?.theta
-                } else {
-                    fit.theta.clone()
-                };
-                GeneFit {
-                    theta: fit.theta,
-                    tested,
-                    outcome: fit.outcome,
-                    log_likelihood: fit.log_likelihood,
-                    evaluations: fit.evaluations,
-                }
-            }
+        let gene = Gene { z: self.z_of(gene), rss: self.rss[gene] };
+        let fit = likelihood.fit(run, gene, options.negative == Negative::Zero)?;
+        let tested = if matches!(fit.outcome, Outcome::VNotPd | Outcome::NoStationary) {
+            likelihood.fit(run, gene, true)?.theta
+        } else {
+            fit.theta.clone()
+        };
+        Ok(GeneFit {
+            theta: fit.theta,
+            tested,
+            outcome: fit.outcome,
+            log_likelihood: fit.log_likelihood,
+            evaluations: fit.evaluations,
         })
     }
 }
 
-/// Buffers of one thread.
-pub(in crate::lmm) struct Workspace<'a> {
-    buffer: Vec<f64>,
-    likelihood: Option<Likelihood<'a>>,
-}
-
-/// What the sums say of the values of one gene.
+/// What the sums say of the values of all genes.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::lmm) struct Response {
+pub(in crate::lmm) struct Responses<'a> {
     /// y'y.
-    pub(in crate::lmm) norm: f64,
+    pub(in crate::lmm) norm: &'a [f64],
     /// Number of cells with a value.
-    pub(in crate::lmm) n_expressing: f64,
+    pub(in crate::lmm) n_expressing: &'a [f64],
 }
 
 /// The estimate of one gene.
@@ -195,4 +188,45 @@ pub(in crate::lmm) struct GeneFit {
     pub(in crate::lmm) outcome: Outcome,
     pub(in crate::lmm) log_likelihood: f64,
     pub(in crate::lmm) evaluations: u32,
+}
+
+impl GeneFit {
+    /// That of a gene without variance components, `k` of them missing.
+    pub(in crate::lmm) fn none(k: usize, outcome: Outcome) -> Self {
+        let nan = vec![f64::NAN; k + 1];
+        Self { theta: nan.clone(), tested: nan, outcome, log_likelihood: f64::NAN, evaluations: 0 }
+    }
+}
+
+/// The estimates of a block of genes, one after the other: components as fitted and as tested (genes × (k + 1)),
+/// outcomes, log-likelihoods, evaluations.
+#[derive(Debug, Default)]
+pub(in crate::lmm) struct BlockFit {
+    pub(in crate::lmm) theta: Vec<f64>,
+    pub(in crate::lmm) tested: Vec<f64>,
+    pub(in crate::lmm) outcomes: Vec<Outcome>,
+    pub(in crate::lmm) log_likelihood: Vec<f64>,
+    pub(in crate::lmm) evaluations: Vec<u32>,
+}
+
+impl BlockFit {
+    /// No genes yet, and room for some with `width` components.
+    pub(in crate::lmm) fn with_capacity(genes: usize, width: usize) -> Self {
+        Self {
+            theta: Vec::with_capacity(genes * width),
+            tested: Vec::with_capacity(genes * width),
+            outcomes: Vec::with_capacity(genes),
+            log_likelihood: Vec::with_capacity(genes),
+            evaluations: Vec::with_capacity(genes),
+        }
+    }
+
+    /// Adds a gene.
+    pub(in crate::lmm) fn push(&mut self, fit: &GeneFit) {
+        self.theta.extend(&fit.theta);
+        self.tested.extend(&fit.tested);
+        self.outcomes.push(fit.outcome);
+        self.log_likelihood.push(fit.log_likelihood);
+        self.evaluations.push(fit.evaluations);
+    }
 }

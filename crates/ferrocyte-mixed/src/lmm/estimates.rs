@@ -7,9 +7,11 @@
 
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, product};
+use ferrocyte_math::student_t::many;
 
 use crate::lmm::core::{Core, Structure};
 use crate::lmm::fit::GroupFit;
+use crate::lmm::options::Alternative;
 use crate::lmm::status::Outcome;
 
 /// Which estimates of the variance components are used.
@@ -77,7 +79,13 @@ impl GroupFit {
                 Structure::Several(several) => self.block_several(core, several, &shared, genes, surface),
             })
         })?;
-        let mut all = Estimates { n_contrasts: r, ..Estimates::default() };
+        let cells = core.n_genes() * r;
+        let mut all = Estimates {
+            n_contrasts: r,
+            estimate: Vec::with_capacity(cells),
+            variance: Vec::with_capacity(cells),
+            df: Vec::with_capacity(cells),
+        };
         for block in blocks {
             all.estimate.extend(block.estimate);
             all.variance.extend(block.variance);
@@ -85,6 +93,20 @@ impl GroupFit {
         }
         Ok(all)
     }
+}
+
+/// p-values of each t with its degrees of freedom; NaN gives NaN.
+pub fn p_values(t: &[f64], df: &[f64], alternative: Alternative) -> Vec<f64> {
+    let mut p = many::two_sided(t, df);
+    for (p, &t) in p.iter_mut().zip(t) {
+        *p = match alternative {
+            Alternative::TwoSided => *p,
+            Alternative::Less if t < 0.0 => 0.5 * *p,
+            Alternative::Greater if t > 0.0 => 0.5 * *p,
+            Alternative::Less | Alternative::Greater => 1.0 - 0.5 * *p,
+        };
+    }
+    p
 }
 
 /// What the contrasts share over genes.
@@ -97,6 +119,8 @@ pub(in crate::lmm) struct SharedByGenes {
     pub(in crate::lmm) a_squared: Matrix,
     /// c'(X'X)⁻¹c.
     pub(in crate::lmm) x0: Vec<f64>,
+    /// Whether the contrasts are the coefficients themselves.
+    is_identity: bool,
 }
 
 impl SharedByGenes {
@@ -112,7 +136,10 @@ impl SharedByGenes {
         let x0 = (0..contrasts.n_cols())
             .map(|j| (0..contrasts.n_rows()).map(|i| contrasts[(i, j)] * xc[(i, j)]).sum())
             .collect();
-        Self { contrasts: contrasts.clone(), a, a_squared, x0 }
+        let unit = |i: usize, j: usize| if i == j { 1.0 } else { 0.0 };
+        let is_identity = contrasts.n_rows() == contrasts.n_cols()
+            && contrasts.entries().iter().enumerate().all(|(k, &c)| c == unit(k / core.p(), k % core.p()));
+        Self { contrasts: contrasts.clone(), a, a_squared, x0, is_identity }
     }
 
     /// Number of contrasts.
@@ -123,8 +150,12 @@ impl SharedByGenes {
     /// Ordinary least squares of a block of genes; variances and degrees of freedom still NaN.
     pub(in crate::lmm) fn ols(&self, core: &Core, genes: std::ops::Range<usize>) -> Estimates {
         let (p, r, n) = (core.p(), self.r(), genes.len());
-        let mut estimate = vec![0.0; n * r];
-        product(&core.b_ols[genes.start * p..genes.end * p], p, &self.contrasts, &mut estimate);
+        let b_ols = &core.b_ols[genes.start * p..genes.end * p];
+        let mut estimate = b_ols.to_vec();
+        if !self.is_identity {
+            estimate = vec![0.0; n * r];
+            product(b_ols, p, &self.contrasts, &mut estimate);
+        }
         Estimates { n_contrasts: r, estimate, variance: vec![f64::NAN; n * r], df: vec![f64::NAN; n * r] }
     }
 }

@@ -4,7 +4,7 @@ use ferrocyte_base::{Fault, Kind, Provenance, Result, Run, Value, listing};
 use ferrocyte_data::{Additive, Part};
 use ferrocyte_design::Coefficients;
 
-use crate::lmm::core::{Core, Response};
+use crate::lmm::core::{Core, Responses};
 use crate::lmm::moderated::Moderated;
 use crate::lmm::options::{FitOptions, Method, Negative};
 use crate::lmm::status::Outcome;
@@ -75,7 +75,8 @@ impl GroupFit {
         }
     }
 
-    fn new(run: &Run, sums: &GroupSums, options: &FitOptions, counts: bool) -> Result<Self> {
+    /// Fits one group; `counts`: whether the values are transformed counts, never negative.
+    pub(in crate::lmm) fn new(run: &Run, sums: &GroupSums, options: &FitOptions, counts: bool) -> Result<Self> {
         let n_genes = sums.y_norm.len();
         let mut group = Self::refused(sums, n_genes);
         if !sums.refused.is_empty() {
@@ -90,20 +91,19 @@ impl GroupFit {
             }
             Err(fault) => return Err(fault),
         };
-        let fits = run.map_ranges("fitting", n_genes, core.gene_block(), |genes| {
-            let mut workspace = core.workspace();
-            let y = |gene: usize| Response { norm: sums.y_norm[gene], n_expressing: sums.n_expressing[gene] };
-            genes.map(|gene| core.estimate(run, gene, y(gene), options, &mut workspace)).collect()
+        let blocks = run.map_ranges("fitting", n_genes, core.gene_block(), |genes| {
+            let y = Responses { norm: &sums.y_norm, n_expressing: &sums.n_expressing };
+            core.estimate(run, genes, y, options)
         })?;
         group.outcomes.clear();
         group.log_likelihood.clear();
         group.evaluations.clear();
-        for fit in fits.into_iter().flat_map(Vec::into_iter) {
-            group.theta.extend(fit.theta);
-            group.theta_tested.extend(fit.tested);
-            group.outcomes.push(fit.outcome);
-            group.log_likelihood.push(fit.log_likelihood);
-            group.evaluations.push(fit.evaluations);
+        for block in blocks {
+            group.theta.extend(block.theta);
+            group.theta_tested.extend(block.tested);
+            group.outcomes.extend(block.outcomes);
+            group.log_likelihood.extend(block.log_likelihood);
+            group.evaluations.extend(block.evaluations);
         }
         group.core = Some(core);
         group.moderate(run, sums, options, counts)?;

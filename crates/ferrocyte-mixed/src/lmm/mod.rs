@@ -51,15 +51,21 @@ mod sums;
 mod support;
 
 pub use check::{Check, CheckOptions, check};
-pub use estimates::{Estimates, Surface};
+pub use estimates::{Estimates, Surface, p_values};
 pub use fit::{Fit, GroupFit};
-pub use inference::{ComponentErrors, Contrast, GeneCovariance, ln_p_value, test_columns};
+pub use inference::{
+    ComponentErrors, Contrast, GeneCovariance, Hypothesis, comparison_columns, component_test_columns,
+    joint_test_columns, ln_p_value, test_columns,
+};
 pub use one::{ModeratedTest, Priors};
 pub use options::{
     Adjust, AliasedChoice, Alternative, Df, FitOptions, Method, NaChoice, Negative, OPTIONS, OptionInfo, TestOptions,
     Unit,
 };
 pub use peer::PeerStop;
-pub use simulate::{ReferenceMoments, Rnaseq, RnaseqOptions, Study, StudyOptions, simulate_rnaseq, simulate_study};
+pub use simulate::{
+    Affected, BatchOf, Cohort, CohortGene, CohortOptions, CohortSample, Direction, Planted, ReferenceMoments, Rnaseq,
+    RnaseqOptions, SIMULATE_OPTIONS, Study, StudyOptions, simulate_cohort, simulate_rnaseq, simulate_study,
+};
 pub use status::Outcome;
 pub use sums::{CellName, Component, GeneMask, GroupSums, Sums, SumsInput, SumsOptions, sums};

@@ -38,6 +38,8 @@ macro_rules! choice {
     };
 }
 
+pub(super) use choice;
+
 choice! {
     /// Which likelihood is maximised. Changes the answer.
     Method, "method" {
@@ -165,7 +167,7 @@ impl Default for TestOptions {
 pub struct OptionInfo {
     /// Its name: a keyword argument in Python, `--name` (with dashes) in the program, a key of the config file.
     pub name: &'static str,
-    /// The verbs that take it: `check`, `sums`, `fit`, `test`.
+    /// The verbs that take it: `check`, `sums`, `fit`, `test`, `components`, `compare`.
     pub verbs: &'static [&'static str],
     /// Its default, as a word; `-` where there is none, empty where it is "nothing".
     pub default: &'static str,
@@ -277,7 +279,7 @@ pub const OPTIONS: &[OptionInfo] = &[
     },
     OptionInfo {
         name: "adjust",
-        verbs: &["test"],
+        verbs: &["test", "components", "compare"],
         default: "group",
         choices: Adjust::WORDS,
         meaning: "over which p-values the false discovery rate is controlled",

@@ -125,6 +125,9 @@ fn derivatives(core: &Core, gene: usize, theta: &[f64]) -> Option<(Matrix, Vec<f
 
 /// Standard errors and gradient at an estimate.
 fn at_estimate(core: &Core, gene: usize, theta: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
+    if let Structure::One { profile, .. } = &core.structure {
+        return profile.errors(theta, core.z_of(gene), core.rss[gene]);
+    }
     let (information, score) = derivatives(core, gene, theta)?;
     let inverse = scaled_inverse(&information, 0.0).ok()?;
     Some((inverse.diagonal().iter().map(|v| v.sqrt()).collect(), score))

@@ -9,6 +9,7 @@ use ferrocyte_math::student_t;
 
 use crate::lmm::estimates::Surface;
 use crate::lmm::fit::{Fit, GroupFit};
+use crate::lmm::inference::long::by_p;
 use crate::lmm::moderated::Moderated;
 use crate::lmm::one::{ModeratedTest, Priors};
 use crate::lmm::options::{Adjust, Alternative, Df, TestOptions, Unit};
@@ -239,11 +240,6 @@ impl Row {
     }
 }
 
-/// Rising p-values, NaN last.
-fn by_p(a: f64, b: f64) -> std::cmp::Ordering {
-    a.is_nan().cmp(&b.is_nan()).then(a.total_cmp(&b))
-}
-
 /// ln of the p-value of t with the given degrees of freedom.
 pub fn ln_p_value(t: f64, df: f64, alternative: Alternative) -> f64 {
     match alternative {
@@ -277,19 +273,21 @@ impl GroupFit {
         self.moderation.as_ref().map(Moderated::priors).unwrap_or_default()
     }
 
+    /// Why moderated tests of this group are not possible.
+    pub(super) fn moderation_fault(&self) -> Fault {
+        let place = if self.label.is_empty() { "df".to_owned() } else { format!("df, group `{}`", self.label) };
+        let why =
+            if self.not_moderated.is_empty() { "the fit was made with moderate = false" } else { &self.not_moderated };
+        Fault::bad_input(format!("moderated tests are not possible: {why}"))
+            .at(place)
+            .hint("use df = \"satterthwaite\"")
+    }
+
     fn test_one(&self, run: &Run, weights: &[f64], options: &TestOptions) -> Result<Vec<Row>> {
         let rule = options.df.unwrap_or_else(|| self.default_df());
         if rule == Df::Moderated {
             let Some(tests) = self.moderated(run, weights, options.alternative)? else {
-                let place = if self.label.is_empty() { "df".to_owned() } else { format!("df, group `{}`", self.label) };
-                let why = if self.not_moderated.is_empty() {
-                    "the fit was made with moderate = false"
-                } else {
-                    &self.not_moderated
-                };
-                return Err(Fault::bad_input(format!("moderated tests are not possible: {why}"))
-                    .at(place)
-                    .hint("use df = \"satterthwaite\""));
+                return Err(self.moderation_fault());
             };
             return Ok(tests
                 .iter()

@@ -6,11 +6,17 @@
 //! contrast is the mixture, over the posterior of ln γ, of the t tests at each γ. For one known γ and an inverse
 //! chi-square prior this is limma's moderated t (Smyth 2004, doi 10.2202/1544-6115.1027).
 
+#![allow(clippy::inline_always)]
+
+use std::ops::Range;
+
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, dot, product};
-use ferrocyte_math::student_t::StudentT;
+use ferrocyte_math::student_t::{StudentT, many::tails};
 use ferrocyte_math::variance_prior::{Prior, ResidualPrior, fit_prior, fit_residual_prior};
+use ferrocyte_math::wide::{self, Kernel};
 
+use crate::lmm::canonical::Spectrum;
 use crate::lmm::core::{Core, GENE_BLOCK, Structure};
 use crate::lmm::options::{Alternative, Method};
 use crate::lmm::status::Outcome;
@@ -19,12 +25,15 @@ use crate::lmm::sums::GroupSums;
 /// Fewer usable genes than this say too little about a distribution.
 const FEWEST_GENES: usize = 20;
 
-/// Terms of a mixture smaller than the largest by this much (in ln) are below the last digit.
-const NEGLIGIBLE: f64 = 42.0;
-
 const GRID_POINTS: usize = 79;
 const GRID_START: f64 = -9.5;
 const GRID_STEP: f64 = 1.0 / 6.0;
+
+/// The grid with a point of no weight at its end, so that loops over it come out even.
+const LANES: usize = GRID_POINTS.next_multiple_of(8);
+
+/// One number per grid point.
+type Row = [f64; LANES];
 
 /// What the genes have in common, and what the grid makes of each gene.
 #[derive(Debug)]
@@ -41,8 +50,8 @@ pub(in crate::lmm) struct Moderation {
     trend: Vec<f64>,
     /// Q of each gene and grid point, genes × grid.
     quadratic: Vec<f64>,
-    /// Posterior weights of the grid points, genes × grid; NaN for genes without any information.
-    weights: Vec<f64>,
+    /// ln of the posterior weights of the grid points, genes × grid; NaN for genes without any information.
+    ln_weights: Vec<f64>,
     /// Posterior mean of ln γ.
     ln_gamma: Vec<f64>,
     /// ν + d₀.
@@ -113,45 +122,37 @@ impl Moderation {
         }
         let df = core.residual_df() + residual.df;
         let blocks = run.map_ranges("moderating", m, GENE_BLOCK, |genes| {
-            let mut c = vec![0.0; genes.len() * q];
-            for (row, gene) in c.chunks_exact_mut(q).zip(genes.clone()) {
-                for ((c, w), &lambda) in row.iter_mut().zip(core.z_of(gene)).zip(&spectrum.lambda) {
-                    *c = if lambda > 0.0 { w * w / lambda } else { 0.0 };
-                }
-            }
-            let mut quadratic = vec![0.0; genes.len() * GRID_POINTS];
-            product(&c, q, &h, &mut quadratic);
-            for (row, gene) in quadratic.chunks_exact_mut(GRID_POINTS).zip(genes) {
-                let floor = e0[gene] + residual.df * residual.variance(trend[gene]);
-                row.iter_mut().for_each(|x| *x += floor);
-            }
-            Ok(quadratic)
+            let floors: Vec<f64> = genes.clone().map(|g| e0[g] + residual.df * residual.variance(trend[g])).collect();
+            Ok(tabulate(core, spectrum, genes, &floors, &h, df, &half_ln_det))
         })?;
-        let quadratic: Vec<f64> = blocks.into_iter().flatten().collect();
-        let mut ln_likelihood = quadratic.clone();
-        for row in ln_likelihood.chunks_exact_mut(GRID_POINTS) {
-            for (x, half) in row.iter_mut().zip(&half_ln_det) {
-                *x = -0.5 * df * x.ln() - half;
-            }
+        let (mut quadratic, mut ln_likelihood) =
+            (Vec::with_capacity(m * GRID_POINTS), Vec::with_capacity(m * GRID_POINTS));
+        for (q, l) in blocks {
+            quadratic.extend(q);
+            ln_likelihood.extend(l);
         }
         let prior = fit_prior(run, &ln_gamma, &ln_likelihood, &trend, &usable)?;
-        let posterior = run.map_blocks("moderating", m, GENE_BLOCK, |g| {
-            let mut weights = vec![f64::NAN; GRID_POINTS];
-            let known = !matches!(outcomes[g], Outcome::AllZero | Outcome::FewCells | Outcome::ConstantGivenX)
-                && trend[g].is_finite();
-            let mean = if known {
-                prior.posterior(&ln_likelihood[g * GRID_POINTS..(g + 1) * GRID_POINTS], trend[g], &mut weights)
-            } else {
-                f64::NAN
-            };
-            Ok((weights, mean))
+        let blocks = run.map_ranges("moderating", m, GENE_BLOCK, |genes| {
+            let mut ln_weights = ln_likelihood[genes.start * GRID_POINTS..genes.end * GRID_POINTS].to_vec();
+            let mut means = Vec::with_capacity(genes.len());
+            for (row, g) in ln_weights.chunks_exact_mut(GRID_POINTS).zip(genes) {
+                let known = !matches!(outcomes[g], Outcome::AllZero | Outcome::FewCells | Outcome::ConstantGivenX);
+                if known && trend[g].is_finite() {
+                    let here = g * GRID_POINTS..(g + 1) * GRID_POINTS;
+                    means.push(prior.ln_posterior(&ln_likelihood[here], trend[g], row));
+                } else {
+                    row.fill(f64::NAN);
+                    means.push(f64::NAN);
+                }
+            }
+            Ok((ln_weights, means))
         })?;
-        let (mut weights, mut means) = (Vec::with_capacity(m * GRID_POINTS), Vec::with_capacity(m));
-        for (w, mean) in posterior {
-            weights.extend(w);
-            means.push(mean);
+        let (mut ln_weights, mut means) = (Vec::with_capacity(m * GRID_POINTS), Vec::with_capacity(m));
+        for (w, mean) in blocks {
+            ln_weights.extend(w);
+            means.extend(mean);
         }
-        Ok(Ok(Self { gamma, h, prior, residual, trend, quadratic, weights, ln_gamma: means, df }))
+        Ok(Ok(Self { gamma, h, prior, residual, trend, quadratic, ln_weights, ln_gamma: means, df }))
     }
 
     /// Tests the contrast c (p numbers) for every gene.
@@ -168,11 +169,14 @@ impl Moderation {
         let (p, q) = (core.p(), core.q());
         let a: Vec<f64> = (0..q).map(|l| (0..p).map(|i| spectrum.g[(i, l)] * contrast[i]).sum()).collect();
         let x0: f64 = (0..p).map(|i| contrast[i] * dot(core.shared.xx_inverse.row(i), contrast)).sum();
-        // The variance of the contrast at each grid point, in units of the residual variance.
-        let spread: Vec<f64> = (0..GRID_POINTS)
-            .map(|k| x0 + self.gamma[k] * (0..q).map(|l| a[l] * a[l] * self.h[(l, k)]).sum::<f64>())
-            .collect();
-        let tail = StudentT::new(self.df);
+        // The variance of the contrast at each grid point, over Q.
+        let mut grid = Grid { gamma: [0.0; LANES], spread: [1.0; LANES] };
+        for k in 0..GRID_POINTS {
+            grid.gamma[k] = self.gamma[k];
+            let sum: f64 = (0..q).map(|l| a[l] * a[l] * self.h[(l, k)]).sum();
+            grid.spread[k] = (x0 + self.gamma[k] * sum) / self.df;
+        }
+        let law = StudentT::new(self.df);
         let blocks = run.map_ranges("testing", core.n_genes(), GENE_BLOCK, |genes| {
             run.check()?;
             let mut aw = vec![0.0; genes.len() * q];
@@ -183,73 +187,41 @@ impl Moderation {
             }
             let mut shift = vec![0.0; genes.len() * GRID_POINTS];
             product(&aw, q, &self.h, &mut shift);
-            let mut out = Vec::with_capacity(genes.len());
-            for (gene, shift) in genes.zip(shift.chunks_exact(GRID_POINTS)) {
-                let ols = dot(&core.b_ols[gene * p..(gene + 1) * p], contrast);
-                out.push(self.test_gene(gene, ols, shift, &spread, &tail, alternative));
-            }
-            Ok(out)
+            let posteriors = genes.zip(shift.chunks_exact(GRID_POINTS)).map(|(gene, shift)| {
+                let cells = gene * GRID_POINTS..(gene + 1) * GRID_POINTS;
+                Posterior {
+                    ln_weights: &self.ln_weights[cells.clone()],
+                    quadratic: &self.quadratic[cells],
+                    ols: dot(&core.b_ols[gene * p..(gene + 1) * p], contrast),
+                    shift,
+                }
+            });
+            let posteriors: Vec<Posterior<'_>> = posteriors.collect();
+            Ok(wide::widest(Tests { genes: &posteriors, grid: &grid, law: &law, alternative }))
         })?;
         Ok(blocks.into_iter().flatten().collect())
     }
 
-    fn test_gene(
-        &self,
-        gene: usize,
-        ols: f64,
-        shift: &[f64],
-        spread: &[f64],
-        tail: &StudentT,
-        alternative: Alternative,
-    ) -> ModeratedTest {
-        let cells = gene * GRID_POINTS..(gene + 1) * GRID_POINTS;
-        let (weights, quadratic) = (&self.weights[cells.clone()], &self.quadratic[cells]);
-        if weights[0].is_nan() {
-            return ModeratedTest::NONE;
-        }
-        let ln_tail = |t: f64| match alternative {
-            Alternative::TwoSided => tail.ln_two_sided(t),
-            Alternative::Less => tail.ln_lower(t),
-            Alternative::Greater => tail.ln_upper(t),
-        };
-        let (mut precision, mut precision2, mut weighted) = (0.0, 0.0, 0.0);
-        let mut t = [0.0; GRID_POINTS];
-        let mut likeliest = 0;
-        for k in 0..GRID_POINTS {
-            let estimate = ols - self.gamma[k] * shift[k];
-            let variance = quadratic[k] / self.df * spread[k];
-            let r = weights[k];
-            precision += r / variance;
-            precision2 += r / (variance * variance);
-            weighted += r * estimate / variance;
-            t[k] = estimate / variance.sqrt();
-            if r > weights[likeliest] {
-                likeliest = k;
-            }
-        }
-        // A tail is at most one: grid points whose weight alone is far below what is known already add nothing.
-        let mut terms = [f64::NEG_INFINITY; GRID_POINTS];
-        let mut known = weights[likeliest].ln() + ln_tail(t[likeliest]);
-        for k in 0..GRID_POINTS {
-            let ln_weight = weights[k].ln();
-            if ln_weight > known - NEGLIGIBLE {
-                terms[k] = ln_weight + ln_tail(t[k]);
-                known = known.max(terms[k]);
-            }
-        }
-        let largest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let ln_p = if largest.is_finite() {
-            (largest + terms.iter().map(|t| (t - largest).exp()).sum::<f64>().ln()).min(0.0)
-        } else {
-            largest
-        };
-        let spread_of_precision = precision2 * (1.0 + 2.0 / self.df) - precision * precision;
-        ModeratedTest {
-            estimate: weighted / precision,
-            se: 1.0 / precision.sqrt(),
-            df: (2.0 * precision * precision / spread_of_precision).clamp(0.0, self.df),
-            ln_p,
-        }
+    /// γ at the grid points.
+    pub(in crate::lmm) fn gamma(&self) -> &[f64] {
+        &self.gamma
+    }
+
+    /// 1/(1 + γλ), q × grid.
+    pub(in crate::lmm) fn h(&self) -> &Matrix {
+        &self.h
+    }
+
+    /// ν + d₀, the degrees of freedom of the residual variance.
+    pub(in crate::lmm) fn df(&self) -> f64 {
+        self.df
+    }
+
+    /// ln of the posterior weights, and Q, of a gene at the grid points; `None` for a gene without any information.
+    pub(in crate::lmm) fn of_gene(&self, gene: usize) -> Option<(&[f64], &[f64])> {
+        let cells = gene * self.gamma.len()..(gene + 1) * self.gamma.len();
+        let ln_weights = &self.ln_weights[cells.clone()];
+        (!ln_weights[0].is_nan()).then(|| (ln_weights, &self.quadratic[cells]))
     }
 
     /// A few words for people.
@@ -272,6 +244,156 @@ impl Moderation {
             coefficients: self.prior.coefficients,
             omega: self.prior.omega,
             residual_df: self.residual.df,
+        }
+    }
+}
+
+/// Q and the log-likelihood (up to a constant per gene) of a block of genes at the grid points, genes × grid each.
+fn tabulate(
+    core: &Core,
+    spectrum: &Spectrum,
+    genes: Range<usize>,
+    floors: &[f64],
+    h: &Matrix,
+    df: f64,
+    half_ln_det: &[f64],
+) -> (Vec<f64>, Vec<f64>) {
+    let q = core.q();
+    let mut c = vec![0.0; genes.len() * q];
+    for (row, gene) in c.chunks_exact_mut(q).zip(genes) {
+        for ((c, w), over) in row.iter_mut().zip(core.z_of(gene)).zip(&spectrum.over_lambda) {
+            *c = w * w * over;
+        }
+    }
+    let mut quadratic = vec![0.0; floors.len() * GRID_POINTS];
+    product(&c, q, h, &mut quadratic);
+    let mut ln_likelihood = vec![0.0; quadratic.len()];
+    wide::widest(Likelihoods { quadratic: &mut quadratic, ln_likelihood: &mut ln_likelihood, floors, df, half_ln_det });
+    (quadratic, ln_likelihood)
+}
+
+/// From Σ ch and the rest of Q of each gene to Q and the log-likelihood.
+struct Likelihoods<'a> {
+    quadratic: &'a mut [f64],
+    ln_likelihood: &'a mut [f64],
+    floors: &'a [f64],
+    df: f64,
+    half_ln_det: &'a [f64],
+}
+
+impl Kernel for Likelihoods<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let rows = self.quadratic.chunks_exact_mut(GRID_POINTS).zip(self.ln_likelihood.chunks_exact_mut(GRID_POINTS));
+        for ((quadratic, likelihood), floor) in rows.zip(self.floors) {
+            // ln Q over its value at the end of the grid: the degrees of freedom may be many, and would multiply the
+            // rounding of ln Q itself.
+            let end = quadratic[GRID_POINTS - 1];
+            let over_end = 1.0 / (end + floor);
+            for ((q, l), half) in quadratic.iter_mut().zip(likelihood).zip(self.half_ln_det) {
+                *l = -0.5 * self.df * wide::ln_1p((*q - end) * over_end) - half;
+                *q += floor;
+            }
+        }
+    }
+}
+
+/// What a test needs of the grid points: γ, and the variance of the contrast over Q.
+struct Grid {
+    gamma: Row,
+    spread: Row,
+}
+
+/// What a test needs of a gene: a number per grid point, and the contrast by ordinary least squares.
+struct Posterior<'a> {
+    ln_weights: &'a [f64],
+    quadratic: &'a [f64],
+    ols: f64,
+    /// What γ takes from the contrast.
+    shift: &'a [f64],
+}
+
+/// The tests of a block of genes.
+struct Tests<'a> {
+    genes: &'a [Posterior<'a>],
+    grid: &'a Grid,
+    law: &'a StudentT,
+    alternative: Alternative,
+}
+
+impl Kernel for Tests<'_> {
+    type Output = Vec<ModeratedTest>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<ModeratedTest> {
+        let mut out = Vec::with_capacity(self.genes.len());
+        for gene in self.genes {
+            out.push(gene.test(self.grid, self.law, self.alternative));
+        }
+        out
+    }
+}
+
+impl Posterior<'_> {
+    /// The mixture of the t tests at the grid points.
+    #[inline(always)]
+    fn test(&self, grid: &Grid, law: &StudentT, alternative: Alternative) -> ModeratedTest {
+        if self.ln_weights[0].is_nan() {
+            return ModeratedTest::NONE;
+        }
+        let df = law.df();
+        // The point at the end has no weight.
+        let mut ln_weights = [f64::NEG_INFINITY; LANES];
+        let (mut quadratic, mut shift) = ([f64::INFINITY; LANES], [0.0; LANES]);
+        ln_weights[..GRID_POINTS].copy_from_slice(self.ln_weights);
+        quadratic[..GRID_POINTS].copy_from_slice(self.quadratic);
+        shift[..GRID_POINTS].copy_from_slice(self.shift);
+
+        let mut t = [0.0; LANES];
+        let (mut precision, mut precision2, mut weighted) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+        for k in 0..LANES {
+            let estimate = self.ols - grid.gamma[k] * shift[k];
+            let one = 1.0 / (quadratic[k] * grid.spread[k]);
+            let r = wide::exp(ln_weights[k]) * one;
+            precision[k] = r;
+            precision2[k] = r * one;
+            weighted[k] = r * estimate;
+            t[k] = estimate * one.sqrt();
+        }
+        let [precision, precision2, weighted] = [&precision, &precision2, &weighted].map(|row| wide::sum(row));
+
+        // Each term of the mixture is factor · exp(exponent).
+        let (mut exponent, mut factor) = ([0.0; LANES], [0.0; LANES]);
+        tails(law, &t, &mut exponent, &mut factor);
+        for k in 0..LANES {
+            let outward = match alternative {
+                Alternative::TwoSided => true,
+                Alternative::Less => t[k] < 0.0,
+                Alternative::Greater => t[k] > 0.0,
+            };
+            let share = if alternative == Alternative::TwoSided { 1.0 } else { 0.5 };
+            if outward {
+                (exponent[k], factor[k]) = (ln_weights[k] - exponent[k], share * factor[k]);
+            } else {
+                (exponent[k], factor[k]) = (ln_weights[k], 1.0 - share * factor[k] * wide::exp(-exponent[k]));
+            }
+        }
+        let mut largest = f64::NEG_INFINITY;
+        for e in exponent {
+            largest = if e > largest { e } else { largest };
+        }
+        for k in 0..LANES {
+            factor[k] *= wide::exp(exponent[k] - largest);
+        }
+        let ln_p = if largest.is_finite() { largest + wide::ln(wide::sum(&factor)) } else { largest };
+        let spread_of_precision = precision2 * (1.0 + 2.0 / df) - precision * precision;
+        ModeratedTest {
+            estimate: weighted / precision,
+            se: 1.0 / precision.sqrt(),
+            df: (2.0 * precision * precision / spread_of_precision).clamp(0.0, df),
+            ln_p: if ln_p > 0.0 { 0.0 } else { ln_p },
         }
     }
 }

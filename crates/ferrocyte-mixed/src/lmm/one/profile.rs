@@ -7,34 +7,36 @@
 //! ML the likelihood is unbounded there); so that the search never walks past half of what is left to the boundary
 //! until it has met a point of rising likelihood.
 
+#![allow(clippy::inline_always)]
+
+use ferrocyte_math::wide;
+
+use crate::lmm::one::search::{Gene, search};
 use crate::lmm::options::Method;
 use crate::lmm::status::Outcome;
 
-/// Lanes of the inner loops: arrays are padded with zeros to a multiple of it, which adds nothing to any sum.
-const LANES: usize = 8;
+/// Factors of the determinant between 1 and this, or its inverse, may be multiplied eight at a time.
+const MODEST: f64 = 1e30;
 
-/// Newton and bisection steps; the hardest genes need about 50.
-const MAX_STEPS: usize = 300;
-
-/// Relative size of the last step; convergence is quadratic, so that the answer is exact after it.
-const STEP_TOLERANCE: f64 = 1e-11;
-
-/// What the genes share, padded for the lanes.
+/// What the genes share.
 #[derive(Debug, Clone)]
 pub(in crate::lmm) struct Profile {
-    lambda: Vec<f64>,
-    mu: Vec<f64>,
+    /// λ, rising.
+    pub(super) lambda: Vec<f64>,
+    /// How many λ are zero.
+    n_zero: usize,
+    /// μ where it is not λ: for ML.
+    pub(super) mu: Option<Vec<f64>>,
     /// ν: degrees of freedom of the likelihood.
-    nu: f64,
+    pub(super) nu: f64,
     /// γ must stay above this.
-    limit: f64,
+    pub(super) limit: f64,
     /// Below this γ the covariance of the cells is not positive definite.
-    v_limit: f64,
-    sum_mu: f64,
-    sum_mu2: f64,
+    pub(super) v_limit: f64,
+    pub(super) sum_mu: f64,
+    pub(super) sum_mu2: f64,
     /// No eigenvalue is positive.
-    degenerate: bool,
-    share_divisions: bool,
+    pub(super) degenerate: bool,
 }
 
 /// The estimate of one gene.
@@ -50,29 +52,8 @@ pub(in crate::lmm) struct OneFit {
     pub(in crate::lmm) evaluations: u32,
 }
 
-/// Sums over the spectrum at one γ.
-#[derive(Debug, Clone, Copy)]
-struct Terms {
-    /// Σ w²h
-    w2h: f64,
-    /// Σ w²h²
-    w2h2: f64,
-    /// Σ w²h³λ
-    w2h3l: f64,
-    /// Σ μ/(1 + γμ)
-    trace: f64,
-    /// Σ (μ/(1 + γμ))²
-    trace2: f64,
-}
-
-fn padded(values: &[f64]) -> Vec<f64> {
-    let mut out = values.to_vec();
-    out.resize(values.len().next_multiple_of(LANES), 0.0);
-    out
-}
-
 impl Profile {
-    /// From the eigenvalues of A (`lambda`) and of Z'Z (`mu`), `n` cells and `p` fixed effects.
+    /// From the eigenvalues of A (`lambda`, rising) and of Z'Z (`mu`), `n` cells and `p` fixed effects.
     pub(in crate::lmm) fn new(method: Method, lambda: &[f64], mu: &[f64], n: f64, p: usize) -> Self {
         let largest = |v: &[f64]| v.iter().copied().fold(0.0, f64::max);
         let (trace_values, nu) = match method {
@@ -80,15 +61,15 @@ impl Profile {
             Method::Ml => (mu, n),
         };
         Self {
-            lambda: padded(lambda),
-            mu: padded(trace_values),
+            lambda: lambda.to_vec(),
+            n_zero: lambda.iter().take_while(|&&l| l == 0.0).count(),
+            mu: (method == Method::Ml).then(|| mu.to_vec()),
             nu,
             limit: -1.0 / largest(trace_values),
             v_limit: -1.0 / largest(mu),
             sum_mu: trace_values.iter().sum(),
             sum_mu2: trace_values.iter().map(|m| m * m).sum(),
             degenerate: largest(lambda) == 0.0,
-            share_divisions: method == Method::Reml,
         }
     }
 
@@ -97,30 +78,63 @@ impl Profile {
         self.nu
     }
 
-    fn terms(&self, gamma: f64, w2: &[f64]) -> Terms {
-        if self.share_divisions {
-            terms_reml(gamma, w2, &self.lambda)
-        } else {
-            let y = terms_reml(gamma, w2, &self.lambda);
-            let t = terms_reml(gamma, w2, &self.mu);
-            Terms { trace: t.trace, trace2: t.trace2, ..y }
-        }
+    /// The positive λ.
+    #[inline]
+    pub(super) fn positive(&self) -> &[f64] {
+        &self.lambda[self.n_zero..]
     }
 
-    /// s₀, g and g' at γ.
-    fn gradient(&self, gamma: f64, w2: &[f64], rss: f64) -> (f64, f64, f64) {
-        let t = self.terms(gamma, w2);
-        let s0 = (rss - gamma * t.w2h) / self.nu;
-        let g = 0.5 * (t.w2h2 / s0 - t.trace);
-        let slope = 0.5 * (-2.0 * t.w2h3l / s0 + t.w2h2 * t.w2h2 / (self.nu * s0 * s0) + t.trace2);
-        (s0, g, slope)
+    /// μ: what traces and determinants are made of.
+    pub(super) fn traces(&self) -> &[f64] {
+        self.mu.as_deref().unwrap_or(self.positive())
+    }
+
+    /// A gene whose component is held at zero.
+    #[inline]
+    pub(super) fn at_zero(&self, rss: f64, outcome: Outcome, evaluations: u32) -> OneFit {
+        OneFit { gamma: 0.0, s0: rss / self.nu, outcome, evaluations }
+    }
+
+    /// s₀(γ).
+    #[cold]
+    pub(super) fn s0_of(&self, gamma: f64, w: &[f64], rss: f64) -> f64 {
+        let w2h: f64 = w.iter().zip(&self.lambda).map(|(w, l)| w * w / (1.0 + gamma * l)).sum();
+        (rss - gamma * w2h) / self.nu
+    }
+
+    /// Fits genes.
+    pub(super) fn fit(&self, genes: &[Gene<'_>], non_negative: bool) -> Vec<OneFit> {
+        search(self, genes, non_negative)
     }
 
     /// The log-likelihood at its profile value of s₀ (REML: of the residuals, so that it compares only between
     /// fits with the same fixed effects).
+    #[inline(always)]
     pub(in crate::lmm) fn log_likelihood(&self, gamma: f64, s0: f64) -> f64 {
-        let ln_det: f64 = self.mu.iter().map(|m| (1.0 + gamma * m).abs().ln()).sum();
-        -0.5 * self.nu * (1.0 + (2.0 * std::f64::consts::PI * s0).ln()) - 0.5 * ln_det
+        -0.5 * self.nu * (1.0 + (2.0 * std::f64::consts::PI * s0).ln()) - 0.5 * self.ln_det(gamma)
+    }
+
+    /// Σ ln |1 + γμ|.
+    #[inline(always)]
+    fn ln_det(&self, gamma: f64) -> f64 {
+        let mu = self.traces();
+        // All factors lie between 1 and that of the largest μ.
+        let extreme = 1.0 + gamma * mu.iter().copied().fold(0.0, f64::max);
+        if !(extreme > 1.0 / MODEST && extreme < MODEST) {
+            return mu.iter().map(|m| (1.0 + gamma * m).abs().ln()).sum();
+        }
+        let mut sum = 0.0;
+        for many in mu.chunks(64) {
+            let mut products = [1.0; 8];
+            for few in many.chunks(8) {
+                for (product, m) in products.iter_mut().zip(few) {
+                    *product *= 1.0 + gamma * m;
+                }
+            }
+            let [a, b, c, d, e, f, g, h] = products.map(wide::ln);
+            sum += ((a + e) + (b + f)) + ((c + g) + (d + h));
+        }
+        sum
     }
 
     /// Expected information of (s₁, s₀): F₁₁, F₁₀, F₀₀.
@@ -128,7 +142,7 @@ impl Profile {
         let s1 = gamma * s0;
         let (mut f11, mut f10, mut f00) = (0.0, 0.0, 0.0);
         let mut positive = 0.0;
-        for &m in self.mu.iter().filter(|&&m| m > 0.0) {
+        for &m in self.traces().iter().filter(|&&m| m > 0.0) {
             let v2 = (s0 + m * s1) * (s0 + m * s1);
             f11 += m * m / v2;
             f10 += m / v2;
@@ -136,6 +150,24 @@ impl Profile {
             positive += 1.0;
         }
         (0.5 * f11, 0.5 * f10, 0.5 * (f00 + (self.nu - positive) / (s0 * s0)))
+    }
+
+    /// Standard errors of (s₁, s₀) by the expected information, and the gradient there; `None` where it is singular.
+    pub(in crate::lmm) fn errors(&self, theta: &[f64], w: &[f64], rss: f64) -> Option<(Vec<f64>, Vec<f64>)> {
+        let (gamma, s0) = (theta[0] / theta[1], theta[1]);
+        let (f11, f10, f00) = self.expected_information(gamma, s0);
+        // F₁₁ - F₁₀²/F₀₀ as a weighted sum of squares around the mean of μ, which loses nothing where one μ dominates.
+        let mean = f10 / f00;
+        let (mut squares, mut rest) = (0.0, self.nu);
+        for &m in self.traces().iter().filter(|&&m| m > 0.0) {
+            let d = (m - mean) / (s0 + m * theta[0]);
+            squares += d * d;
+            rest -= 1.0;
+        }
+        let v1 = 0.5 * (squares + rest * (mean / s0) * (mean / s0));
+        let v0 = v1 * f00 / f11;
+        let (d1, d0) = self.score(gamma, s0, w, rss);
+        (v1 > 0.0 && v0 > 0.0).then(|| (vec![1.0 / v1.sqrt(), 1.0 / v0.sqrt()], vec![d1, d0]))
     }
 
     /// Gradient of the (restricted) log-likelihood in (s₁, s₀).
@@ -151,7 +183,7 @@ impl Profile {
                 d0 += c / (v * v);
             }
         }
-        for &m in self.mu.iter().filter(|&&m| m > 0.0) {
+        for &m in self.traces().iter().filter(|&&m| m > 0.0) {
             let v = s0 + m * s1;
             d1 -= m / v;
             d0 -= 1.0 / v;
@@ -160,125 +192,12 @@ impl Profile {
         d0 += residual / (s0 * s0) - (self.nu - positive) / s0;
         (0.5 * d1, 0.5 * d0)
     }
-
-    /// Fits one gene from w (q numbers, unpadded) and its residual sum of squares. `buffer` is scratch.
-    pub(in crate::lmm) fn fit(&self, w: &[f64], rss: f64, non_negative: bool, buffer: &mut Vec<f64>) -> OneFit {
-        let at_zero = |outcome, evaluations| OneFit { gamma: 0.0, s0: rss / self.nu, outcome, evaluations };
-        if self.degenerate {
-            return at_zero(Outcome::NotIdentifiable, 0);
-        }
-        buffer.clear();
-        buffer.extend(w.iter().map(|w| w * w));
-        buffer.resize(self.lambda.len(), 0.0);
-        let (s0, g, _) = self.gradient(0.0, buffer, rss);
-        if g == 0.0 {
-            return at_zero(Outcome::Ok, 1);
-        }
-        // One step of Fisher scoring from γ = 0, in γ.
-        let first = g * 2.0 * self.nu / (self.nu * self.sum_mu2 - self.sum_mu * self.sum_mu);
-        debug_assert!(s0 >= 0.0);
-        if g > 0.0 {
-            self.search_above(first, buffer, rss)
-        } else if non_negative {
-            at_zero(Outcome::Boundary, 1)
-        } else {
-            self.search_below(first.max(0.25 * self.limit), buffer, rss)
-        }
-    }
-
-    fn search_above(&self, start: f64, w2: &[f64], rss: f64) -> OneFit {
-        let (mut low, mut high) = (0.0_f64, f64::INFINITY);
-        let mut gamma = if start.is_finite() && start > 0.0 { start } else { 1.0 };
-        for step in 2..MAX_STEPS as u32 {
-            let (s0, g, slope) = self.gradient(gamma, w2, rss);
-            if g > 0.0 {
-                low = gamma;
-            } else {
-                high = gamma;
-            }
-            let newton = gamma - g / slope;
-            let next = if slope < 0.0 && newton > low && newton < high {
-                newton
-            } else if high.is_infinite() {
-                2.0 * gamma
-            } else {
-                0.5 * (low + high)
-            };
-            if (next - gamma).abs() <= STEP_TOLERANCE * gamma || g == 0.0 {
-                let gamma = if g == 0.0 { gamma } else { next };
-                return OneFit { gamma, s0: self.s0_of(gamma, w2, rss), outcome: Outcome::Ok, evaluations: step };
-            }
-            if !s0.is_finite() || gamma > 1e100 {
-                break;
-            }
-            gamma = next;
-        }
-        OneFit { gamma, s0: self.s0_of(gamma, w2, rss), outcome: Outcome::MaxIter, evaluations: MAX_STEPS as u32 }
-    }
-
-    fn search_below(&self, start: f64, w2: &[f64], rss: f64) -> OneFit {
-        let limit = self.limit;
-        let (mut low, mut high) = (limit, 0.0_f64);
-        let mut met_rise = false;
-        let mut gamma = start;
-        for step in 2..MAX_STEPS as u32 {
-            let (_, g, slope) = self.gradient(gamma, w2, rss);
-            if g > 0.0 {
-                low = gamma;
-                met_rise = true;
-            } else {
-                high = gamma;
-            }
-            let newton = gamma - g / slope;
-            let halfway = 0.5 * (gamma + limit);
-            let next = if slope < 0.0 && newton > low && newton < high {
-                if met_rise { newton } else { newton.max(halfway) }
-            } else if met_rise {
-                0.5 * (low + high)
-            } else {
-                halfway
-            };
-            if (next - gamma).abs() <= STEP_TOLERANCE * gamma.abs() || g == 0.0 {
-                let gamma = if g == 0.0 { gamma } else { next };
-                let outcome = if gamma > self.v_limit { Outcome::Negative } else { Outcome::VNotPd };
-                return OneFit { gamma, s0: self.s0_of(gamma, w2, rss), outcome, evaluations: step };
-            }
-            if !met_rise && gamma - limit < 1e-9 * limit.abs() {
-                return OneFit { gamma: 0.0, s0: rss / self.nu, outcome: Outcome::NoStationary, evaluations: step };
-            }
-            gamma = next;
-        }
-        OneFit { gamma: 0.0, s0: rss / self.nu, outcome: Outcome::NoStationary, evaluations: MAX_STEPS as u32 }
-    }
-
-    fn s0_of(&self, gamma: f64, w2: &[f64], rss: f64) -> f64 {
-        (rss - gamma * self.terms(gamma, w2).w2h) / self.nu
-    }
-}
-
-/// All sums that need 1/(1 + γλ), in one pass. Lanes are added in a fixed order: the same bits on every machine.
-fn terms_reml(gamma: f64, w2: &[f64], lambda: &[f64]) -> Terms {
-    let mut sums = [[0.0_f64; LANES]; 5];
-    for (w2, lambda) in w2.chunks_exact(LANES).zip(lambda.chunks_exact(LANES)) {
-        for lane in 0..LANES {
-            let l = lambda[lane];
-            let h = 1.0 / (1.0 + gamma * l);
-            let lh = l * h;
-            let a = w2[lane] * h;
-            let b = a * h;
-            sums[0][lane] += a;
-            sums[1][lane] += b;
-            sums[2][lane] += b * lh;
-            sums[3][lane] += lh;
-            sums[4][lane] += lh * lh;
-        }
-    }
-    let total = |k: usize| sums[k].iter().sum::<f64>();
-    Terms { w2h: total(0), w2h2: total(1), w2h3l: total(2), trace: total(3), trace2: total(4) }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
+
     use super::*;
 
     const LAMBDA: [f64; 5] = [0.0, 20.0, 35.0, 40.0, 60.0];
@@ -286,14 +205,14 @@ mod tests {
 
     fn fit(method: Method, w: [f64; 5], rss: f64) -> (Profile, OneFit) {
         let profile = Profile::new(method, &LAMBDA, &MU, 200.0, 3);
-        let fit = profile.fit(&w, rss, false, &mut Vec::new());
+        let fit = profile.fit(&[Gene { w: &w, rss }], false)[0];
         (profile, fit)
     }
 
     /// The log-likelihood at any (s₁, s₀), from its definition.
     fn likelihood(profile: &Profile, s1: f64, s0: f64, w: &[f64], rss: f64) -> f64 {
         let q: f64 = rss - (s1 / s0) * w.iter().zip(&LAMBDA).map(|(w, l)| w * w / (1.0 + s1 / s0 * l)).sum::<f64>();
-        let ln_det: f64 = profile.mu.iter().map(|m| (1.0 + s1 / s0 * m).ln()).sum();
+        let ln_det: f64 = profile.traces().iter().map(|m| (1.0 + s1 / s0 * m).ln()).sum();
         -0.5 * (profile.nu * (2.0 * std::f64::consts::PI * s0).ln() + ln_det + q / s0)
     }
 
@@ -338,7 +257,46 @@ mod tests {
     #[test]
     fn non_negative_fits_stop_at_zero() {
         let profile = Profile::new(Method::Reml, &LAMBDA, &MU, 200.0, 3);
-        let fit = profile.fit(&[0.0, 4.5, 5.5, -5.0, 7.0], 195.0, true, &mut Vec::new());
+        let fit = profile.fit(&[Gene { w: &[0.0, 4.5, 5.5, -5.0, 7.0], rss: 195.0 }], true)[0];
         assert_eq!((fit.outcome, fit.gamma), (Outcome::Boundary, 0.0));
+    }
+
+    #[test]
+    fn errors_are_those_of_the_inverse_information() {
+        let (w, rss) = ([0.0, 9.0, -14.0, 12.0, 20.0], 180.0);
+        for method in [Method::Reml, Method::Ml] {
+            let (profile, fit) = fit(method, w, rss);
+            let theta = [fit.gamma * fit.s0, fit.s0];
+            let (f11, f10, f00) = profile.expected_information(fit.gamma, fit.s0);
+            let det = f11 * f00 - f10 * f10;
+            let Some((se, _)) = profile.errors(&theta, &w, rss) else { panic!("no errors") };
+            assert!((se[0] * se[0] * det / f00 - 1.0).abs() < 1e-12 && (se[1] * se[1] * det / f11 - 1.0).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn neighbours_and_their_number_change_no_bit() {
+        for method in [Method::Reml, Method::Ml] {
+            let profile = Profile::new(method, &LAMBDA, &MU, 200.0, 3);
+            let w: Vec<[f64; 5]> = (0..37)
+                .map(|i| [1, 2, 3, 4].map(|l| (f64::from(i * l) * 1.7).sin() * f64::from(i + 3)))
+                .map(|[a, b, c, d]| [0.0, a, b, c, d])
+                .collect();
+            let genes: Vec<Gene<'_>> = w.iter().map(|w| Gene { w, rss: 250.0 }).collect();
+            let together = profile.fit(&genes, false);
+            let alone: Vec<OneFit> = genes.iter().flat_map(|&gene| profile.fit(&[gene], false)).collect();
+            assert_eq!(together, alone);
+            assert!(together.iter().any(|f| f.gamma > 0.0) && together.iter().any(|f| f.gamma < 0.0));
+        }
+    }
+
+    #[test]
+    fn determinants_by_products() {
+        let mu: Vec<f64> = (0..150).map(|i| f64::from(i) * 1.3).collect();
+        let profile = Profile::new(Method::Reml, &mu, &mu, 2000.0, 3);
+        for gamma in [-1.0 / 195.0, -0.004, 0.0, 1e-3, 2.0, 1e12, 1e90] {
+            let plain: f64 = mu.iter().map(|m| (1.0 + gamma * m).ln()).sum();
+            assert!((profile.ln_det(gamma) - plain).abs() <= 1e-14 * plain.abs(), "{gamma}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! The distribution of FLASH-MM's simulator (its numbers depend on R's random streams and are not reproduced): negative
 //! binomial counts whose mean and size per gene and whose library sizes are those of a reference.
 
-use ferrocyte_base::{Fault, Result, Run};
+use ferrocyte_base::{Column, Fault, Result, Run, Table};
 use ferrocyte_data::{Factor, Frame, ObsColumn, RowChunks, rows_per_block};
 use ferrocyte_math::random::Stream;
 
@@ -99,6 +99,19 @@ pub struct Rnaseq {
     pub de_genes: Vec<(usize, f64, usize)>,
     /// Mean and size of each gene in the reference.
     pub mean_and_size: Vec<(f64, f64)>,
+}
+
+impl Rnaseq {
+    /// The treatment effects: `gene`, `cluster`, `log_effect`.
+    pub fn truth(&self) -> Table {
+        let genes = self.de_genes.iter().map(|&(gene, ..)| self.genes[gene].clone()).collect();
+        let clusters = self.de_genes.iter().map(|&(_, _, cluster)| (cluster + 1).to_string()).collect();
+        let effects = self.de_genes.iter().map(|&(_, effect, _)| effect).collect();
+        Table::new("truth")
+            .with(Column::text("gene", "the gene", genes))
+            .with(Column::text("cluster", "the cluster with the effect", clusters))
+            .with(Column::float("log_effect", "ln of a ratio", "the last treatment against the others", effects))
+    }
 }
 
 const CELL_STREAM: u64 = 0;

@@ -3,7 +3,7 @@
 //! The generator of the benchmark sizes S, M, L, T. Numbers depend on the seed only: each gene draws from its own
 //! counter-based stream, so that any range of genes or any number of threads gives the same counts.
 
-use ferrocyte_base::{Fault, Result, Run};
+use ferrocyte_base::{Column, Fault, Result, Run, Table};
 use ferrocyte_data::{Factor, Frame, ObsColumn};
 use ferrocyte_math::random::Stream;
 
@@ -60,6 +60,22 @@ pub struct Study {
     pub genes: Vec<String>,
     /// The treatment effect of each gene (natural logarithm of a ratio) and the cluster that has it; 0 for none.
     pub effect: Vec<(f64, usize)>,
+}
+
+impl Study {
+    /// The treatment effects that are not zero: `gene`, `cluster`, `log_effect`.
+    pub fn truth(&self) -> Result<Table> {
+        let affected: Vec<(usize, (f64, usize))> =
+            self.effect.iter().copied().enumerate().filter(|(_, (effect, _))| *effect != 0.0).collect();
+        let genes = affected.iter().map(|&(gene, _)| self.genes[gene].clone()).collect();
+        let clusters = affected.iter().map(|&(_, (_, cluster))| cluster as u32).collect();
+        let levels = self.obs.factor("cluster")?.levels.clone();
+        let effects = affected.iter().map(|&(_, (effect, _))| effect).collect();
+        Ok(Table::new("truth")
+            .with(Column::text("gene", "the gene", genes))
+            .with(Column::level("cluster", "the cluster with the effect", clusters, levels))
+            .with(Column::float("log_effect", "ln of a ratio", "treatment B against A", effects)))
+    }
 }
 
 /// Streams of a study: 0 and 1 for the cells, then one per gene.

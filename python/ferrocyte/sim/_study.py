@@ -1,18 +1,18 @@
-"""Simulated studies, where the truth is known."""
+"""Cells of samples in two treatments."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import _core
 from .._run import means
+from ._frames import study_of
 
 if TYPE_CHECKING:
     import anndata as ad
-    import pandas as pd
 
-__all__ = ["simulate"]
+__all__ = ["study"]
 
 
 @dataclass
@@ -28,7 +28,7 @@ class StudyRequest:
     seed: int
 
 
-def simulate(
+def study(
     n_genes: int = 200,
     n_cells: int = 2000,
     *,
@@ -40,6 +40,8 @@ def simulate(
     n_threads: int | None = None,
 ) -> ad.AnnData:
     """Simulate counts of cells from samples, with cluster, treatment and sample effects.
+
+    Also known as ``fe.lmm.simulate``.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ def simulate(
     -------
     AnnData
         Counts, cells x genes, CSR float32; `obs`: `sample`, `cluster`, `treatment` (A, B); `var`: `effect` (ln of a
-        ratio, 0 for none) and the `cluster` that has it.
+        ratio, 0 for none) and the `cluster` that has it; ``uns["truth"]``: the genes with effects.
 
     Raises
     ------
@@ -73,18 +75,16 @@ def simulate(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> fe.lmm.simulate(50, 500, seed=1)
+    >>> fe.sim.study(50, 500, seed=1)
     AnnData object with n_obs × n_vars = 500 × 50
         obs: 'sample', 'cluster', 'treatment'
         var: 'effect', 'cluster'
+        uns: 'truth'
     """
-    import anndata as ad
     import pandas as pd
-    from scipy import sparse
 
     request = StudyRequest(n_genes, n_cells, n_samples, n_clusters, de_share, sample_variance, seed)
-    made = _core.lmm_simulate(request, means(n_threads, None, progress=False))
-    counts = sparse.csr_matrix((made["data"], made["indices"], made["indptr"]), shape=(n_cells, n_genes))
+    made = _core.sim_study(request, means(n_threads, None, progress=False))
     clusters = made["obs"]["cluster"][1]
     affected = [
         clusters[code] if effect else None for effect, code in zip(made["effect"], made["cluster"], strict=True)
@@ -92,15 +92,4 @@ def simulate(
     var = pd.DataFrame(
         {"effect": made["effect"], "cluster": pd.Categorical(affected, categories=clusters)}, index=made["genes"]
     )
-    return ad.AnnData(counts, obs=frame_of(made["obs"], n_cells), var=var)
-
-
-def frame_of(columns: dict[str, Any], n_cells: int) -> pd.DataFrame:
-    """Columns of cells as a data frame; codes and levels are categorical."""
-    import pandas as pd
-
-    series = {
-        name: pd.Categorical.from_codes(column[0], categories=column[1]) if isinstance(column, tuple) else column
-        for name, column in columns.items()
-    }
-    return pd.DataFrame(series, index=[f"cell{i + 1}" for i in range(n_cells)])
+    return study_of(made, var)
