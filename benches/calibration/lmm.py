@@ -96,6 +96,7 @@ PAIRED_MODELS = {
     "donor + arm + (1 \\| sample), moderated": (["donor", "arm"], ["sample"], "moderated"),
     "donor + arm + (1 \\| sample), satterthwaite": (["donor", "arm"], ["sample"], "satterthwaite"),
     "arm + (1 \\| donor) + (1 \\| sample), satterthwaite": (["arm"], ["donor", "sample"], "satterthwaite"),
+    "arm + (1 \\| donor) + (1 \\| sample), moderated": (["arm"], ["donor", "sample"], "moderated"),
     "arm + (1 \\| sample), moderated": (["arm"], ["sample"], "moderated"),
     "arm + (1 \\| donor) only, moderated": (["arm"], ["donor"], "moderated"),
 }
@@ -144,6 +145,7 @@ BATCH_MODELS = {
     "arm + (1 \\| donor), moderated": (["arm"], ["donor"], "moderated"),
     "batch + arm + (1 \\| donor), moderated": (["batch", "arm"], ["donor"], "moderated"),
     "arm + (1 \\| donor) + (1 \\| batch), satterthwaite": (["arm"], ["donor", "batch"], "satterthwaite"),
+    "arm + (1 \\| donor) + (1 \\| batch), moderated": (["arm"], ["donor", "batch"], "moderated"),
 }
 
 

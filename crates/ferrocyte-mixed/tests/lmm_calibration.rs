@@ -88,7 +88,8 @@ impl Null {
     /// The share of p-values of the last coefficient below 0.05 and 0.001.
     fn levels(&self, seed: u64, df: Df) -> Result<(f64, f64)> {
         let run = Run::new();
-        let fit = Fit::new(&run, self.sums(seed)?, FitOptions::default())?;
+        let fit =
+            Fit::new(&run, self.sums(seed)?, FitOptions { moderate: df == Df::Moderated, ..FitOptions::default() })?;
         let last = format!("x{}", self.design[0].len() - 1);
         let table =
             fit.test(&run, &[Contrast::expression(last)], &TestOptions { df: Some(df), ..TestOptions::default() })?;
@@ -237,7 +238,9 @@ fn tests_of_a_component_hold_their_level() -> Result<()> {
 
 #[test]
 fn a_contrast_within_donors_holds_its_level() -> Result<()> {
-    for (fixed_donors, df) in [(true, Df::Satterthwaite), (true, Df::Moderated), (false, Df::Satterthwaite)] {
+    for (fixed_donors, df) in
+        [(true, Df::Satterthwaite), (true, Df::Moderated), (false, Df::Satterthwaite), (false, Df::Moderated)]
+    {
         let (five, tenth) = within(fixed_donors, 0.1).levels(4, df)?;
         assert!(
             (0.045..=0.055).contains(&five) && (0.0005..=0.002).contains(&tenth),

@@ -322,7 +322,8 @@ class Fit(Inference):
         -------
         DataFrame or None
             Index gene. `trend` (ln of the mean of the transformed counts), `residual_prior` (prior residual variance),
-            `ln_gamma` (posterior mean of ln of the ratio of component and residual variance), `estimate`, `se`, `t`,
+            `ln_gamma` (posterior mean of ln of the ratio of component and residual variance; with two components one
+            for each, `ln_gamma_` and its name), `estimate`, `se`, `t`,
             `df`, `p_value` (of the mixture over that ratio), `p_value_t` (of `t` with `df`). ``None`` where tests are
             not moderated; :attr:`groups` says why.
         """
@@ -332,14 +333,16 @@ class Fit(Inference):
         priors = self._core.priors(index)
         weights = _core.lmm_contrast_weights(self._groups[index]["coefficients"], [expression])[0]
         tested = self._core.moderated(index, weights.tolist(), "two.sided", _QUIET)
-        if priors is None or tested is None:
+        if not priors or tested is None:
             return None
+        names = [name for name, _, _ in self._groups[index]["components"]]
+        suffixes = [""] if len(priors) == 1 else [f"_{name}" for name in names]
         t = tested["estimate"] / tested["se"]
         return pd.DataFrame(
             {
-                "trend": priors["trend"],
-                "residual_prior": priors["residual_variance"],
-                "ln_gamma": priors["ln_gamma"],
+                "trend": priors[0]["trend"],
+                "residual_prior": priors[0]["residual_variance"],
+                **{f"ln_gamma{suffix}": prior["ln_gamma"] for suffix, prior in zip(suffixes, priors, strict=True)},
                 "estimate": tested["estimate"],
                 "se": tested["se"],
                 "t": t,

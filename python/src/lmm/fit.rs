@@ -265,18 +265,20 @@ impl Fit {
         Ok(Some(out))
     }
 
-    /// The priors of moderated tests of one group: per gene `trend`, `ln_gamma`, `residual_variance`, and
-    /// `coefficients`, `omega`, `residual_df`; `None` where tests are not moderated.
-    fn priors<'py>(&self, py: Python<'py>, group: usize) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let Some(priors) = self.group(py, group)?.priors() else { return Ok(None) };
-        let out = PyDict::new(py);
-        out.set_item("trend", priors.trend.into_pyarray(py))?;
-        out.set_item("ln_gamma", priors.ln_gamma.into_pyarray(py))?;
-        out.set_item("residual_variance", priors.residual_variance.into_pyarray(py))?;
-        out.set_item("coefficients", priors.coefficients)?;
-        out.set_item("omega", priors.omega)?;
-        out.set_item("residual_df", priors.residual_df)?;
-        Ok(Some(out))
+    /// The priors of moderated tests of one group, one for each component: per gene `trend`, `ln_gamma`,
+    /// `residual_variance`, and `coefficients`, `omega`, `residual_df`; empty where tests are not moderated.
+    fn priors<'py>(&self, py: Python<'py>, group: usize) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let describe = |priors: lmm::Priors| -> PyResult<Bound<'py, PyDict>> {
+            let out = PyDict::new(py);
+            out.set_item("trend", priors.trend.into_pyarray(py))?;
+            out.set_item("ln_gamma", priors.ln_gamma.into_pyarray(py))?;
+            out.set_item("residual_variance", priors.residual_variance.into_pyarray(py))?;
+            out.set_item("coefficients", priors.coefficients)?;
+            out.set_item("omega", priors.omega)?;
+            out.set_item("residual_df", priors.residual_df)?;
+            Ok(out)
+        };
+        self.group(py, group)?.priors().into_iter().map(describe).collect()
     }
 
     /// Codes into `lmm_statuses()`, one per gene.

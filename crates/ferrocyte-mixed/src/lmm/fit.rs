@@ -5,7 +5,7 @@ use ferrocyte_data::{Additive, Part};
 use ferrocyte_design::Coefficients;
 
 use crate::lmm::core::{Core, Responses};
-use crate::lmm::one::Moderation;
+use crate::lmm::moderated::Moderated;
 use crate::lmm::options::{FitOptions, Method, Negative};
 use crate::lmm::status::Outcome;
 use crate::lmm::sums::{Component, GroupSums, Sums};
@@ -49,7 +49,7 @@ pub struct GroupFit {
     /// where the outcome says so.
     pub(in crate::lmm) theta_tested: Vec<f64>,
     pub(in crate::lmm) core: Option<Core>,
-    pub(in crate::lmm) moderation: Option<Moderation>,
+    pub(in crate::lmm) moderation: Option<Moderated>,
     /// Why tests of this group are not moderated; empty where they are or were not asked to be.
     pub not_moderated: String,
 }
@@ -116,7 +116,7 @@ impl GroupFit {
         if !options.moderate {
             return Ok(());
         }
-        match Moderation::new(run, core, sums, &self.outcomes, counts)? {
+        match Moderated::new(run, core, sums, &self.outcomes, counts)? {
             Ok(moderation) => self.moderation = Some(moderation),
             Err(reason) => self.not_moderated = reason,
         }

@@ -40,6 +40,7 @@ mod core;
 mod estimates;
 mod fit;
 mod inference;
+mod moderated;
 mod one;
 mod options;
 mod peer;

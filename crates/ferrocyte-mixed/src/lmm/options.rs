@@ -131,7 +131,7 @@ pub struct FitOptions {
     pub method: Method,
     /// What a component may be.
     pub negative: Negative,
-    /// Whether tests are moderated over genes by default (where one component serves 20 genes or more).
+    /// Whether tests are moderated over genes by default (where one or two components serve 20 genes or more).
     pub moderate: bool,
     /// Genes with a count in fewer cells (of a group) than this are not fitted there.
     pub min_cells: u64,

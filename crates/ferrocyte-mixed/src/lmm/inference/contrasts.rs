@@ -10,7 +10,8 @@ use ferrocyte_math::student_t;
 use crate::lmm::estimates::Surface;
 use crate::lmm::fit::{Fit, GroupFit};
 use crate::lmm::inference::long::by_p;
-use crate::lmm::one::{ModeratedTest, Moderation, Priors};
+use crate::lmm::moderated::Moderated;
+use crate::lmm::one::{ModeratedTest, Priors};
 use crate::lmm::options::{Adjust, Alternative, Df, TestOptions, Unit};
 use crate::lmm::status::Outcome;
 
@@ -267,9 +268,9 @@ impl GroupFit {
         }
     }
 
-    /// The priors that were learnt from the genes, where tests are moderated.
-    pub fn priors(&self) -> Option<Priors> {
-        self.moderation.as_ref().map(Moderation::priors)
+    /// The priors that were learnt from the genes, one for each component; empty where tests are not moderated.
+    pub fn priors(&self) -> Vec<Priors> {
+        self.moderation.as_ref().map(Moderated::priors).unwrap_or_default()
     }
 
     /// Why moderated tests of this group are not possible.

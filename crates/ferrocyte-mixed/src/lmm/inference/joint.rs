@@ -9,6 +9,7 @@ use crate::lmm::inference::hypothesis::{Hypothesis, independent};
 use crate::lmm::inference::long::{Head, Long, Ranked, assemble};
 use crate::lmm::inference::moderated;
 use crate::lmm::inference::wald::FTest;
+use crate::lmm::moderated::Moderated;
 use crate::lmm::options::{Alternative, Df, TestOptions};
 use crate::lmm::status::Outcome;
 
@@ -161,12 +162,22 @@ impl GroupFit {
             return Ok(vec![none; self.outcomes.len()]);
         };
         let contrasts = self.independent(hypothesis).map_err(Refused::Hypothesis)?;
-        let rule = df.unwrap_or_else(|| self.default_df());
+        // With two components single contrasts are moderated, joint tests are not.
+        let of_one = match &self.moderation {
+            Some(Moderated::One(moderation)) => Some(moderation),
+            _ => None,
+        };
+        let rule = df.unwrap_or(if of_one.is_some() { Df::Moderated } else { Df::Satterthwaite });
         let tests = if rule == Df::Moderated {
-            match (&self.moderation, &core.structure) {
+            match (of_one, &core.structure) {
                 (Some(moderation), Structure::One { spectrum, .. }) => {
                     moderated::f_tests(run, core, spectrum, moderation, &contrasts)
                 }
+                (None, Structure::Several(_)) if self.moderation.is_some() => Err(Fault::bad_input(
+                    "joint tests are moderated where there is one random term, this model has two",
+                )
+                .at("df")
+                .hint("use df = \"satterthwaite\"")),
                 _ => Err(self.moderation_fault()),
             }
         } else {

@@ -72,7 +72,7 @@ pub struct ModeratedTest {
 }
 
 impl ModeratedTest {
-    const NONE: Self = Self { estimate: f64::NAN, se: f64::NAN, df: f64::NAN, ln_p: f64::NAN };
+    pub(in crate::lmm) const NONE: Self = Self { estimate: f64::NAN, se: f64::NAN, df: f64::NAN, ln_p: f64::NAN };
 }
 
 impl Moderation {

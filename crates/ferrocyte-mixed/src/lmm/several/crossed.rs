@@ -100,6 +100,47 @@ impl Crossed {
         Ok(Self { dims: dims.to_vec(), large, place, owner, u, lambda, b, m22, rank, rest })
     }
 
+    /// Eigenvalues of M₁₁.
+    pub(super) fn lambda(&self) -> &[f64] {
+        &self.lambda
+    }
+
+    /// B = U'M₁₂.
+    pub(super) fn b(&self) -> &Matrix {
+        &self.b
+    }
+
+    /// M₂₂.
+    pub(super) fn m22(&self) -> &Matrix {
+        &self.m22
+    }
+
+    /// The components in the order of this matrix: the large one first.
+    pub(super) fn order(&self) -> Vec<usize> {
+        std::iter::once(self.large).chain((0..self.dims.len()).filter(|&i| i != self.large)).collect()
+    }
+
+    /// An upper bound of the eigenvalues of M₁₁, and of those of M₂₂.
+    pub(super) fn largest_eigenvalues(&self) -> [f64; 2] {
+        let norm = |i: usize| self.m22.row(i).iter().map(|x| x.abs()).sum::<f64>();
+        [self.lambda.iter().copied().fold(0.0, f64::max), (0..self.n_small()).map(norm).fold(0.0, f64::max)]
+    }
+
+    /// Turns one row vector into the basis of this matrix.
+    pub(super) fn enter_row(&self, row: &mut [f64]) {
+        Operator::enter(self, row);
+    }
+
+    /// The parts of row vectors (each of q numbers) that belong to the large component and to the others.
+    pub(super) fn parts(&self, rows: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let q = self.dims.iter().sum();
+        let rows = || rows.chunks_exact(q);
+        let large = rows().flat_map(|row| &row[self.place.clone()]).copied().collect();
+        let small =
+            rows().flat_map(|row| row[..self.place.start].iter().chain(&row[self.place.end..])).copied().collect();
+        (large, small)
+    }
+
     fn n_small(&self) -> usize {
         self.owner.len()
     }

@@ -7,6 +7,7 @@ mod blocks;
 mod crossed;
 mod dense;
 mod estimates;
+mod moderate;
 mod operator;
 mod scoring;
 mod signed;
@@ -21,7 +22,9 @@ use ferrocyte_math::linalg::Matrix;
 use crate::lmm::canonical::Canonical;
 use crate::lmm::options::Method;
 use crate::lmm::status::Outcome;
-use operator::{Guarded, Which};
+use crossed::Crossed;
+pub(in crate::lmm) use moderate::Moderation;
+use operator::{Guarded, Route, Which};
 pub(in crate::lmm) use scoring::{Gene, Likelihood, Point, SeveralFit};
 
 /// What the genes of a model with several components share.
@@ -93,6 +96,18 @@ impl Several {
     /// The positions of each component in a vector of random effects.
     pub(in crate::lmm) fn ranges(&self) -> &[Range<usize>] {
         &self.ranges
+    }
+
+    /// A with its largest component in its own eigenvectors, whatever route is taken.
+    fn as_crossed(&self, shared: &Canonical) -> Result<Crossed> {
+        Crossed::new(&shared.a, self.a.scale(), &self.dims)
+    }
+
+    /// Turns row vectors of this model into the basis of [`Several::as_crossed`].
+    fn to_crossed(&self, crossed: &Crossed, rows: &mut [f64]) {
+        if self.a.kind() != Route::Crossed {
+            crossed.enter_row(rows);
+        }
     }
 
     /// Moves s₀ to its profile value at the same ratios and reports (components, s₀) as they then stand.

@@ -144,7 +144,6 @@ pub(super) fn cheapest(dims: &[usize], groups: &[Vec<usize>], p: usize) -> Route
 #[derive(Debug)]
 pub(super) struct Guarded {
     route: Box<dyn Operator>,
-    #[cfg(test)]
     kind: Route,
     dims: Vec<usize>,
     /// The largest diagonal entry of Z'Z in each component: its unit.
@@ -173,20 +172,17 @@ impl Guarded {
             Route::Blocks => Box::new(Blocks::new(shared, which)?),
             Route::Dense => Box::new(Dense::new(m, &scale, &dims)?),
         };
-        Ok(Self {
-            route,
-            #[cfg(test)]
-            kind,
-            dims,
-            scale,
-            dense: OnceLock::new(),
-        })
+        Ok(Self { route, kind, dims, scale, dense: OnceLock::new() })
     }
 
     /// The route that is taken.
-    #[cfg(test)]
     pub(super) fn kind(&self) -> Route {
         self.kind
+    }
+
+    /// The unit of each component: the largest diagonal entry of Z'Z.
+    pub(super) fn scale(&self) -> &[f64] {
+        &self.scale
     }
 
     /// The matrix behind the guard.

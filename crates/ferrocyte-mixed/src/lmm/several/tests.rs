@@ -12,7 +12,7 @@ use crate::lmm::canonical::Canonical;
 use crate::lmm::options::Method;
 
 /// A design: fixed effects (n × p) and random effects (n × q) of some components.
-struct Design {
+pub(super) struct Design {
     x: Matrix,
     z: Matrix,
     dims: Vec<usize>,
@@ -35,7 +35,7 @@ impl Design {
         Self { x: Matrix::from_rows(n, p, x), z, dims }
     }
 
-    fn crossed(n: usize, levels: &[usize], p: usize, seed: u64) -> Self {
+    pub(super) fn crossed(n: usize, levels: &[usize], p: usize, seed: u64) -> Self {
         let mut stream = Stream::new(seed, 0);
         let factors: Vec<_> = levels
             .iter()
@@ -44,7 +44,7 @@ impl Design {
         Self::new(p, &factors, &mut stream)
     }
 
-    fn nested(n: usize, donors: usize, p: usize, seed: u64) -> Self {
+    pub(super) fn nested(n: usize, donors: usize, p: usize, seed: u64) -> Self {
         let mut stream = Stream::new(seed, 0);
         let samples: Vec<usize> = (0..n).map(|i| if i < 2 * donors { i } else { stream.below(2 * donors) }).collect();
         let donor = samples.iter().map(|s| (s / 2, 1.0)).collect();
@@ -52,7 +52,7 @@ impl Design {
         Self::new(p, &[(donors, donor), (2 * donors, sample)], &mut stream)
     }
 
-    fn slopes(n: usize, samples: usize, p: usize, seed: u64) -> Self {
+    pub(super) fn slopes(n: usize, samples: usize, p: usize, seed: u64) -> Self {
         let mut stream = Stream::new(seed, 0);
         let levels: Vec<usize> = (0..n).map(|i| i % samples).collect();
         let intercept = levels.iter().map(|&s| (s, 1.0)).collect();
@@ -70,7 +70,7 @@ impl Design {
         ]
     }
 
-    fn reduce(&self) -> Canonical {
+    pub(super) fn reduce(&self) -> Canonical {
         let (n, p, q) = (self.x.n_rows(), self.x.n_cols(), self.z.n_cols());
         let cross = |a: &Matrix, b: &Matrix| {
             let mut out = Matrix::zeros(a.n_cols(), b.n_cols());
@@ -94,7 +94,7 @@ impl Design {
     }
 
     /// z and the residual sum of squares of a gene with these standard deviations of the components (residual 1).
-    fn gene(&self, shared: &Canonical, sd: &[f64], stream: &mut Stream) -> (Vec<f64>, f64) {
+    pub(super) fn gene(&self, shared: &Canonical, sd: &[f64], stream: &mut Stream) -> (Vec<f64>, f64) {
         let mut effects = Vec::new();
         for (d, sd) in self.dims.iter().zip(sd) {
             effects.extend((0..*d).map(|_| sd * stream.normal()));
