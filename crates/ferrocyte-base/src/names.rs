@@ -39,7 +39,9 @@ pub fn nearest<'a, S: AsRef<str>>(wanted: &str, known: &'a [S], most: usize) -> 
         .filter(|&(distance, _, name)| distance <= 1 + wanted.chars().count().max(name.chars().count()) / 2)
         .collect();
     ranked.sort_unstable();
-    ranked.into_iter().take(most).map(|(_, _, name)| name).collect()
+    // Beside a name that is much nearer, the others only distract.
+    let least = ranked.first().map_or(0, |&(distance, ..)| distance);
+    ranked.into_iter().filter(|&(distance, ..)| distance <= least + 2).take(most).map(|(_, _, name)| name).collect()
 }
 
 fn edit_distance(a: &str, b: &str) -> usize {
