@@ -101,7 +101,8 @@ def test_every_function_is_drawn_here():
 def test_all_but_what_is_drawn_is_keyword_only(name):
     parameters = list(inspect.signature(getattr(fe.pl, name)).parameters.values())
     positional = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
-    assert positional == (["data", "gene"] if name == "plot_gene" else [parameters[0].name])
+    drawn = {"plot_gene": ["data", "gene"], "variance_shares_top": ["data", "part"]}
+    assert positional == drawn.get(name, [parameters[0].name])
 
 
 @pytest.mark.parametrize("name", DRAW)
