@@ -67,6 +67,8 @@ def shares_of(seed=4):
 
 SHARES = shares_of()
 
+FIT = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | sample)")
+
 DRAW = {
     "volcano": lambda **kw: fe.pl.volcano(TABLE, group="B cells", **kw),
     "qq": lambda **kw: fe.pl.qq(TABLE, **kw),
@@ -74,6 +76,7 @@ DRAW = {
     "heatmap_top": lambda **kw: fe.pl.heatmap_top(TABLE, **kw),
     "plot_gene": lambda **kw: fe.pl.plot_gene(small_study(), "gene1", condition="condition", unit="donor", **kw),
     "qq_normal": lambda **kw: fe.pl.qq_normal(TABLE["t"], **kw),
+    "prior": lambda **kw: fe.pl.prior(FIT, **kw),
     "variance_shares": lambda **kw: fe.pl.variance_shares(SHARES, **kw),
     "variance_shares_top": lambda **kw: fe.pl.variance_shares_top(SHARES, "donor", n=5, **kw),
 }
@@ -518,3 +521,28 @@ def seen(colour, vision):
 def test_colours_can_be_told_apart(vision):
     for a, b in itertools.combinations(fe.pl.PALETTE, 2):
         assert np.linalg.norm(seen(a, vision) - seen(b, vision)) > 15.0, (a, b)
+
+
+# The variance between units
+
+
+def test_the_prior_shows_each_gene_and_all_of_them():
+    ax = fe.pl.prior(FIT)
+    table = FIT.priors()
+    alone, moderated = ax.collections[1], ax.collections[2]
+    assert len(alone.get_offsets()) == len(moderated.get_offsets()) == len(table)
+    # What moderated tests use lies between what the gene says and what all genes say, or at one of them.
+    ratio, prior, posterior = (np.log(np.maximum(table[name], 1e-9)) for name in ("ratio", "prior", "posterior"))
+    assert (posterior <= np.maximum(ratio, prior) + 0.3).all()
+    np.testing.assert_allclose(np.sort(np.exp(table["trend"])), alone.get_offsets()[:, 0])
+    assert ax.get_yscale() == ax.get_xscale() == "log"
+
+
+def test_the_prior_of_two_terms_is_asked_for_by_name():
+    fit = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | donor) + (1 | sample)")
+    assert fe.pl.prior(fit, component="sample").get_ylabel().startswith("variance between samples")
+    with pytest.raises(fe.MissingKeyError, match="batch"):
+        fe.pl.prior(fit, component="batch")
+    plain = fe.lmm.fit(small_study(), "~ condition + (1 | sample)", moderate=False)
+    with pytest.raises(fe.BadInputError, match="not moderated"):
+        fe.pl.prior(plain)

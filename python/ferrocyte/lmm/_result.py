@@ -353,6 +353,54 @@ class Fit(Inference):
             index=self.genes,
         )
 
+    def priors(self, group: str | None = None) -> pd.DataFrame:
+        """Show what all genes say about the variance between units, and what it makes of each gene's.
+
+        Parameters
+        ----------
+        group
+            A level of the grouping column; not needed where there is one group.
+
+        Returns
+        -------
+        DataFrame
+            A row per random term and gene: `component`, `gene`, `trend` (ln of the mean of the transformed counts),
+            `ratio` (estimate of the gene alone: variance of the term over the residual variance, which may be below
+            zero), `prior` (median of the distribution over genes of that expression), `prior_sd` (its spread in ln),
+            `posterior` (the compromise that moderated tests average around), `residual_prior` (prior residual
+            variance). No rows where tests are not moderated.
+
+        Examples
+        --------
+        >>> import ferrocyte as fe
+        >>> from ferrocyte._examples import small_study
+        >>> fit = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | sample)")
+        >>> fit.priors().columns.tolist()[:6]
+        ['component', 'gene', 'trend', 'ratio', 'prior', 'prior_sd']
+        """
+        import pandas as pd
+
+        index = find_group(self._labels, group)
+        names = [name for name, _, _ in self._groups[index]["components"]]
+        theta = self._core.components(index, False, _QUIET)["theta"]  # noqa: FBT003 -- no standard errors
+        parts = [
+            pd.DataFrame(
+                {
+                    "component": name,
+                    "gene": self.genes.to_numpy(),
+                    "trend": prior["trend"],
+                    "ratio": theta[:, i] / theta[:, -1],
+                    "prior": np.exp(prior["ln_gamma_prior"]),
+                    "prior_sd": prior["omega"],
+                    "posterior": np.exp(prior["ln_gamma"]),
+                    "residual_prior": prior["residual_variance"],
+                }
+            )
+            for i, (name, prior) in enumerate(zip(names, self._core.priors(index), strict=False))
+        ]
+        columns = ["component", "gene", "trend", "ratio", "prior", "prior_sd", "posterior", "residual_prior"]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
     def to_df(self) -> pd.DataFrame:
         """All coefficients, tested: the tidy table of :meth:`test`, a contrast per coefficient."""
         return self.test(self.coefficients)

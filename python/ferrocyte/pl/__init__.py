@@ -15,6 +15,7 @@ many points are rasterised, so that a vector file stays small; matplotlib's own 
 :func:`variance_shares`      what accounts for the variance of genes: fixed effects, random terms, residual
 :func:`variance_shares_top`  the same for the genes of which one part accounts for most
 :func:`qq_normal`            z values against the normal distribution
+:func:`prior`           the variance between units of each gene, and its distribution over genes
 :func:`style`                the style, for figures of one's own
 :func:`save`                 a file, fonts embedded
 ===========================  ==============================================================================
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 from ._gene import plot_gene
 from ._heatmap import heatmap_top
+from ._prior import prior
 from ._quantiles import p_histogram, qq, qq_normal
 from ._shares import variance_shares, variance_shares_top
 from ._style import PALETTE, save, style
@@ -34,6 +36,7 @@ __all__ = [
     "heatmap_top",
     "p_histogram",
     "plot_gene",
+    "prior",
     "qq",
     "qq_normal",
     "save",

@@ -272,6 +272,7 @@ impl Fit {
             let out = PyDict::new(py);
             out.set_item("trend", priors.trend.into_pyarray(py))?;
             out.set_item("ln_gamma", priors.ln_gamma.into_pyarray(py))?;
+            out.set_item("ln_gamma_prior", priors.ln_gamma_prior.into_pyarray(py))?;
             out.set_item("residual_variance", priors.residual_variance.into_pyarray(py))?;
             out.set_item("coefficients", priors.coefficients)?;
             out.set_item("omega", priors.omega)?;

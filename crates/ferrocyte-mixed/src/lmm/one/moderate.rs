@@ -240,6 +240,7 @@ impl Moderation {
         Priors {
             trend: self.trend.clone(),
             ln_gamma: self.ln_gamma.clone(),
+            ln_gamma_prior: self.trend.iter().map(|&t| self.prior.mean(t)).collect(),
             residual_variance: self.trend.iter().map(|&t| self.residual.variance(t)).collect(),
             coefficients: self.prior.coefficients,
             omega: self.prior.omega,
@@ -405,6 +406,8 @@ pub struct Priors {
     pub trend: Vec<f64>,
     /// Posterior mean of ln γ, per gene; γ is the ratio of the component to the residual variance.
     pub ln_gamma: Vec<f64>,
+    /// Prior mean of ln γ, per gene.
+    pub ln_gamma_prior: Vec<f64>,
     /// Prior residual variance, per gene.
     pub residual_variance: Vec<f64>,
     /// The mean of ln γ is a₀ + a₁z + a₂z², z the trend scaled to -1 at its 1 % and to 1 at its 99 % quantile.

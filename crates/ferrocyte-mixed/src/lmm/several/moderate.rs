@@ -364,6 +364,7 @@ impl Moderation {
         let of = |place: usize| Priors {
             trend: self.trend.clone(),
             ln_gamma: self.means[place].clone(),
+            ln_gamma_prior: self.trend.iter().map(|&t| self.priors[place].mean(t)).collect(),
             residual_variance: self.trend.iter().map(|&t| self.residual.variance(t)).collect(),
             coefficients: self.priors[place].coefficients,
             omega: self.priors[place].omega,
