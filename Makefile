@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PROFILE := ci
 export CARGO_TERM_PROGRESS_WHEN := never
 
-.PHONY: help doctor setup develop demo test test-slow bench calibration docs fmt wheel clean
+.PHONY: help doctor setup develop demo test test-slow bench bench-million calibration docs fmt wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,7 +42,10 @@ bench: setup ## side by side with peers, in one run; writes docs/speed.md
 	pip install --quiet --disable-pip-version-check --no-deps --target target/bench-site target/wheels/*.whl
 	PYTHONPATH=target/bench-site python benches/lmm.py
 
-calibration: develop ## type I error on simulated and real null data; writes docs/calibration.md
+bench-million: setup ## a million cells from .h5ad to table; after `make bench`; writes docs/million.md
+	PYTHONPATH=target/bench-site:benches python benches/million.py
+
+calibration: develop ## level and power of every test, simulated and on real splits; writes docs/calibration.md
 	python benches/calibration
 
 docs: develop ## generated pages and API reference under docs/_build

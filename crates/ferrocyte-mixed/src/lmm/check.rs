@@ -2,8 +2,10 @@
 //! units.
 //!
 //! A term that varies between samples is judged against the variation between samples, of which there are few; one that
-//! varies between the cells of a sample, against that of cells. The degrees of freedom here are those of the balanced
-//! case (units less the fixed effects that vary between them); tests estimate theirs gene by gene.
+//! varies between the cells of a sample, against that of cells. What a set of fixed columns can say between units is the
+//! part of their span that is constant within units: with W the centring within units, as many dimensions as X has more
+//! than WX. A term has those that are lost without it. The degrees of freedom here are those of the balanced case (units
+//! less the dimensions of all terms between them); tests estimate theirs gene by gene.
 //!
 //! How far terms are entangled is the generalised variance inflation per coefficient (Fox and Monette 1992, doi
 //! 10.1080/01621459.1992.10475190): with S the cross-products of the term's columns after projecting out others,
@@ -98,14 +100,14 @@ pub fn check(run: &Run, obs: &Frame, model: &Model, options: &CheckOptions) -> R
     Ok(Check { terms: term_table(&terms), coefficients: support_table(&groupings, &support), warnings })
 }
 
-/// A random grouping: its units, and which fixed columns are constant within each of them.
+/// A random grouping.
 struct Grouping {
     name: String,
-    n_units: usize,
-    constant: Vec<bool>,
-    /// The fixed columns in the first cell of each unit with cells.
-    first: Vec<Option<Vec<f64>>>,
-    /// Units in which a column is not zero somewhere.
+    /// Cells of each unit.
+    n_cells: Vec<f64>,
+    /// Sums of the fixed columns over the cells of each unit, units × p.
+    sums: Matrix,
+    /// Units in which a column is not zero somewhere, by column.
     seen: Vec<Vec<bool>>,
 }
 
@@ -132,9 +134,8 @@ impl Walk {
                 unit_of.extend((0..n_units).map(|unit| (column + unit as u32, (groupings.len(), unit))));
                 groupings.push(Grouping {
                     name: component.name.clone(),
-                    n_units,
-                    constant: vec![true; p],
-                    first: vec![None; n_units],
+                    n_cells: vec![0.0; n_units],
+                    sums: Matrix::zeros(n_units, p),
                     seen: vec![vec![false; n_units]; p],
                 });
             }
@@ -158,10 +159,41 @@ impl Walk {
                 walk.groupings[*grouping].see(*unit, &dense[..p]);
             }
         }
-        for grouping in &mut walk.groupings {
-            grouping.constant.iter_mut().zip(&walk.waits).for_each(|(constant, waits)| *constant &= !waits);
-        }
         walk
+    }
+
+    /// The fixed columns that are known before totals are.
+    fn known(&self) -> Vec<usize> {
+        (0..self.waits.len()).filter(|&c| !self.waits[c]).collect()
+    }
+
+    /// How many dimensions of the span of these columns are constant within the units of a grouping.
+    fn dimensions_between(&self, grouping: &Grouping, columns: &[usize]) -> usize {
+        // What is left of a column within units, as a share of it, above which it varies there.
+        const VARIES: f64 = 1e-10;
+        let k = columns.len();
+        let within = |i: usize, j: usize| {
+            let between: f64 = (0..grouping.n_units())
+                .filter(|&unit| grouping.n_cells[unit] > 0.0)
+                .map(|unit| grouping.sums[(unit, i)] * grouping.sums[(unit, j)] / grouping.n_cells[unit])
+                .sum();
+            self.cross[(i, j)] - between
+        };
+        let varies: Vec<bool> = columns.iter().map(|&c| within(c, c) > VARIES * self.cross[(c, c)]).collect();
+        let mut left = vec![0.0; k * k];
+        for a in (0..k).filter(|&a| varies[a]) {
+            for b in (0..k).filter(|&b| varies[b]) {
+                left[a * k + b] = within(columns[a], columns[b]);
+            }
+        }
+        alias::find(&left, k).len()
+    }
+
+    /// Cells less the units of the finest grouping and the fixed effects that vary within these.
+    fn df_of_cells(&self, design: &Design, between: &[usize]) -> f64 {
+        let finest = self.groupings.iter().zip(between).max_by_key(|(g, _)| g.n_units());
+        let (units, between) = finest.map_or((0, 0), |(g, &between)| (g.n_units(), between));
+        design.n_rows() as f64 - (units + design.n_fixed() - between) as f64
     }
 
     fn add(&mut self, row: &[f64]) {
@@ -210,48 +242,37 @@ impl Walk {
 }
 
 impl Grouping {
-    fn see(&mut self, unit: usize, row: &[f64]) {
-        match &self.first[unit] {
-            Some(first) => self.constant.iter_mut().zip(first.iter().zip(row)).for_each(|(c, (a, b))| *c &= a == b),
-            None => self.first[unit] = Some(row.to_vec()),
-        }
-        for (seen, _) in self.seen.iter_mut().zip(row).filter(|(_, x)| **x != 0.0) {
-            seen[unit] = true;
-        }
+    fn n_units(&self) -> usize {
+        self.n_cells.len()
     }
 
-    /// The rank of the fixed columns that vary between units only.
-    fn rank_between(&self) -> usize {
-        let columns: Vec<usize> = (0..self.constant.len()).filter(|&c| self.constant[c]).collect();
-        let k = columns.len();
-        let mut cross = vec![0.0; k * k];
-        for row in self.first.iter().flatten() {
-            for (a, &i) in columns.iter().enumerate().filter(|(_, i)| row[**i] != 0.0) {
-                for (b, &j) in columns.iter().enumerate() {
-                    cross[a * k + b] += row[i] * row[j];
-                }
+    /// Adds a cell; columns that wait for totals are NaN.
+    fn see(&mut self, unit: usize, row: &[f64]) {
+        self.n_cells[unit] += 1.0;
+        for (c, &x) in row.iter().enumerate().filter(|(_, x)| **x != 0.0) {
+            self.seen[c][unit] = true;
+            if !x.is_nan() {
+                self.sums[(unit, c)] += x;
             }
         }
-        k - alias::find(&cross, k).len()
     }
 }
 
 fn term_rows(label: &str, design: &Design, walk: &Walk) -> Vec<TermRow> {
-    let finest = walk.groupings.iter().max_by_key(|g| g.n_units);
+    let known = walk.known();
+    let between: Vec<usize> = walk.groupings.iter().map(|g| walk.dimensions_between(g, &known)).collect();
     let terms = design.coefficients().terms();
     let rows = terms.iter().filter(|t| t.name != "(Intercept)").map(|term| {
-        let between = walk
-            .groupings
-            .iter()
-            .filter(|g| !term.columns.is_empty() && term.columns.iter().all(|&c| g.constant[c]))
-            .min_by_key(|g| g.n_units);
-        let (unit, n_units, df) = match (between, finest) {
-            (Some(g), _) => (g.name.clone(), g.n_units, g.n_units as f64 - g.rank_between() as f64),
-            (None, Some(g)) => {
-                let within = design.n_fixed() - g.rank_between();
-                ("cell".to_owned(), design.n_rows(), design.n_rows() as f64 - (g.n_units + within) as f64)
+        let others: Vec<usize> = known.iter().copied().filter(|c| !term.columns.contains(c)).collect();
+        let share = |g: usize| between[g] - walk.dimensions_between(&walk.groupings[g], &others);
+        // Of nested groupings, a term belongs to the one with the fewest units.
+        let unit = (0..walk.groupings.len()).filter(|&g| share(g) > 0).min_by_key(|&g| walk.groupings[g].n_units());
+        let (unit, n_units, df) = match unit {
+            Some(g) => {
+                let n_units = walk.groupings[g].n_units();
+                (walk.groupings[g].name.clone(), n_units, n_units as f64 - between[g] as f64)
             }
-            (None, None) => ("cell".to_owned(), design.n_rows(), (design.n_rows() - design.n_fixed()) as f64),
+            None => ("cell".to_owned(), design.n_rows(), walk.df_of_cells(design, &between)),
         };
         let inflation = walk.inflation(term).unwrap_or(f64::NAN);
         let (status, reason) = judge(term, &unit, n_units, df, inflation);
@@ -401,6 +422,15 @@ mod tests {
     fn no_replicates_are_told() {
         let table = terms("~ donor * condition + (1 | sample)");
         assert!(texts(&table, "status").iter().all(|s| s == "no_replication"));
+    }
+
+    #[test]
+    fn a_treatment_in_every_type_is_judged_by_donors_a_difference_of_types_by_cells() {
+        let table = terms("~ type + type:sex + (1 | donor)");
+        assert_eq!(texts(&table, "unit"), ["cell", "donor"]);
+        assert_eq!(table.floats("df").unwrap()[1], 4.0);
+        let table = terms("~ type * sex + (1 | donor)");
+        assert_eq!(texts(&table, "unit"), ["cell", "donor", "cell"]);
     }
 
     #[test]
