@@ -40,10 +40,10 @@ bench: setup ## side by side with peers, in one run; writes docs/speed.md
 	rm -rf target/bench-site target/wheels
 	maturin build --release --quiet --out target/wheels
 	pip install --quiet --disable-pip-version-check --no-deps --target target/bench-site target/wheels/*.whl
-	PYTHONPATH=target/bench-site python benches/lmm.py
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/lmm.py
 
 bench-million: setup ## a million cells from .h5ad to table; after `make bench`; writes docs/million.md
-	PYTHONPATH=target/bench-site:benches python benches/million.py
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/million.py
 
 calibration: develop ## level and power of every test, simulated and on real splits; writes docs/calibration.md
 	python benches/calibration
