@@ -25,7 +25,7 @@ def measure(*, quick: bool) -> tuple[list[str], list[str]]:
     """The sections of the page, and what is out of bounds."""
     failures: list[str] = []
     lines = ["## lmm: linear mixed models", ""]
-    for section in (real_splits, between_donors, paired, batches):
+    for section in (real_splits, between_donors, paired, batches, simulated_counts, joint, components):
         heads, words, rows, bad = section(quick=quick)
         lines += [*words, "", *markdown(heads, rows), ""]
         failures += bad
@@ -181,6 +181,106 @@ def batches(*, quick: bool) -> Section:
         "batches are partly confounded.",
     ]
     return ("design", "batch variance"), words, rows, []
+
+
+def simulated_counts(*, quick: bool) -> Section:
+    """Negative binomial counts of cohorts, as they come: the model is that of their logarithms."""
+    found: dict[tuple[str, str, str], list[tuple[np.ndarray, np.ndarray]]] = {}
+    for n in (8,) if quick else (4, 8, 20):
+        for seed in range(1 if quick else 3):
+            study = fe.sim.cohort(
+                n_genes=2_000, n_cells=300 * n, n_donors=n, n_cell_types=3, de_share=0.1, affected="all", seed=seed
+            )
+            fit = fe.lmm.fit(
+                study, "~ log(libsize) + cell_type + condition + (1 | donor)", min_cells=10, progress=False
+            )
+            null = ~fit.genes.isin(study.uns["truth"]["gene"].unique())
+            for rule in RULES:
+                p = by_gene(fit.contrast("condition", "case", "control", df=rule), fit)
+                tested = ~np.isnan(p)
+                found.setdefault((f"{n} v {n}", rule, ""), []).append((p[tested], null[tested]))
+    rows = []
+    for (donors_text, rule, _), all_ in found.items():
+        p, null = (np.concatenate(parts) for parts in zip(*all_, strict=True))
+        rows.append(row((donors_text, f"{int(null.sum()):,}"), rule, p, null))
+    words = [
+        "### Simulated counts",
+        "",
+        "Cohorts of `fe.sim.cohort`: negative binomial counts, 150 cells per donor on average (unequal), variation "
+        "between donors, samples and batches in most genes, planted effects of 0.3 to 1 (ln) in a tenth of them; "
+        "genes with a count in 10 cells or more; `~ log(libsize) + cell_type + condition + (1 | donor)`.",
+    ]
+    return ("donors", "null genes"), words, rows, []
+
+
+def joint(*, quick: bool) -> Section:
+    """Three arms of donors, tested jointly."""
+    n_genes = 2_000 if quick else 10_000
+    rows: list[Row] = []
+    for n in (4,) if quick else (4, 8):
+        for name, cells in {"60": np.full(3 * n, 60), "25 to 200": unequal(3 * n)}.items():
+            group = np.array(["a", "b", "c"])[np.arange(3 * n) % 3]
+            obs = pd.DataFrame({"donor": [f"d{i:03d}" for i in range(3 * n)], "group": group, "cells": cells})
+            obs["arm"] = (group == "c").astype(float)
+            effect = effect_of_size(np.sqrt(variance_of_difference(obs, 0.05)), n_genes, times=3.8)
+            truth = Truth(n_genes, {"donor": 0.05}, {"arm": effect})
+            fit = fe.lmm.fit(gene_sums(Design(obs, ["group"], ["donor"]), truth, seed=70 + n), progress=False)
+            for rule in RULES:
+                p = by_gene(fit.test_joint({"group": ["groupb", "groupc"]}, df=rule), fit)
+                rows.append(row((f"3 x {n}", name), f"F, {rule}", p, effect == 0))
+    words = [
+        "### Joint tests",
+        "",
+        f"{n_genes:,} genes, three groups of donors, F test of the two differences; a tenth of the genes "
+        "differ in one group by 3.8 standard errors; variance between donors 0.05 of the residual.",
+    ]
+    return ("donors", "cells per donor"), words, rows, []
+
+
+def components(*, quick: bool) -> Section:
+    """Test whether a gene varies between samples, alone and within donors."""
+    n_genes = 2_000 if quick else 10_000
+    rows: list[Row] = []
+    for n in (8,) if quick else (8, 40):
+        obs = pd.DataFrame(
+            {
+                "donor": [f"d{i // 2:03d}" for i in range(2 * n)],
+                "sample": [f"s{i:03d}" for i in range(2 * n)],
+                "cells": unequal(2 * n),
+            }
+        )
+        for random, tested, variances in (
+            (["sample"], "sample", {"sample": 0.0}),
+            (["donor", "sample"], "sample", {"donor": 0.05, "sample": 0.0}),
+        ):
+            null_truth = Truth(n_genes, variances)
+            varied = Truth(n_genes, {**variances, "sample": 0.05})
+            design = Design(obs, [], random)
+            p: dict[str, list[np.ndarray]] = {"z": [], "likelihood ratio": [], "likelihood ratio, zero": []}
+            for truth, seed in ((null_truth, 80), (varied, 81)):
+                sums = gene_sums(design, truth, seed=seed)
+                for negative in ("allow", "zero"):
+                    fit = fe.lmm.fit(sums, negative=negative, moderate=False, progress=False)
+                    table = fit.test_components()
+                    # Terms given as arrays are named by their place.
+                    table = table[table["component"] == f"component{random.index(tested) + 1}"].set_index("gene")
+                    table = table.reindex(fit.genes)
+                    if negative == "allow":
+                        p["z"].append(table["p_z"].to_numpy())
+                        p["likelihood ratio"].append(table["p_lr"].to_numpy())
+                    else:
+                        p["likelihood ratio, zero"].append(table["p_lr"].to_numpy())
+            null = np.repeat([True, False], n_genes)
+            terms = " + ".join(f"(1 \\| {name})" for name in random)
+            rows += [row((f"{n}", terms), test, np.concatenate(both), null) for test, both in p.items()]
+    words = [
+        "### Tests of variance components",
+        "",
+        f"{n_genes:,} genes without variation between samples, and as many with a variance of 0.05 of the residual; "
+        "two samples of 25 to 200 cells from each donor. `zero`: components held at zero or above, with the mixture of "
+        "0 and chi-squared as reference.",
+    ]
+    return ("donors", "terms"), words, rows, []
 
 
 # Real

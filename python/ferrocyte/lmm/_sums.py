@@ -44,7 +44,7 @@ class Sums:
     """The sums of a study: X'X, Z'X, Z'Z, and per gene X'y, Z'y, y'y, for each group.
 
     They do not grow with the number of cells, hold no cell, and add: parts made from disjoint cells (shards,
-    machines, hospitals) with the same formula and levels can be merged. They pickle, and are what
+    machines) with the same formula and levels can be merged. They pickle, and are what
     :func:`ferrocyte.lmm.fit` starts from if they are given instead of an AnnData.
 
     Examples

@@ -1,7 +1,7 @@
 //! The additive sums: all that a linear mixed model needs of the cells.
 //!
-//! Per group: n, X'X, Z'X, Z'Z once, and per gene X'y, Z'y, y'y. They add over disjoint cells (shards, machines,
-//! hospitals) and are concatenated over genes. Everything after them costs nothing per cell.
+//! Per group: n, X'X, Z'X, Z'Z once, and per gene X'y, Z'y, y'y. They add over disjoint cells (shards, machines) and
+//! are concatenated over genes. Everything after them costs nothing per cell.
 
 mod add;
 mod ask;
