@@ -114,7 +114,8 @@ def page(genes: int, found: list[Measured]) -> str:
         *table(["cells", "stored values", "file", "to simulate", "file to table", "peak memory"], rows),
         f"Peak memory of {last.cells:,} cells over that of {found[0].cells:,}: "
         f"{last.fitted.peak / found[0].fitted.peak:.2f}. "
-        "It holds the sums and fits of all genes, and buffers that `--max-memory` (2 GiB) bounds.",
+        "It is that of the sums and fits of all genes, of buffers that `--max-memory` bounds, once above 65,536 "
+        "cells of the second half of the sums, and of what the model knows of each cell (about 50 bytes).",
         "",
         f"## The log of {last.cells:,} cells",
         "",

@@ -61,7 +61,7 @@ def main() -> int:
     with warnings.catch_warnings():
         # It warns of samples without cells; `cautions` below says so, and more.
         warnings.simplefilter("ignore", fe.FerrocyteWarning)
-        fit = fe.lmm.fit(adata, FORMULA, groups="cell_type")
+        fit = fe.lmm.fit(adata, FORMULA, groups="cell_type", min_cells=10)
     table = fit.contrast("condition", "stim", "ctrl")
     fitted = time.perf_counter()
 

@@ -93,6 +93,10 @@ def test_rare_genes_are_left_to_a_status(adata):
     # They count in no adjustment: the same as leaving them out.
     masked = fe.lmm.fit(adata, FORMULA, mask_var=n >= least).contrast("condition", "stim", "ctrl")
     np.testing.assert_allclose(table.loc[~few, "adj_p_value"], masked["adj_p_value"], rtol=1e-9)
+    two_terms = fe.lmm.fit(adata, "~ log(libsize) + condition + (1 | donor) + (1 | sample)", min_cells=least)
+    table = two_terms.contrast("condition", "stim", "ctrl")
+    assert table.loc[table["status"] == "few_cells", "p_value"].isna().all()
+    assert table.loc[table["status"] != "few_cells", "p_value"].notna().all()
     with pytest.raises(fe.BadInputError, match="min_cells"):
         fe.lmm.fit(adata, FORMULA, min_cells=-1)
 

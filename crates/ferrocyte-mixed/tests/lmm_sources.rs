@@ -164,6 +164,57 @@ fn every_layout_gives_the_same_bits() -> Result<()> {
     Ok(())
 }
 
+/// A source that is read in blocks of a number of rows.
+struct InBlocks<S> {
+    source: S,
+    rows: usize,
+}
+
+/// Values that runs that read [`InBlocks`] have room for at a time, and their memory.
+const VALUES: u64 = 4_096_000;
+const MEMORY: u64 = VALUES * 8 * 24;
+
+impl<S: RowChunks> RowChunks for InBlocks<S> {
+    fn n_rows(&self) -> usize {
+        self.source.n_rows()
+    }
+    fn n_cols(&self) -> usize {
+        self.source.n_cols()
+    }
+    fn n_stored(&self) -> Option<u64> {
+        // So many values a row that the wanted number of rows fills the memory.
+        Some((VALUES / self.rows as u64 - 1) * self.n_rows() as u64)
+    }
+    fn name(&self) -> String {
+        self.source.name()
+    }
+    fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
+        assert!(rows.len() <= self.rows, "{} rows at once", rows.len());
+        self.source.read(run, rows)
+    }
+}
+
+#[test]
+fn blocks_of_any_number_of_rows_give_the_same_bits() -> Result<()> {
+    let options = StudyOptions { n_genes: 80, n_cells: 9_000, ..StudyOptions::size("S", 3)? };
+    let study = simulate_study(&Run::new(), &options)?;
+    let model = Model::parse("~ cluster + treatment + (1 | sample)", &[])?;
+    let in_blocks = |rows: usize, threads: usize| -> Result<Sums> {
+        let source = Csr::new(9_000, 80, &study.counts, &study.indices, &study.pointers)?;
+        let mut source = InBlocks { source, rows };
+        let run = Run::new().threads(threads).memory(MEMORY);
+        assert_eq!(ferrocyte_data::rows_per_block(&run, &source), rows);
+        sums(&run, &mut source, &study.genes, &study.obs, &model, &SumsOptions::default())
+    };
+    let expected = in_blocks(1_000, 1)?;
+    for rows in [300, 1_000, 4_096] {
+        for threads in [1, 2] {
+            expect_same(&in_blocks(rows, threads)?, &expected, &format!("{rows} rows, {threads} threads"));
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_range_of_rows_is_that_of_the_selected_rows() -> Result<()> {
     let layouts = Layouts::new()?;

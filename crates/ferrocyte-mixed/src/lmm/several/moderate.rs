@@ -121,7 +121,8 @@ impl Moderation {
         });
         let slices = slices(run, &crossed, &ln_gamma)?;
         let known = |g: usize| {
-            outcomes[g] != Outcome::AllZero && outcomes[g] != Outcome::ConstantGivenX && trend[g].is_finite()
+            !matches!(outcomes[g], Outcome::AllZero | Outcome::FewCells | Outcome::ConstantGivenX)
+                && trend[g].is_finite()
         };
         let total = (0..m)
             .map(|g| if known(g) { core.rss[g] + residual.df * residual.variance(trend[g]) } else { f64::NAN })
