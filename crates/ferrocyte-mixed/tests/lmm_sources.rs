@@ -5,7 +5,7 @@ use std::ops::Range;
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{Csc, Csr, Dense, RowBlock, RowChunks, SelectRows};
 use ferrocyte_design::Model;
-use ferrocyte_mixed::lmm::{GroupSums, Study, StudyOptions, Sums, SumsOptions, simulate_study, sums};
+use ferrocyte_mixed::lmm::{GeneMask, GroupSums, Study, StudyOptions, Sums, SumsOptions, simulate_study, sums};
 
 const CELLS: usize = 700;
 const GENES: usize = 300;
@@ -210,6 +210,51 @@ fn blocks_of_any_number_of_rows_give_the_same_bits() -> Result<()> {
     for rows in [300, 1_000, 4_096] {
         for threads in [1, 2] {
             expect_same(&in_blocks(rows, threads)?, &expected, &format!("{rows} rows, {threads} threads"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn passes_over_genes_and_cuts_of_cells_give_the_same_bits() -> Result<()> {
+    let n_cells = ferrocyte_data::CUT + 3_000;
+    let options = StudyOptions { n_genes: 100, n_cells, ..StudyOptions::size("S", 3)? };
+    let study = simulate_study(&Run::new(), &options)?;
+    let model = Model::parse("~ treatment + (1 | sample)", &[])?;
+    let with_memory = |memory: u64| -> Result<Sums> {
+        let mut source = Csr::new(n_cells, 100, &study.counts, &study.indices, &study.pointers)?;
+        let run = Run::new().memory(memory);
+        sums(&run, &mut source, &study.genes, &study.obs, &model, &SumsOptions::default())
+    };
+    // In 90,000 bytes there is no room for all genes at a time.
+    expect_same(&with_memory(90_000)?, &with_memory(2 << 30)?, "passes over a cut");
+    Ok(())
+}
+
+#[test]
+fn masked_genes_have_the_bits_that_they_have_among_all() -> Result<()> {
+    let layouts = Layouts::new()?;
+    // The first block of genes has none that is kept.
+    let kept: Vec<bool> = (0..GENES).map(|gene| gene % 3 == 1).collect();
+    let whole = layouts.sums(&Run::new(), "csr", MODELS[0], &SumsOptions::default())?;
+    let p = whole.groups[0].n_fixed();
+    for layout in ["csr", "read ahead", "csc", "by genes", "dense"] {
+        for memory in [2 << 30, 40_000] {
+            let mask = GeneMask { kept: kept.clone(), name: String::new() };
+            let options = SumsOptions { mask: Some(mask), ..SumsOptions::default() };
+            let some = layouts.sums(&Run::new().memory(memory), layout, MODELS[0], &options)?;
+            assert_eq!(some.n_genes(), GENES / 3, "{layout}");
+            let (all, found) = (&whole.groups[0], &some.groups[0]);
+            assert_eq!((found.n_cells, &found.xx), (all.n_cells, &all.xx), "{layout}, {memory}");
+            for (i, gene) in (0..GENES).filter(|&g| kept[g]).enumerate() {
+                assert_eq!(some.genes[i], whole.genes[gene]);
+                assert_eq!(
+                    found.xy[i * p..(i + 1) * p],
+                    all.xy[gene * p..(gene + 1) * p],
+                    "{layout}, {memory}, {gene}"
+                );
+                assert_eq!(found.y_norm[i].to_bits(), all.y_norm[gene].to_bits());
+            }
         }
     }
     Ok(())
