@@ -179,11 +179,11 @@ LONG = """
     import anndata as ad, pandas as pd
     import ferrocyte as fe
     rng = np.random.default_rng(1)
-    n, q = 4000, 150
-    obs = pd.DataFrame({{"a": np.arange(n) % q, "b": (np.arange(n) * 7) % 151}}, index=[str(i) for i in range(n)])
+    n, q = 6000, 300
+    obs = pd.DataFrame({{"a": np.arange(n) % q, "b": (np.arange(n) * 7) % 301}}, index=[str(i) for i in range(n)])
     obs["a"], obs["b"] = obs["a"].astype(str).astype("category"), obs["b"].astype(str).astype("category")
     obs["x"] = rng.normal(size=n)
-    adata = ad.AnnData(sp.csr_matrix(rng.poisson(1.0, (n, 1500)).astype(np.float32)), obs=obs)
+    adata = ad.AnnData(sp.csr_matrix(rng.poisson(1.0, (n, 4000)).astype(np.float32)), obs=obs)
     sums = fe.lmm.sums(adata, "~ x + (1 | a) + (1 | b)")
     threading.Timer({delay}, lambda: (print(time.time(), flush=True), os.kill(os.getpid(), signal.SIGINT))).start()
     try:
@@ -195,7 +195,7 @@ LONG = """
 
 
 def test_interrupt_stops_within_a_second():
-    words = run_python(LONG.format(delay=1.0)).split()
+    words = run_python(LONG.format(delay=0.5)).split()
     assert "finished" not in words, "the fit was too short to be interrupted"
     sent, stopped = map(float, words)
     assert stopped - sent < 1.0
