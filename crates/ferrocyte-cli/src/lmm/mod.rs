@@ -103,6 +103,12 @@ fn saved_fit(run: &Run, path: &Path) -> Result<Fit> {
 
 /// Reads a part of one of the given kinds.
 fn read_kind(path: &Path, kinds: &[&str], hint: &str) -> Result<Part> {
+    // A study is no damaged part.
+    if path.extension().is_some_and(|ending| ending == "h5ad") && !is_part(path) {
+        return Err(Fault::bad_input("sums or a fit were expected, this is a study")
+            .at(path.display().to_string())
+            .hint(hint));
+    }
     let part = read_part(path)?;
     if kinds.contains(&part.kind.as_str()) {
         return Ok(part);

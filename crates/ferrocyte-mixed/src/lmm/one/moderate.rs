@@ -13,17 +13,15 @@ use std::ops::Range;
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, dot, product};
 use ferrocyte_math::student_t::{StudentT, many::tails};
-use ferrocyte_math::variance_prior::{Prior, ResidualPrior, fit_prior, fit_residual_prior};
+use ferrocyte_math::variance_prior::{Prior, ResidualPrior, fit_prior};
 use ferrocyte_math::wide::{self, Kernel};
 
 use crate::lmm::canonical::Spectrum;
 use crate::lmm::core::{Core, GENE_BLOCK, Structure};
-use crate::lmm::options::{Alternative, Method};
+use crate::lmm::moderated::Evidence;
+use crate::lmm::options::Alternative;
 use crate::lmm::status::Outcome;
 use crate::lmm::sums::GroupSums;
-
-/// Fewer usable genes than this say too little about a distribution.
-const FEWEST_GENES: usize = 20;
 
 const GRID_POINTS: usize = 79;
 const GRID_START: f64 = -9.5;
@@ -87,25 +85,13 @@ impl Moderation {
         let Structure::One { spectrum, .. } = &core.structure else {
             return Ok(Err("the model has several random terms".to_owned()));
         };
-        if core.method == Method::Ml {
-            return Ok(Err("moderation needs method=\"REML\"".to_owned()));
-        }
         let (m, q) = (core.n_genes(), core.q());
-        let d = core.residual_df() - spectrum.rank as f64;
-        if spectrum.rank == 0 || d < 1.0 {
-            return Ok(Err("the random effects cannot be told from the fixed effects or the residual".to_owned()));
-        }
-        let mean = |g: usize| sums.y_sum[g] / core.shared.n;
-        let positive = counts || (0..m).all(|g| mean(g) > 0.0 || sums.y_norm[g] == 0.0);
-        let trend: Vec<f64> = (0..m).map(|g| if positive { mean(g).ln() } else { mean(g) }).collect();
         let e0: Vec<f64> = (0..m).map(|g| spectrum.residual(core.z_of(g), core.rss[g])).collect();
-        let usable: Vec<bool> =
-            (0..m).map(|g| outcomes[g].has_estimate() && trend[g].is_finite() && e0[g] > 0.0).collect();
-        let n_usable = usable.iter().filter(|&&u| u).count();
-        if n_usable < FEWEST_GENES {
-            return Ok(Err(format!("{n_usable} genes can inform each other, {FEWEST_GENES} are needed")));
-        }
-        let residual = fit_residual_prior(&e0, d, &trend, &usable)?;
+        let Evidence { trend, usable, residual } =
+            match Evidence::gather(core, sums, outcomes, counts, spectrum.rank, &e0)? {
+                Ok(evidence) => evidence,
+                Err(reason) => return Ok(Err(reason)),
+            };
 
         let largest = spectrum.lambda.last().copied().unwrap_or(0.0);
         let start = if largest > 1e4 { -largest.ln() - 1.0 } else { GRID_START };

@@ -13,18 +13,16 @@
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, cross_product, dot, product, symmetric_eigen};
 use ferrocyte_math::student_t::StudentT;
-use ferrocyte_math::variance_prior::{Prior, ResidualPrior, fit_prior, fit_residual_prior};
+use ferrocyte_math::variance_prior::{Prior, ResidualPrior, fit_prior};
 
 use super::Several;
 use super::crossed::Crossed;
 use crate::lmm::core::{Core, Structure};
+use crate::lmm::moderated::Evidence;
 use crate::lmm::one::{ModeratedTest, Priors};
-use crate::lmm::options::{Alternative, Method};
+use crate::lmm::options::Alternative;
 use crate::lmm::status::Outcome;
 use crate::lmm::sums::GroupSums;
-
-/// Fewer usable genes than this say too little about a distribution.
-const FEWEST_GENES: usize = 20;
 
 /// Terms of a mixture smaller than the largest by this much (in ln) are not looked at.
 const NEGLIGIBLE: f64 = 25.0;
@@ -95,25 +93,13 @@ impl Moderation {
         if core.shared.dims.len() != 2 {
             return Ok(Err("the model has more than two random terms".to_owned()));
         }
-        if core.method == Method::Ml {
-            return Ok(Err("moderation needs method=\"REML\"".to_owned()));
-        }
         let m = core.n_genes();
-        let d = core.residual_df() - several.rank() as f64;
-        if several.rank() == 0 || d < 1.0 {
-            return Ok(Err("the random effects cannot be told from the fixed effects or the residual".to_owned()));
-        }
-        let mean = |g: usize| sums.y_sum[g] / core.shared.n;
-        let positive = counts || (0..m).all(|g| mean(g) > 0.0 || sums.y_norm[g] == 0.0);
-        let trend: Vec<f64> = (0..m).map(|g| if positive { mean(g).ln() } else { mean(g) }).collect();
         let e0: Vec<f64> = (0..m).map(|g| core.rss[g] - several.explained(core.z_of(g))).collect();
-        let usable: Vec<bool> =
-            (0..m).map(|g| outcomes[g].has_estimate() && trend[g].is_finite() && e0[g] > 0.0).collect();
-        let n_usable = usable.iter().filter(|&&u| u).count();
-        if n_usable < FEWEST_GENES {
-            return Ok(Err(format!("{n_usable} genes can inform each other, {FEWEST_GENES} are needed")));
-        }
-        let residual = fit_residual_prior(&e0, d, &trend, &usable)?;
+        let Evidence { trend, usable, residual } =
+            match Evidence::gather(core, sums, outcomes, counts, several.rank(), &e0)? {
+                Ok(evidence) => evidence,
+                Err(reason) => return Ok(Err(reason)),
+            };
         let crossed = several.as_crossed(&core.shared)?;
         let ln_gamma = crossed.largest_eigenvalues().map(|largest| {
             let start = if largest > 1e4 { -largest.ln() - 1.0 } else { GRID_START };
