@@ -487,6 +487,7 @@ mod tests {
     use super::super::tests::Design;
     use super::super::{Gene, Likelihood};
     use super::*;
+    use crate::lmm::options::Method;
 
     #[test]
     fn the_grid_holds_what_the_likelihood_says_at_each_pair() {
