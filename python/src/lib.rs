@@ -5,13 +5,14 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `lmm`, `simulate`, `io`, `cli`: what the modules of the package call.
+//! * `lmm`, `limma`, `simulate`, `io`, `cli`: what the modules of the package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
 mod cli;
 mod faults;
 mod io;
+mod limma;
 mod lmm;
 mod monitor;
 mod obs;
@@ -28,6 +29,8 @@ mod _core {
     use super::cli::{cli_help_pages, lmm_arguments, run_program, simulate_arguments};
     #[pymodule_export]
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
+    #[pymodule_export]
+    use super::limma::limma_model_matrix;
     #[pymodule_export]
     use super::lmm::{
         Fit, Sums, lmm_blocks, lmm_check, lmm_compare, lmm_contrast_weights, lmm_differences, lmm_fit,

@@ -7,6 +7,7 @@
 //! * [`Status`]: a stable word, a sentence and a severity, one per gene and fit.
 //! * [`Fault`]: the one error type: kind, message, place, hint.
 //! * [`Provenance`]: what was done to what, with which options; the stable part of it.
+//! * [`choice!`] and [`OptionInfo`]: options of a family, in one home for all fronts.
 //! * [`Value`]: options and headers as plain data.
 //!
 //! The crate knows no matrix, no file and no gene.
@@ -24,6 +25,7 @@
 mod fault;
 mod monitor;
 mod names;
+mod options;
 mod provenance;
 mod run;
 mod status;
@@ -33,6 +35,7 @@ mod value;
 pub use fault::{Fault, Kind, Result};
 pub use monitor::{Level, Monitor, Quiet};
 pub use names::{listing, nearest};
+pub use options::OptionInfo;
 pub use provenance::{Input, Provenance};
 pub use run::Run;
 pub use status::{Severity, Status};

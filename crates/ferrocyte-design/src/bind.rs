@@ -40,11 +40,13 @@ impl Design {
         let mut problems = std::mem::take(&mut columns.problems);
         let p = fixed.names.len();
         let mut design = assemble(model, columns, rows, fixed, random);
-        if p <= MOST_FIXED && (p < design.n || options.aliased == Aliased::Drop) {
+        let looks = options.aliased == Aliased::Drop || (options.aliased == Aliased::Refuse && p < design.n);
+        if p <= MOST_FIXED && looks {
             let aliases = design.find_aliases(!problems.is_empty());
             match options.aliased {
                 Aliased::Refuse => problems.extend(design.alias_problems(&aliases)),
                 Aliased::Drop => design.drop_aliased(&aliases),
+                Aliased::Keep => {}
             }
         }
         report(&problems)?;

@@ -14,6 +14,8 @@ pub enum Aliased {
     Refuse,
     /// Leave them out; [`Design::aliased`] lists them.
     Drop,
+    /// Keep them: whoever uses the columns finds out which can be estimated.
+    Keep,
 }
 
 /// Options of [`Design::bind`].

@@ -94,8 +94,53 @@ impl Matrix {
         out
     }
 
+    /// The matrix, borrowed.
+    pub fn borrowed(&self) -> MatrixRef<'_> {
+        MatrixRef { n_rows: self.n_rows, n_cols: self.n_cols, entries: &self.entries }
+    }
+
     fn view(&self) -> MatRef<'_, f64> {
         MatRef::from_row_major_slice(&self.entries, self.n_rows, self.n_cols)
+    }
+}
+
+/// A dense matrix, row-major, that borrows its entries: those of a [`Matrix`], or of an array elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MatrixRef<'a> {
+    n_rows: usize,
+    n_cols: usize,
+    entries: &'a [f64],
+}
+
+impl<'a> MatrixRef<'a> {
+    /// A matrix over row-major entries.
+    ///
+    /// # Panics
+    /// When their number is not `n_rows * n_cols`: a mistake in the code, not in data.
+    pub fn from_rows(n_rows: usize, n_cols: usize, entries: &'a [f64]) -> Self {
+        assert_eq!(entries.len(), n_rows * n_cols, "entries of a {n_rows} x {n_cols} matrix");
+        Self { n_rows, n_cols, entries }
+    }
+
+    /// Number of rows.
+    pub fn n_rows(self) -> usize {
+        self.n_rows
+    }
+
+    /// Number of columns.
+    pub fn n_cols(self) -> usize {
+        self.n_cols
+    }
+
+    /// All entries, row by row.
+    pub fn entries(self) -> &'a [f64] {
+        self.entries
+    }
+
+    /// Row `i`.
+    #[inline]
+    pub fn row(self, i: usize) -> &'a [f64] {
+        &self.entries[i * self.n_cols..(i + 1) * self.n_cols]
     }
 }
 

@@ -3,42 +3,8 @@
 //! The program, the Python package and the documentation take names, choices and defaults from [`OPTIONS`]; a test
 //! compares the three.
 
-use ferrocyte_base::{Fault, Result, listing};
-
-/// Declares an option with a closed set of words.
-macro_rules! choice {
-    ($(#[$meta:meta])* $name:ident, $option:literal { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $($(#[$variant_meta])* $variant),+
-        }
-
-        impl $name {
-            /// The words of the choices.
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
-
-            /// The choice of a word.
-            pub fn from_word(word: &str) -> Result<Self> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    other => Err(Fault::bad_input(format!("there is no choice `{other}`"))
-                        .at($option)
-                        .hint(format!("it is one of {}", listing(Self::WORDS, 9)))),
-                }
-            }
-
-            /// The word of this choice.
-            pub const fn word(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word),+
-                }
-            }
-        }
-    };
-}
-
-pub(super) use choice;
+pub use ferrocyte_base::OptionInfo;
+use ferrocyte_base::choice;
 
 choice! {
     /// Which likelihood is maximised. Changes the answer.
@@ -160,21 +126,6 @@ impl Default for TestOptions {
     fn default() -> Self {
         Self { df: None, alternative: Alternative::TwoSided, adjust: Adjust::Group, unit: Unit::Model }
     }
-}
-
-/// One option as fronts show it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OptionInfo {
-    /// Its name: a keyword argument in Python, `--name` (with dashes) in the program, a key of the config file.
-    pub name: &'static str,
-    /// The verbs that take it: `check`, `sums`, `fit`, `test`, `components`, `compare`.
-    pub verbs: &'static [&'static str],
-    /// Its default, as a word; `-` where there is none, empty where it is "nothing".
-    pub default: &'static str,
-    /// Its choices; empty where it is free.
-    pub choices: &'static [&'static str],
-    /// One line of meaning.
-    pub meaning: &'static str,
 }
 
 /// All options of the family, in the order of the documentation.

@@ -1,8 +1,6 @@
 //! Options of the simulators: their words, defaults and meanings, for all three fronts.
 
-use ferrocyte_base::{Fault, Result, listing};
-
-use crate::lmm::options::{OptionInfo, choice};
+use ferrocyte_base::{OptionInfo, choice};
 
 choice! {
     /// What is put into batches as a whole.

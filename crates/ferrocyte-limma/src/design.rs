@@ -1,0 +1,113 @@
+//! [`DesignMatrix`]: one row per sample, named columns.
+
+use ferrocyte_base::{Fault, Result, listing};
+use ferrocyte_data::Frame;
+use ferrocyte_design::{Aliased, BindOptions, Design, Model};
+use ferrocyte_math::linalg::Matrix;
+
+/// A design matrix, samples × coefficients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DesignMatrix {
+    matrix: Matrix,
+    names: Vec<String>,
+    samples: Vec<String>,
+}
+
+impl DesignMatrix {
+    /// A design from its entries, the names of its columns, and those of its rows if it has any.
+    ///
+    /// # Errors
+    /// Where an entry is not finite, or numbers of names differ from the shape.
+    pub fn new(matrix: Matrix, names: Vec<String>, samples: Vec<String>) -> Result<Self> {
+        if names.len() != matrix.n_cols() {
+            return Err(Fault::bad_input(format!("{} names for {} columns", names.len(), matrix.n_cols())).at("design"));
+        }
+        if !samples.is_empty() && samples.len() != matrix.n_rows() {
+            return Err(Fault::bad_input(format!("{} names for {} rows", samples.len(), matrix.n_rows())).at("design"));
+        }
+        for i in 0..matrix.n_rows() {
+            if let Some(j) = matrix.row(i).iter().position(|x| !x.is_finite()) {
+                let row = samples.get(i).map_or_else(|| format!("row {}", i + 1), |name| format!("row `{name}`"));
+                return Err(Fault::bad_input(format!(
+                    "column `{}` is {} in {row}, expected a finite number",
+                    names[j],
+                    matrix[(i, j)]
+                ))
+                .at("design")
+                .hint("leave the sample out, or give it a value"));
+            }
+        }
+        Ok(Self { matrix, names, samples })
+    }
+
+    /// The design of a formula over a table of samples: R's `model.matrix`. Columns that depend on others are kept.
+    pub fn from_formula(formula: &str, samples: &Frame, names: &[String]) -> Result<Self> {
+        let model = Model::parse(formula, &[])?;
+        let design = Design::bind(&model, samples, None, &BindOptions { aliased: Aliased::Keep })?;
+        if !design.components().is_empty() {
+            return Err(Fault::unsupported("a design matrix has no random effects")
+                .at("formula")
+                .hint("name the column in block= (duplicate_correlation), or use the family lmm"));
+        }
+        let mut matrix = Matrix::zeros(design.n_rows(), design.n_fixed());
+        let mut row = Vec::new();
+        for i in 0..design.n_rows() {
+            design.row(i, f64::NAN, &mut row);
+            for &(column, value) in &row {
+                matrix[(i, column as usize)] = value;
+            }
+        }
+        Self::new(matrix, design.fixed_names().to_vec(), names.to_vec())
+    }
+
+    /// The entries, samples × coefficients.
+    pub fn matrix(&self) -> &Matrix {
+        &self.matrix
+    }
+
+    /// Names of the coefficients.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Names of the samples; empty if there are none.
+    pub fn samples(&self) -> &[String] {
+        &self.samples
+    }
+
+    /// Number of samples, n.
+    pub fn n_samples(&self) -> usize {
+        self.matrix.n_rows()
+    }
+
+    /// Number of coefficients, p.
+    pub fn n_coefficients(&self) -> usize {
+        self.matrix.n_cols()
+    }
+
+    /// Fails unless the rows are these samples in this order (compared by name where both have names).
+    pub fn check_samples(&self, n_samples: usize, samples: &[String]) -> Result<()> {
+        if self.n_samples() != n_samples {
+            return Err(Fault::bad_input(format!("{} rows for {n_samples} samples", self.n_samples())).at("design"));
+        }
+        if self.samples.is_empty() || samples.is_empty() || self.samples == samples {
+            return Ok(());
+        }
+        let strange: Vec<&String> = self.samples.iter().filter(|name| !samples.contains(name)).collect();
+        if !strange.is_empty() {
+            return Err(Fault::bad_input(format!("rows that are no samples of the data: {}", listing(&strange, 5)))
+                .at("design")
+                .hint("give design and data the same names of samples, or none"));
+        }
+        let first = (0..n_samples).find(|&i| self.samples[i] != samples[i]).unwrap_or(0);
+        Err(Fault::bad_input(format!(
+            "rows in another order than the samples of the data: row {} is `{}`, sample {} is `{}`",
+            first + 1,
+            self.samples[first],
+            first + 1,
+            samples[first]
+        ))
+        .at("design")
+        .hint("order the rows of the design as the columns of the data: design.loc[samples]"))
+    }
+}

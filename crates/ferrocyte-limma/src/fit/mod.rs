@@ -1,0 +1,42 @@
+//! [`Fit`]: linear models of many genes.
+
+use ferrocyte_math::linalg::Matrix;
+
+/// Linear models of G genes with k coefficients: what `lm_fit` gives, and `contrasts_fit` with contrasts for
+/// coefficients. NaN marks a coefficient that cannot be estimated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fit {
+    /// Estimates, G × k.
+    pub coefficients: Matrix,
+    /// Standard errors of the estimates divided by `sigma`, G × k.
+    pub stdev_unscaled: Matrix,
+    /// Residual standard deviation of each gene; NaN without residual degrees of freedom.
+    pub sigma: Vec<f64>,
+    /// Residual degrees of freedom of each gene.
+    pub df_residual: Vec<f64>,
+    /// Unscaled covariance of the coefficients that can be estimated, r × r in the order of `pivot`; of contrasts: k × k.
+    pub cov_coefficients: Matrix,
+    /// Number of coefficients that can be estimated, r.
+    pub rank: usize,
+    /// Columns of the design: those that can be estimated in their order, then the others.
+    pub pivot: Vec<usize>,
+    /// Mean value of each gene over its samples, NaN left out.
+    pub amean: Vec<f64>,
+    /// Unscaled covariances gene by gene, where genes differ (weights, missing values): G × k(k+1)/2, upper triangles
+    /// row by row, NaN for what cannot be estimated. For exact errors of contrasts.
+    pub gene_covariances: Option<Matrix>,
+    /// Names of the coefficients.
+    pub names: Vec<String>,
+}
+
+impl Fit {
+    /// Number of genes, G.
+    pub fn n_genes(&self) -> usize {
+        self.sigma.len()
+    }
+
+    /// Number of coefficients, k.
+    pub fn n_coefficients(&self) -> usize {
+        self.coefficients.n_cols()
+    }
+}

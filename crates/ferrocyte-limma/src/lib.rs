@@ -1,0 +1,27 @@
+//! Linear models with moderated statistics for expression matrices: limma's verbs and limma's numbers.
+//!
+//! ```text
+//! counts -> filter_by_expr, calc_norm_factors -> voom -> lm_fit -> contrasts_fit -> e_bayes -> top_table
+//! ```
+//!
+//! One linear model per gene; the residual variances of all genes are squeezed towards a common or trended prior, which
+//! gives moderated t and F statistics and log-odds (Smyth 2004). [`voom`](https://doi.org/10.1186/gb-2014-15-2-r29)
+//! turns counts into log-values with precision weights.
+//!
+//! Matrices are genes × samples, one gene a contiguous row; a missing value is NaN. `log` is the natural logarithm
+//! unless it says log2. Numbers are those of limma 3.66 and edgeR 4.8.
+//!
+//! * [`Expression`]: a borrowed matrix with the names of its genes and samples, which errors tell.
+//! * [`DesignMatrix`]: one row per sample, named columns.
+//! * [`Weights`]: of samples, genes or single values.
+//! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
+
+mod design;
+mod expression;
+mod fit;
+mod weights;
+
+pub use design::DesignMatrix;
+pub use expression::Expression;
+pub use fit::Fit;
+pub use weights::Weights;
