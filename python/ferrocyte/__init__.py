@@ -4,6 +4,7 @@
 
 =====================  =====================================================================
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
+:mod:`ferrocyte.limma`  limma's linear models with moderated statistics
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
 :mod:`ferrocyte.sim`   studies of which the truth is known
 :mod:`ferrocyte.io`    what a file holds
@@ -33,9 +34,9 @@ from .errors import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import compat, errors, io, lmm, pl, sim
+    from . import compat, errors, io, limma, lmm, pl, sim
 
-_MODULES = ("compat", "errors", "io", "lmm", "pl", "sim")
+_MODULES = ("compat", "errors", "io", "limma", "lmm", "pl", "sim")
 
 __all__ = [
     "BadFileError",
@@ -50,6 +51,7 @@ __all__ = [
     "compat",
     "errors",
     "io",
+    "limma",
     "lmm",
     "pl",
     "sim",
