@@ -15,13 +15,26 @@
 //! * [`DesignMatrix`]: one row per sample, named columns.
 //! * [`Weights`]: of samples, genes or single values.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
+//! * [`e_bayes`], [`treat`]: moderated t, F and B statistics, and tests against a threshold.
+//! * [`top_table`], [`decide_tests`]: tables of genes, and calls.
 
 mod design;
 mod expression;
 mod fit;
+mod moderate;
+mod shrink_effects;
+mod tables;
 mod weights;
 
 pub use design::DesignMatrix;
 pub use expression::Expression;
 pub use fit::Fit;
+pub use moderate::{
+    Classifier, EBayesOptions, FStatistics, MixtureLimits, Moderated, Moderation, Odds, Threshold, TreatOptions, Trend,
+    classify_tests_f, e_bayes, tmixture, treat,
+};
+pub use shrink_effects::{Genas, genas, pred_fcm};
+pub use tables::{
+    DecideMethod, DecideOptions, Order, Top, TopOptions, call_p_values, counts, decide_tests, top_table, top_table_f,
+};
 pub use weights::Weights;
