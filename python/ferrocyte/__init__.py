@@ -4,7 +4,9 @@
 
 =====================  =====================================================================
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
+:mod:`ferrocyte.limma`  limma's linear models with moderated statistics
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
+:mod:`ferrocyte.pp`    from cells to samples: pseudobulk
 :mod:`ferrocyte.sim`   studies of which the truth is known
 :mod:`ferrocyte.io`    what a file holds
 :mod:`ferrocyte.compat`  the names of other packages, for scripts that move here
@@ -33,9 +35,9 @@ from .errors import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import compat, errors, io, lmm, pl, sim
+    from . import compat, errors, io, limma, lmm, pl, pp, sim
 
-_MODULES = ("compat", "errors", "io", "lmm", "pl", "sim")
+_MODULES = ("compat", "errors", "io", "limma", "lmm", "pl", "pp", "sim")
 
 __all__ = [
     "BadFileError",
@@ -50,8 +52,10 @@ __all__ = [
     "compat",
     "errors",
     "io",
+    "limma",
     "lmm",
     "pl",
+    "pp",
     "sim",
 ]
 

@@ -180,3 +180,20 @@ def h5ad_obs(
 ) -> tuple[Columns, list[str]]: ...
 def cli_help_pages() -> list[tuple[str, str]]: ...
 def run_program(arguments: list[str]) -> int: ...
+
+# limma: genes x samples with names of both; designs with names of columns and rows; weights by what they belong to.
+_Values = tuple[Floats, list[str], list[str]]
+_Design = tuple[Floats, list[str], list[str]]
+_Weights = tuple[str, Floats]
+
+def limma_model_matrix(formula: str, n_samples: int, columns: Columns) -> tuple[Floats, list[str]]: ...
+def pseudobulk_sums(
+    source: _Matrix,
+    n_cells: int,
+    obs: Columns,
+    by: list[str],
+    groups: str | None,
+    mode: str,
+    min_cells: int,
+    means: _Means,
+) -> dict[str, Any]: ...

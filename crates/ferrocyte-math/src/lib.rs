@@ -29,6 +29,11 @@
 //! * [`variance_prior`]: the distribution of a log variance over genes from their likelihoods on a grid, and the
 //!   conjugate prior of residual variances; [`trend`] holds the covariate that both may depend on.
 //!
+//! # Smooth curves
+//!
+//! [`lowess`] and [`weighted_lowess`] are robust local lines, step by step those of R and limma; [`interpolate`] looks
+//! values up between the points of a curve, in constant time.
+//!
 //! # Sums in any order
 //!
 //! [`exact`] adds numbers so that the bits of a total depend on what was added, not on the order.
@@ -52,7 +57,9 @@ pub mod chi_squared;
 pub mod exact;
 pub mod f;
 pub mod gamma;
+pub mod interpolate;
 pub mod linalg;
+pub mod lowess;
 pub mod multiple;
 pub mod normal;
 pub mod optimise;
@@ -64,4 +71,5 @@ mod root;
 pub mod student_t;
 pub mod trend;
 pub mod variance_prior;
+pub mod weighted_lowess;
 pub mod wide;
