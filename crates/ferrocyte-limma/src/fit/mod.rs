@@ -18,6 +18,7 @@ use ferrocyte_math::linalg::Matrix;
 
 pub use lm_fit::lm_fit;
 pub use options::{LmFitOptions, Method};
+pub(crate) use parts::packed;
 
 /// Linear models of G genes with k coefficients: what `lm_fit` gives, and `contrasts_fit` with contrasts for
 /// coefficients. NaN marks a coefficient that cannot be estimated.
