@@ -1,8 +1,9 @@
 """Figures of results, in one style.
 
-Every function takes a table of tests (of :mod:`ferrocyte.lmm` or :mod:`ferrocyte.limma`), a fit or a study, draws on matplotlib axes (`ax=`, or those of a new figure), returns them, and never shows or saves: compose
-them, change them, then :func:`save`, which embeds fonts. Colours can be told apart with every kind of colour vision;
-many points are rasterised, so that a vector file stays small; matplotlib's own settings stay as they are.
+Every function takes a table of tests (of :mod:`ferrocyte.lmm` or :mod:`ferrocyte.limma`), a fit or a study, draws on
+matplotlib axes (`ax=`, or those of a new figure), returns them, and never shows or saves: compose them, change them,
+then :func:`save`, which embeds fonts. Colours can be told apart with every kind of colour vision; many points are
+rasterised, so that a vector file stays small; matplotlib's own settings stay as they are.
 
 ===========================  ==============================================================================
 :func:`volcano`              size of the effect against evidence, for one group and contrast

@@ -33,8 +33,9 @@ def need(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def as_tests(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of tests in the words of all families: those of limma have ``log_fc`` for ``estimate``, genes in the
-    index, and no log10 p-value; the others are left as they are.
+    """A table of tests in the words of all families.
+
+    Those of limma have ``log_fc`` for ``estimate``, genes in the index, and no log10 p-value; others are left alone.
     """
     if not hasattr(table, "columns") or "log_fc" not in table.columns:
         return table
