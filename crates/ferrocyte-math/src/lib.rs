@@ -66,6 +66,7 @@ mod quadrature;
 pub mod random;
 mod residual_prior;
 mod root;
+pub mod selection;
 pub mod student_t;
 pub mod trend;
 pub mod variance_prior;
