@@ -187,3 +187,13 @@ _Design = tuple[Floats, list[str], list[str]]
 _Weights = tuple[str, Floats]
 
 def limma_model_matrix(formula: str, n_samples: int, columns: Columns) -> tuple[Floats, list[str]]: ...
+def pseudobulk_sums(
+    source: _Matrix,
+    n_cells: int,
+    obs: Columns,
+    by: list[str],
+    groups: str | None,
+    mode: str,
+    min_cells: int,
+    means: _Means,
+) -> dict[str, Any]: ...

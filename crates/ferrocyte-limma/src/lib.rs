@@ -14,6 +14,7 @@
 //! * [`Expression`]: a borrowed matrix with the names of its genes and samples, which errors tell.
 //! * [`DesignMatrix`]: one row per sample, named columns.
 //! * [`Weights`]: of samples, genes or single values.
+//! * [`lm_fit`]: a linear model for every gene.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
 
 mod design;
@@ -23,5 +24,5 @@ mod weights;
 
 pub use design::DesignMatrix;
 pub use expression::Expression;
-pub use fit::Fit;
+pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use weights::Weights;
