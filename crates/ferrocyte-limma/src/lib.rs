@@ -14,14 +14,20 @@
 //! * [`Expression`]: a borrowed matrix with the names of its genes and samples, which errors tell.
 //! * [`DesignMatrix`]: one row per sample, named columns.
 //! * [`Weights`]: of samples, genes or single values.
+//! * [`library_sizes`], [`norm_factors`], [`cpm`], [`filter_by_expr`]: counts before a fit.
 //! * [`lm_fit`]: a linear model for every gene.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
 
+mod counts;
 mod design;
 mod expression;
 mod fit;
 mod weights;
 
+pub use counts::{
+    CpmOptions, FilterOptions, Groups, NormMethod, NormOptions, ZeroLib, cpm, filter_by_expr, library_sizes,
+    norm_factors, rpkm,
+};
 pub use design::DesignMatrix;
 pub use expression::Expression;
 pub use fit::{Fit, LmFitOptions, Method, lm_fit};

@@ -10,6 +10,12 @@ use crate::wide::{self, Kernel};
 
 const BINS: usize = 2048;
 
+/// The last of them.
+const LAST: f64 = (BINS - 1) as f64;
+
+/// About how many values tell the range of all.
+const SAMPLE: usize = 512;
+
 /// Adding this rounds to an integer that stands in the lowest bits: 2⁵².
 const WHOLE: f64 = 4_503_599_627_370_496.0;
 
@@ -30,7 +36,7 @@ pub struct Selector {
 /// How values become bins.
 #[derive(Clone, Copy)]
 enum Scale {
-    /// Evenly between the smallest value, with so many bins per unit.
+    /// Evenly from a value on, with so many bins per unit.
     Even(f64, f64),
     /// By the logarithm of 1 + value, 64 bins per doubling: for counts, whose range is wide.
     Doubling,
@@ -42,10 +48,9 @@ impl Selector {
     /// # Panics
     /// When a rank is beyond the values: a mistake in the code, not in data.
     pub fn pick(&mut self, values: &[f64], ranks: [usize; 2]) -> [f64; 2] {
-        let (least, most) = wide::widest(Range(values));
-        if least == most {
-            return [least; 2];
-        }
+        // Some of the values tell their range well enough: bins at the ends take what lies beyond.
+        let seen = values.iter().step_by((values.len() / SAMPLE).max(1));
+        let (least, most) = seen.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
         let scale = (BINS - 1) as f64 / (most - least);
         // A range that overflows, or underflows, leaves one bin.
         let scale = if scale.is_finite() { scale } else { 0.0 };
@@ -128,30 +133,6 @@ impl Selector {
     }
 }
 
-/// The smallest and the largest value.
-struct Range<'a>(&'a [f64]);
-
-impl Kernel for Range<'_> {
-    type Output = (f64, f64);
-
-    #[inline(always)]
-    fn run(self) -> (f64, f64) {
-        let (chunks, tail) = self.0.as_chunks::<8>();
-        let (mut least, mut most) = ([f64::INFINITY; 8], [f64::NEG_INFINITY; 8]);
-        for chunk in chunks {
-            for lane in 0..8 {
-                least[lane] = if chunk[lane] < least[lane] { chunk[lane] } else { least[lane] };
-                most[lane] = if chunk[lane] > most[lane] { chunk[lane] } else { most[lane] };
-            }
-        }
-        for (lane, &x) in tail.iter().enumerate() {
-            least[lane] = least[lane].min(x);
-            most[lane] = most[lane].max(x);
-        }
-        (least.into_iter().fold(f64::INFINITY, f64::min), most.into_iter().fold(f64::NEG_INFINITY, f64::max))
-    }
-}
-
 /// Bins of values.
 struct Binned<'a> {
     values: &'a [f64],
@@ -167,13 +148,16 @@ impl Kernel for Binned<'_> {
         match self.scale {
             Scale::Even(least, scale) => {
                 for (bin, x) in self.bins.iter_mut().zip(self.values) {
-                    *bin = ((x - least) * scale + WHOLE).to_bits() as u16;
+                    let place = (x - least) * scale;
+                    let place = if place > 0.0 { place } else { 0.0 };
+                    let place = if place < LAST { place } else { LAST };
+                    *bin = (place + WHOLE).to_bits() as u16;
                 }
             }
             Scale::Doubling => {
                 let one = 1.0_f64.to_bits() >> 46;
                 for (bin, x) in self.bins.iter_mut().zip(self.values) {
-                    let step = ((x + 1.0).to_bits() >> 46) - one;
+                    let step = ((x + 1.0).to_bits() >> 46).wrapping_sub(one);
                     *bin = (if step < BINS as u64 { step } else { BINS as u64 - 1 }) as u16;
                 }
             }
@@ -190,7 +174,8 @@ mod tests {
         let mut selector = Selector::default();
         for n in [1_usize, 2, 3, 17, 1000, 5001] {
             let values: Vec<f64> = (0..n).map(|i| ((i * 7919) % 1009) as f64 * 0.01 - 3.0).collect();
-            let counts: Vec<f64> = (0..n).map(|i| ((i * 7919) % 1009) as f64).map(|x| (x * x * x / 1e4).floor()).collect();
+            let counts: Vec<f64> =
+                (0..n).map(|i| ((i * 7919) % 1009) as f64).map(|x| (x * x * x / 1e4).floor()).collect();
             let (mut sorted, mut risen) = (values.clone(), counts.clone());
             sorted.sort_by(f64::total_cmp);
             risen.sort_by(f64::total_cmp);

@@ -122,8 +122,10 @@ pub fn norm_factors(
         NormMethod::None => vec![1.0; samples.len()],
     };
     if raw.contains(&0.0) {
-        run.warn("some samples have a normalisation factor of 0: too few genes were seen in them (another method, or \
-                  a higher quantile, may do)");
+        run.warn(
+            "some samples have a normalisation factor of 0: too few genes were seen in them (another method, or \
+                  a higher quantile, may do)",
+        );
     }
     let mean_log = raw.iter().map(|f| f.ln()).sum::<f64>() / raw.len() as f64;
     for (&j, f) in samples.iter().zip(raw) {
@@ -144,7 +146,9 @@ fn check(counts: &Expression<'_>, options: &NormOptions) -> Result<()> {
     }
     match options.reference.filter(|r| *r >= counts.n_samples()) {
         None => Ok(()),
-        Some(r) => Err(Fault::bad_input(format!("sample {r} of {}, counted from 0", counts.n_samples())).at("ref_column")),
+        Some(r) => {
+            Err(Fault::bad_input(format!("sample {r} of {}, counted from 0", counts.n_samples())).at("ref_column"))
+        }
     }
 }
 
@@ -161,7 +165,6 @@ struct Study<'a> {
 impl Study<'_> {
     /// A quantile of the counts of each sample over the genes with any, divided by its library size.
     fn quantiles(&self, run: &Run, share: f64) -> Result<Vec<f64>> {
-        // Samples that are left out may hold the only counts of a gene.
         let zeros = -(self.n_empty as isize);
         by_sample(run, "quantiles", self.counts.values(), self.samples, Selector::default, |j, column, selector| {
             Ok(selector.quantile_of_counts(column, share, zeros) / self.sizes[j])
@@ -225,9 +228,14 @@ impl Study<'_> {
                 return Ok(self.samples[first_least(quartiles.iter().map(|q| (q - mean).abs()))]);
             }
         }
-        let roots = by_sample(run, "depths", self.counts.values(), self.samples, || (), |_, column, ()| {
-            Ok(-wide::widest(SumOfRoots(column)))
-        })?;
+        let roots = by_sample(
+            run,
+            "depths",
+            self.counts.values(),
+            self.samples,
+            || (),
+            |_, column, ()| Ok(-wide::widest(SumOfRoots(column))),
+        )?;
         Ok(self.samples[first_least(roots.into_iter())])
     }
 }
@@ -347,7 +355,8 @@ mod tests {
     #[test]
     fn factors_undo_a_composition() -> Result<()> {
         // Sample 2 has twice the counts of sample 1 but for ten genes that take half of its library.
-        let mut entries: Vec<f64> = (0..300).flat_map(|g| [10.0 + f64::from(g % 50), 20.0 + 2.0 * f64::from(g % 50)]).collect();
+        let mut entries: Vec<f64> =
+            (0..300).flat_map(|g| [10.0 + f64::from(g % 50), 20.0 + 2.0 * f64::from(g % 50)]).collect();
         let total: f64 = entries.iter().skip(1).step_by(2).sum();
         for g in 0..10 {
             entries[2 * g + 1] = total / 10.0;
@@ -370,7 +379,9 @@ mod tests {
         let counts = Expression::unnamed(MatrixRef::from_rows(50, 4, &held));
         let rest: Vec<f64> = held.iter().enumerate().filter(|(i, _)| i % 4 != 1).map(|(_, &c)| c).collect();
         let without = Expression::unnamed(MatrixRef::from_rows(50, 3, &rest));
-        for method in [NormMethod::Tmm, NormMethod::TmmWsp, NormMethod::Rle, NormMethod::UpperQuartile, NormMethod::None] {
+        for method in
+            [NormMethod::Tmm, NormMethod::TmmWsp, NormMethod::Rle, NormMethod::UpperQuartile, NormMethod::None]
+        {
             let options = NormOptions { method, ..NormOptions::default() };
             let fault = norm_factors(&run, &counts, None, &options);
             assert!(fault.is_err_and(|f| f.to_string().contains("sample 2")));

@@ -7,6 +7,8 @@
 //! logarithm matters there. Logarithms are therefore first computed fast, and again with the system's own where a gene
 //! lies within rounding of a boundary.
 
+#![allow(clippy::inline_always)]
+
 use std::cmp::Ordering;
 
 use ferrocyte_math::selection::Selector;
@@ -51,7 +53,10 @@ pub(super) struct Tmm {
     log_others: Vec<f64>,
     m: Vec<f64>,
     a: Vec<f64>,
-    dropped: Vec<bool>,
+    /// 1 where a gene takes part, else 0.
+    kept: Vec<f64>,
+    /// Stretches of values with one near a boundary.
+    close: Vec<u32>,
     near: Vec<(f64, f64, usize)>,
     selector: Selector,
 }
@@ -77,8 +82,7 @@ impl Tmm {
             let (here, there) = share(i, tmm);
             ((here.log2() + there.log2()) / 2.0, 0.0)
         });
-        let (size, other) = (size, reference.size);
-        self.mean(options.weighted, |o, r| 1.0 / ((size - o) / (size * o) + (other - r) / (other * r)))
+        self.mean(size, reference.size, options.weighted.then_some(0.0))
     }
 
     /// The factor of a sample where genes that are zero in one of the two take part in pairs, the largest with the
@@ -106,30 +110,26 @@ impl Tmm {
             let (here, there) = share(i, tmm);
             (0.5 * (here * there).log2(), 0.0)
         });
-        let (size, other) = (size, reference.size);
-        self.mean(options.weighted, |o, r| {
-            let variance = (size - o) / (size * o) + (other - r) / (other * r);
-            (1.0 + 1e-6) / (variance + 1e-6)
-        })
+        self.mean(size, reference.size, options.weighted.then_some(1e-6))
     }
 
     /// Collects the genes seen in both samples.
     fn collect(&mut self, reference: &Reference, column: &[f64]) {
         let n = reference.genes.len();
-        for room in [&mut self.counts, &mut self.others, &mut self.log_others] {
+        let Self { counts, others, log_others, .. } = self;
+        for room in [&mut *counts, &mut *others, &mut *log_others] {
             room.clear();
             room.resize(n, 0.0);
         }
         let mut k = 0;
-        for i in 0..n {
+        let (to_counts, to_others, to_logs) = (&mut counts[..], &mut others[..], &mut log_others[..]);
+        for ((&g, &other), &log_other) in reference.genes.iter().zip(&reference.counts).zip(&reference.log_shares) {
             // Without a branch: a gene that is not seen is overwritten by the next.
-            let count = column[reference.genes[i] as usize];
-            self.counts[k] = count;
-            self.others[k] = reference.counts[i];
-            self.log_others[k] = reference.log_shares[i];
+            let count = column[g as usize];
+            (to_counts[k], to_others[k], to_logs[k]) = (count, other, log_other);
             k += usize::from(count > 0.0);
         }
-        for room in [&mut self.counts, &mut self.others, &mut self.log_others] {
+        for room in [counts, others, log_others] {
             room.truncate(k);
         }
     }
@@ -187,8 +187,8 @@ impl Tmm {
     }
 
     fn reset(&mut self) {
-        self.dropped.clear();
-        self.dropped.resize(self.m.len(), false);
+        self.kept.clear();
+        self.kept.resize(self.m.len(), 1.0);
     }
 
     /// Drops the genes at both ends; `exact` computes what they are ordered by.
@@ -202,17 +202,14 @@ impl Tmm {
         let low = (n as f64 * share).floor() as usize + 1;
         let high = (n + 1).saturating_sub(low);
         if high < low {
-            self.dropped.fill(true);
+            self.kept.fill(0.0);
         } else {
             let [bottom, top] = self.selector.pick(&values, [low - 1, high - 1]);
-            for (dropped, &v) in self.dropped.iter_mut().zip(&values) {
-                *dropped |= (v < bottom - ROUNDING) | (v > top + ROUNDING);
-            }
-            self.settle(&values, bottom, &exact, |first, last, at| match ties {
+            self.settle(&values, bottom, &exact, Side::Bottom, |first, last, at| match ties {
                 Ties::Mean => first + last >= 2 * low,
                 Ties::InOrder => at >= low,
             });
-            self.settle(&values, top, &exact, |first, last, at| match ties {
+            self.settle(&values, top, &exact, Side::Top, |first, last, at| match ties {
                 Ties::Mean => first + last <= 2 * high,
                 Ties::InOrder => at <= high,
             });
@@ -223,26 +220,28 @@ impl Tmm {
         }
     }
 
-    /// Decides about the genes within rounding of a boundary: `kept(first, last, at)` is told the ranks of those that
-    /// tie and the gene's own.
+    /// Drops the genes beyond a boundary, and decides about those within rounding of it: `kept(first, last, at)` is told
+    /// the ranks of those that tie and the gene's own.
     fn settle(
         &mut self,
         values: &[f64],
         boundary: f64,
         exact: &impl Fn(usize, &Self) -> (f64, f64),
+        side: Side,
         kept: impl Fn(usize, usize, usize) -> bool,
     ) {
         let (bottom, top) = (boundary - ROUNDING, boundary + ROUNDING);
+        self.close.clear();
+        let stretches = Stretches { values, bottom, top, side, kept: &mut self.kept, close: &mut self.close };
+        let before = wide::widest(stretches);
         let mut near = std::mem::take(&mut self.near);
         near.clear();
-        let mut before = 0;
-        for (c, chunk) in values.chunks(16).enumerate() {
-            before += chunk.iter().map(|&v| usize::from(v < bottom)).sum::<usize>();
-            if chunk.iter().map(|&v| usize::from((v >= bottom) & (v <= top))).sum::<usize>() > 0 {
-                for (k, _) in chunk.iter().enumerate().filter(|(_, v)| (bottom..=top).contains(*v)) {
-                    let (first, second) = exact(c * 16 + k, self);
-                    near.push((first, second, c * 16 + k));
-                }
+        for &start in &self.close {
+            let start = start as usize;
+            let stretch = &values[start..(start + STRETCH).min(values.len())];
+            for (k, _) in stretch.iter().enumerate().filter(|(_, v)| (bottom..=top).contains(*v)) {
+                let (first, second) = exact(start + k, self);
+                near.push((first, second, start + k));
             }
         }
         near.sort_unstable_by(compare);
@@ -251,32 +250,37 @@ impl Tmm {
             let length = near[start..].partition_point(|gene| gene.0 == near[start].0);
             let (first, last) = (before + start + 1, before + start + length);
             for (k, gene) in near[start..start + length].iter().enumerate() {
-                self.dropped[gene.2] |= !kept(first, last, first + k);
+                if !kept(first, last, first + k) {
+                    self.kept[gene.2] = 0.0;
+                }
             }
             start += length;
         }
         self.near = near;
     }
 
-    /// 2 to the power of the mean of what is left.
-    fn mean(&self, weighted: bool, weight: impl Fn(f64, f64) -> f64) -> f64 {
-        let (mut sum, mut total) = (0.0, 0.0);
-        for (i, &m) in self.m.iter().enumerate() {
-            if !self.dropped[i] {
-                let w = if weighted { weight(self.counts[i], self.others[i]) } else { 1.0 };
-                sum += w * m;
-                total += w;
-            }
-        }
-        (sum / total).exp2()
+    /// 2 to the power of the mean of what is left, weighted by `1 / (variance + prior)`, or not if there is no prior.
+    fn mean(&self, size: f64, other_size: f64, prior: Option<f64>) -> f64 {
+        let Self { counts, others, m, kept, .. } = self;
+        wide::widest(Mean { counts, others, m, kept, size, other_size, prior }).exp2()
     }
 }
+
+/// Values that are looked through at once.
+const STRETCH: usize = 16;
 
 /// What is trimmed.
 #[derive(Clone, Copy)]
 enum Of {
     M,
     A,
+}
+
+/// Which end a boundary belongs to.
+#[derive(Clone, Copy)]
+enum Side {
+    Bottom,
+    Top,
 }
 
 /// What becomes of genes that tie at a boundary.
@@ -311,5 +315,98 @@ impl Kernel for Ratios<'_> {
             *m = log_share - other;
             *a = 0.5 * (log_share + other);
         }
+    }
+}
+
+/// Drops the values beyond a boundary and finds the stretches with some near it. Gives the number of values below.
+struct Stretches<'a> {
+    values: &'a [f64],
+    /// What is near.
+    bottom: f64,
+    top: f64,
+    side: Side,
+    kept: &'a mut [f64],
+    close: &'a mut Vec<u32>,
+}
+
+impl Kernel for Stretches<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        let (bottom, top) = (self.bottom, self.top);
+        // What is dropped lies outside of these.
+        let (least, most) = match self.side {
+            Side::Bottom => (bottom, f64::INFINITY),
+            Side::Top => (f64::NEG_INFINITY, top),
+        };
+        let mut below = 0;
+        let (stretches, tail) = self.values.as_chunks::<STRETCH>();
+        let (kept, kept_tail) = self.kept.as_chunks_mut::<STRETCH>();
+        for (i, (values, kept)) in stretches.iter().zip(kept).enumerate() {
+            // Counted in floating point, for one kind of register.
+            let (mut lower, mut near) = (0.0, 0.0);
+            for lane in 0..STRETCH {
+                let v = values[lane];
+                lower += if v < bottom { 1.0 } else { 0.0 };
+                near += if (v >= bottom) & (v <= top) { 1.0 } else { 0.0 };
+                kept[lane] = if (v >= least) & (v <= most) { kept[lane] } else { 0.0 };
+            }
+            below += lower as usize;
+            if near > 0.0 {
+                self.close.push((i * STRETCH) as u32);
+            }
+        }
+        for (&v, kept) in tail.iter().zip(kept_tail) {
+            below += usize::from(v < bottom);
+            *kept = if (v >= least) & (v <= most) { *kept } else { 0.0 };
+        }
+        if !tail.is_empty() {
+            self.close.push((self.values.len() - tail.len()) as u32);
+        }
+        below
+    }
+}
+
+/// The weighted mean of the log ratios that are kept.
+struct Mean<'a> {
+    counts: &'a [f64],
+    others: &'a [f64],
+    m: &'a [f64],
+    kept: &'a [f64],
+    size: f64,
+    other_size: f64,
+    prior: Option<f64>,
+}
+
+impl Kernel for Mean<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let Self { size, other_size, .. } = self;
+        let (weighted, prior) = (self.prior.is_some(), self.prior.unwrap_or(0.0));
+        let (mut sums, mut totals) = ([0.0; 4], [0.0; 4]);
+        let mut add = |lane: usize, count: f64, other: f64, m: f64, kept: f64| {
+            // The variance of a log ratio, about.
+            let variance = (size - count) / (size * count) + (other_size - other) / (other_size * other);
+            let w = kept * if weighted { (1.0 + prior) / (variance + prior) } else { 1.0 };
+            sums[lane] += if kept > 0.0 { w * m } else { 0.0 };
+            totals[lane] += if kept > 0.0 { w } else { 0.0 };
+        };
+        let (counts, count_tail) = self.counts.as_chunks::<4>();
+        let (others, other_tail) = self.others.as_chunks::<4>();
+        let (ms, m_tail) = self.m.as_chunks::<4>();
+        let (kept, kept_tail) = self.kept.as_chunks::<4>();
+        for (((count, other), m), kept) in counts.iter().zip(others).zip(ms).zip(kept) {
+            for lane in 0..4 {
+                add(lane, count[lane], other[lane], m[lane], kept[lane]);
+            }
+        }
+        for lane in 0..m_tail.len() {
+            add(lane, count_tail[lane], other_tail[lane], m_tail[lane], kept_tail[lane]);
+        }
+        let total = |[a, b, c, d]: [f64; 4]| (a + c) + (b + d);
+        total(sums) / total(totals)
     }
 }
