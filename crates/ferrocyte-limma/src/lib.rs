@@ -14,16 +14,22 @@
 //! * [`Expression`]: a borrowed matrix with the names of its genes and samples, which errors tell.
 //! * [`DesignMatrix`]: one row per sample, named columns.
 //! * [`Weights`]: of samples, genes or single values.
+//! * [`library_sizes`], [`norm_factors`], [`cpm`], [`filter_by_expr`]: counts before a fit.
 //! * [`lm_fit`]: a linear model for every gene.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
 
 mod contrasts;
+mod counts;
 mod design;
 mod expression;
 mod fit;
 mod weights;
 
 pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
+pub use counts::{
+    CpmOptions, FilterOptions, Groups, NormMethod, NormOptions, ZeroLib, cpm, filter_by_expr, library_sizes,
+    norm_factors, rpkm,
+};
 pub use design::DesignMatrix;
 pub use expression::Expression;
 pub use fit::{Fit, LmFitOptions, Method, lm_fit};

@@ -77,6 +77,7 @@ mod residual_prior;
 mod root;
 pub mod spline;
 pub mod squeeze_var;
+pub mod selection;
 pub mod student_t;
 pub mod trend;
 pub mod true_null;
