@@ -6,6 +6,7 @@
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
+:mod:`ferrocyte.pp`    from cells to samples: pseudobulk
 :mod:`ferrocyte.sim`   studies of which the truth is known
 :mod:`ferrocyte.io`    what a file holds
 :mod:`ferrocyte.compat`  the names of other packages, for scripts that move here
@@ -34,9 +35,9 @@ from .errors import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import compat, errors, io, limma, lmm, pl, sim
+    from . import compat, errors, io, limma, lmm, pl, pp, sim
 
-_MODULES = ("compat", "errors", "io", "limma", "lmm", "pl", "sim")
+_MODULES = ("compat", "errors", "io", "limma", "lmm", "pl", "pp", "sim")
 
 __all__ = [
     "BadFileError",
@@ -54,6 +55,7 @@ __all__ = [
     "limma",
     "lmm",
     "pl",
+    "pp",
     "sim",
 ]
 

@@ -5,7 +5,7 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `lmm`, `limma`, `simulate`, `io`, `cli`: what the modules of the package call.
+//! * `lmm`, `limma`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
@@ -16,6 +16,7 @@ mod limma;
 mod lmm;
 mod monitor;
 mod obs;
+mod pseudobulk;
 mod simulate;
 mod sources;
 mod values;
@@ -30,7 +31,10 @@ mod _core {
     #[pymodule_export]
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
-    use super::limma::limma_model_matrix;
+    use super::limma::{
+        limma_contrast_as_coef, limma_contrasts_fit, limma_lm_fit, limma_make_contrasts, limma_model_matrix,
+        limma_non_estimable,
+    };
     #[pymodule_export]
     use super::lmm::{
         Fit, Sums, lmm_blocks, lmm_check, lmm_compare, lmm_contrast_weights, lmm_differences, lmm_fit,
@@ -38,6 +42,8 @@ mod _core {
         lmm_sums_from_arrays, lmm_t_p_values, lmm_terms, lmm_test_columns, lmm_test_components, lmm_test_joint,
         lmm_variables, lmm_variance_shares,
     };
+    #[pymodule_export]
+    use super::pseudobulk::pseudobulk_sums;
     #[pymodule_export]
     use super::simulate::{lmm_moments, sim_cohort, sim_options, sim_rnaseq, sim_study};
     use pyo3::prelude::*;

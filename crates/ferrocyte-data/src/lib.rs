@@ -14,6 +14,7 @@
 //! * [`Summary`]: what learns from the rows as they pass; [`fold`] feeds any number of them in one reading. What it leaves
 //!   behind is [`Additive`]: it merges over shards and machines.
 //! * [`plan`]: where a study is cut for several machines.
+//! * [`pseudobulk()`]: the cells of a sample as one column of counts.
 //! * [`Part`]: named arrays and a header: how summaries and results are stored.
 //! * [`Frame`]: the columns of `obs` that a model needs.
 //!
@@ -35,6 +36,7 @@ mod frame;
 mod memory;
 mod part;
 mod plan;
+mod pseudobulk;
 mod select;
 mod summary;
 mod transform;
@@ -45,6 +47,7 @@ pub use frame::{Factor, Frame, ObsColumn};
 pub use memory::{Csc, Csr, Dense, Index, Number};
 pub use part::{Array, Data, Part};
 pub use plan::{CUT, plan};
+pub use pseudobulk::{Aggregate, GroupedSums, Samples, TooFew, pseudobulk};
 pub use select::{SelectGenes, SelectRows};
 pub use summary::{Additive, Summary, fold, fold_rows};
 pub use transform::{GuardFinding, LOGNORM_TARGET, Transform, guard_counts};

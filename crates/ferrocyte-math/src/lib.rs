@@ -53,7 +53,8 @@
 //!
 //! # Linear algebra
 //!
-//! [`linalg`] is the only file that calls the linear-algebra library.
+//! [`linalg`] is the only file that calls the linear-algebra library. [`pivoted_qr`] finds which columns of a design
+//! depend on others, and least squares without them.
 
 pub mod beta;
 pub mod brent;
@@ -68,6 +69,7 @@ pub mod lowess;
 pub mod multiple;
 pub mod normal;
 pub mod optimise;
+pub mod pivoted_qr;
 pub mod quadrature;
 pub mod random;
 pub mod ranks;
@@ -75,6 +77,7 @@ mod residual_prior;
 mod root;
 pub mod spline;
 pub mod squeeze_var;
+pub mod selection;
 pub mod student_t;
 pub mod trend;
 pub mod true_null;
