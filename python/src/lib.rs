@@ -27,7 +27,7 @@ use pyo3::pymodule;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::cli::{cli_help_pages, lmm_arguments, run_program, simulate_arguments};
+    use super::cli::{cli_help_pages, limma_arguments, lmm_arguments, run_program, simulate_arguments};
     #[pymodule_export]
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
@@ -35,6 +35,8 @@ mod _core {
         limma_contrast_as_coef, limma_contrasts_fit, limma_lm_fit, limma_make_contrasts, limma_model_matrix,
         limma_non_estimable,
     };
+    #[pymodule_export]
+    use super::limma::{limma_de, limma_options, limma_statuses};
     #[pymodule_export]
     use super::lmm::{
         Fit, Sums, lmm_blocks, lmm_check, lmm_compare, lmm_contrast_weights, lmm_differences, lmm_fit,

@@ -43,7 +43,11 @@ impl DesignMatrix {
     /// The design of a formula over a table of samples: R's `model.matrix`. Columns that depend on others are kept.
     pub fn from_formula(formula: &str, samples: &Frame, names: &[String]) -> Result<Self> {
         let model = Model::parse(formula, &[])?;
-        let design = Design::bind(&model, samples, None, &BindOptions { aliased: Aliased::Keep })?;
+        Self::of(&Design::bind(&model, samples, None, &BindOptions { aliased: Aliased::Keep })?, names)
+    }
+
+    /// A model bound to samples, as a matrix.
+    pub fn of(design: &Design, names: &[String]) -> Result<Self> {
         if !design.components().is_empty() {
             return Err(Fault::unsupported("a design matrix has no random effects")
                 .at("formula")

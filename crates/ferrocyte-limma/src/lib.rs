@@ -22,11 +22,13 @@
 
 mod contrasts;
 mod counts;
+mod de;
 mod design;
 mod expression;
 mod fit;
 mod moderate;
 mod shrink_effects;
+mod status;
 mod tables;
 mod weights;
 
@@ -35,16 +37,17 @@ pub use counts::{
     CpmOptions, FilterOptions, Groups, NormMethod, NormOptions, ZeroLib, cpm, filter_by_expr, library_sizes,
     norm_factors, rpkm,
 };
+pub use de::{Adjust, Analysed, Call, De, DeGroup, DeMethod, DeOptions, DeStudy, OPTIONS, de};
 pub use design::DesignMatrix;
 pub use expression::Expression;
-pub use fit::Fit;
+pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use moderate::{
     Classifier, EBayesOptions, FStatistics, MixtureLimits, Moderated, Moderation, Odds, Threshold, TreatOptions, Trend,
     classify_tests_f, e_bayes, tmixture, treat,
 };
 pub use shrink_effects::{Genas, genas, pred_fcm};
+pub use status::Outcome;
 pub use tables::{
     DecideMethod, DecideOptions, Order, Top, TopOptions, call_p_values, counts, decide_tests, top_table, top_table_f,
 };
-pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use weights::Weights;

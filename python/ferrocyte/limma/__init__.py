@@ -6,20 +6,41 @@ Matrices are genes × samples, as in R; an :class:`~anndata.AnnData` is read as 
 from __future__ import annotations
 
 from ._containers import DGEList, EList, MArrayLM
+from ._de import DeResult, de
 from ._design import contrast_as_coef, is_fullrank, make_contrasts, model_matrix, non_estimable
 from ._fit import contrasts_fit, fitted, lm_fit, residuals
+from ._points import (
+    density_curves,
+    heatmap_values,
+    library_sizes,
+    md_points,
+    sa_points,
+    venn_counts,
+    volcano_points,
+    voom_points,
+)
 
 __all__ = [
     "DGEList",
+    "DeResult",
     "EList",
     "MArrayLM",
     "contrast_as_coef",
     "contrasts_fit",
+    "de",
+    "density_curves",
     "fitted",
+    "heatmap_values",
     "is_fullrank",
+    "library_sizes",
     "lm_fit",
     "make_contrasts",
+    "md_points",
     "model_matrix",
     "non_estimable",
     "residuals",
+    "sa_points",
+    "venn_counts",
+    "volcano_points",
+    "voom_points",
 ]

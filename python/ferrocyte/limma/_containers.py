@@ -60,6 +60,9 @@ class Container:
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
     def __setitem__(self, name: str, value: Any) -> None:
         setattr(self, name, value)
 

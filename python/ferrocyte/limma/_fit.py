@@ -249,5 +249,3 @@ def _select(fit: MArrayLM, coefficients: Sequence[Any] | Any) -> MArrayLM:
         "coef_names": [fit.coef_names[j] for j in columns],
     }
     return _refit(fit, fields, weights)
-
-

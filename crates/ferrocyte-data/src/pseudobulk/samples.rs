@@ -41,7 +41,8 @@ pub struct Samples {
     pub codes: Vec<u32>,
     /// Names: the levels, joined by `_`. Unique within a group.
     pub names: Vec<String>,
-    /// The group of each sample, if there are groups.
+    /// The group of each sample, if there are groups; levels that no cell has are left out, those whose samples all
+    /// have too few cells are not.
     pub groups: Option<Factor>,
     /// Cells of each sample.
     pub n_cells: Vec<usize>,
@@ -104,7 +105,7 @@ impl Samples {
             .collect();
         let (table, varying) = known(obs, &codes, &firsts)?;
         Ok(Self {
-            groups: groups.map(|_| Factor { levels: factors[0].levels.clone(), codes: group_codes }),
+            groups: groups.map(|_| present(&factors[0], group_codes)),
             n_unassigned: obs.n_rows() - cells.values().map(|&(_, n)| n).sum::<usize>(),
             codes,
             names,
@@ -147,6 +148,18 @@ impl<'a> Keys<'a> {
         let code = |factor: &Factor| Some(factor.codes[row]).filter(|&code| code != Factor::MISSING);
         self.0.iter().map(|&(factor, stride)| code(factor).map(|code| u64::from(code) * stride)).sum()
     }
+}
+
+/// The levels that cells have, and codes of samples into them.
+fn present(factor: &Factor, codes: Vec<u32>) -> Factor {
+    let counts = factor.counts();
+    let mut place = vec![Factor::MISSING; counts.len()];
+    let mut levels = Vec::new();
+    for (old, level) in factor.levels.iter().enumerate().filter(|&(old, _)| counts[old] > 0) {
+        place[old] = levels.len() as u32;
+        levels.push(level.clone());
+    }
+    Factor { levels, codes: codes.into_iter().map(|code| place[code as usize]).collect() }
 }
 
 /// A column as a factor; numbers become levels in their order.
