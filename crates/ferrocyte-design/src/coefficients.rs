@@ -151,6 +151,42 @@ impl Coefficients {
         best
     }
 
+    /// The longest level that `text` begins with and that only one factor has: factor, level, length in bytes.
+    pub(crate) fn bare_level(&self, text: &str) -> Option<(usize, usize, usize)> {
+        let levels = self.factors.iter().enumerate();
+        let levels = levels.flat_map(|(f, (_, levels))| levels.iter().enumerate().map(move |(l, level)| (f, l, level)));
+        let fits = levels.filter(|(_, _, level)| {
+            let stands = text.starts_with(level.as_str()) && ends_there(text, level.len());
+            stands && !level.is_empty() && level.parse::<f64>().is_err()
+        });
+        let found: Vec<(usize, usize, usize)> = fits.map(|(f, l, level)| (f, l, level.len())).collect();
+        let longest = found.iter().map(|f| f.2).max()?;
+        let mut best = found.into_iter().filter(|f| f.2 == longest);
+        best.next().filter(|_| best.next().is_none())
+    }
+
+    /// The columns of the levels of a factor that stands in the model by itself, and its reference level if it has one
+    /// (whose column is not to be looked at); `None` where it interacts with other variables, or is not there.
+    pub(crate) fn columns_of_levels(&self, factor: usize) -> Option<(Vec<usize>, Option<usize>)> {
+        let (variable, levels) = self.factors.get(factor)?;
+        let parts = self.parts.as_deref()?;
+        let has = |part: &Part| matches!(part, Part::Level { variable: v, .. } if v == variable);
+        if parts.iter().any(|p| p.len() > 1 && p.iter().any(has)) {
+            return None;
+        }
+        let column = |level: &String| {
+            parts.iter().position(
+                |p| matches!(p.as_slice(), [Part::Level { variable: v, level: l }] if v == variable && l == level),
+            )
+        };
+        let columns: Vec<Option<usize>> = levels.iter().map(column).collect();
+        let mut absent = (0..columns.len()).filter(|&l| columns[l].is_none());
+        match (absent.next(), absent.next()) {
+            (reference, None) => Some((columns.into_iter().map(|c| c.unwrap_or(usize::MAX)).collect(), reference)),
+            _ => None,
+        }
+    }
+
     /// Leaves out aliased columns; `aliases` count the columns as they are before, `reports` say why, one for each.
     pub(crate) fn drop_columns(&mut self, aliases: &[Alias], reports: &[AliasReport]) {
         let kept: Vec<usize> = (0..self.names.len()).filter(|j| aliases.iter().all(|a| a.column != *j)).collect();

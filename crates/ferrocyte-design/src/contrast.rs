@@ -7,7 +7,9 @@
 //! primary = NAME | "`" NAME "`" | '"' NAME '"' | NUMBER | "(" sum ")"
 //! ```
 //!
-//! A name is the longest known one at its place, so that `cell_typeCD14+ Monocytes:conditionstim` needs no quotes.
+//! A name is the longest known one at its place, so that `cell_typeCD14+ Monocytes:conditionstim` needs no quotes. A
+//! level of a factor that stands in the model by itself may be written alone: `luminal - basal` is the difference of the
+//! two means, whichever level is the reference.
 //! What is not a linear combination (a product of names, a free constant, a division by a name) is refused.
 
 use ferrocyte_base::{Fault, Kind, Result};
@@ -20,6 +22,9 @@ use crate::source::{MOST_DEPTH, Source, number_end};
 struct Linear {
     weights: Vec<f64>,
     constant: f64,
+    /// Weights of levels whose factor has a reference level, by factor: their means hold the intercept too, so that
+    /// they must add to 0.
+    means: Vec<f64>,
     /// Whether any name occurs.
     named: bool,
 }
@@ -29,13 +34,16 @@ impl Linear {
         for (w, o) in self.weights.iter_mut().zip(&other.weights) {
             *w += sign * o;
         }
+        for (m, o) in self.means.iter_mut().zip(&other.means) {
+            *m += sign * o;
+        }
         self.constant += sign * other.constant;
         self.named |= other.named;
         self
     }
 
     fn each(mut self, change: impl Fn(f64) -> f64) -> Self {
-        for w in &mut self.weights {
+        for w in self.weights.iter_mut().chain(&mut self.means) {
             *w = change(*w);
         }
         self.constant = change(self.constant);
@@ -60,6 +68,15 @@ impl Coefficients {
             return Err(source
                 .fault(0, format!("a contrast cannot hold the free constant {}", linear.constant))
                 .hint("a contrast is a sum of coefficients times numbers, tested against 0"));
+        }
+        if let Some(factor) = linear.means.iter().position(|&m| m.abs() > 1e-12) {
+            let (name, levels) = &self.factors[factor];
+            return Err(source
+                .fault(0, format!("the weights of the levels of `{name}` add to {}, not to 0", linear.means[factor]))
+                .hint(format!(
+                    "`{}` is the reference, so that only differences of levels are coefficients; `~ 0 + {name}` has a mean for each",
+                    levels.first().map_or("", String::as_str)
+                )));
         }
         if linear.weights.iter().any(|w| !w.is_finite()) {
             return Err(source.fault(0, "a weight of this contrast is not finite"));
@@ -184,6 +201,10 @@ impl Parser<'_> {
                 Known::Dropped(dropped) => Err(dropped.fault().at("contrast")),
             };
         }
+        if let Some((factor, level, length)) = self.coefficients.bare_level(self.rest()) {
+            self.at += length;
+            return self.mean(factor, level, start);
+        }
         let Some(first) = self.rest().chars().next() else {
             return Err(self.fault(Kind::BadInput, start, "expected a coefficient, found the end"));
         };
@@ -206,7 +227,35 @@ impl Parser<'_> {
     fn unit(&self, coefficient: usize) -> Linear {
         let mut weights = vec![0.0; self.coefficients.len()];
         weights[coefficient] = 1.0;
-        Linear { weights, constant: 0.0, named: true }
+        Linear { weights, constant: 0.0, means: self.no_means(), named: true }
+    }
+
+    fn no_means(&self) -> Vec<f64> {
+        vec![0.0; self.coefficients.factors.len()]
+    }
+
+    /// The mean of a level, up to what all levels of its factor share.
+    fn mean(&self, factor: usize, level: usize, start: usize) -> Result<Linear> {
+        let (variable, levels) = &self.coefficients.factors[factor];
+        let text = &levels[level];
+        match self.coefficients.columns_of_levels(factor) {
+            Some((columns, None)) => Ok(self.unit(columns[level])),
+            Some((columns, Some(reference))) => {
+                let mut linear = match (level, reference) {
+                    (a, b) if a == b => Linear { named: true, ..self.zero() },
+                    _ => self.unit(columns[level]),
+                };
+                linear.means[factor] = 1.0;
+                Ok(linear)
+            }
+            None => Err(self
+                .fault(Kind::BadInput, start, format!("`{text}` alone is no mean: `{variable}` interacts with others"))
+                .hint(format!("write its coefficients: {}", self.coefficients.near(&format!("{variable}{text}"))))),
+        }
+    }
+
+    fn zero(&self) -> Linear {
+        Linear { weights: vec![0.0; self.coefficients.len()], constant: 0.0, means: self.no_means(), named: false }
     }
 
     fn quoted(&mut self, quote: char) -> Result<Linear> {
@@ -217,7 +266,12 @@ impl Parser<'_> {
         };
         let name = inner[..length].to_owned();
         self.at += length + 2;
-        self.coefficients.resolve(&name).map(|j| self.unit(j)).map_err(|fault| fault.at("contrast"))
+        let is_level = |(_, level, length): (usize, usize, usize)| (length == name.len()).then_some(level);
+        match (self.coefficients.resolve(&name), self.coefficients.bare_level(&name)) {
+            (Ok(j), _) => Ok(self.unit(j)),
+            (Err(_), Some(found)) if is_level(found).is_some() => self.mean(found.0, found.1, start),
+            (Err(fault), _) => Err(fault.at("contrast")),
+        }
     }
 
     fn number(&mut self) -> Result<Linear> {
@@ -227,7 +281,7 @@ impl Parser<'_> {
         let length = number_end(&chars, 0);
         self.at += length;
         let constant: f64 = self.source.text[start..self.at].parse().map_err(|_| self.unexpected_after(start))?;
-        Ok(Linear { weights: vec![0.0; self.coefficients.len()], constant, named: false })
+        Ok(Linear { constant, ..self.zero() })
     }
 
     /// The fault for text that is no coefficient, number or operator. `start` is where the operand began: what
@@ -255,6 +309,7 @@ impl Parser<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::Part;
     use crate::coefficients::tests::example;
     use proptest::prelude::*;
 
@@ -283,6 +338,48 @@ mod tests {
         assert_eq!(example().contrast(text).unwrap(), [0.0, 0.0, 0.0, -1.0, 1.0]);
         let names = "cell_typeCD14+ Monocytes:conditionstim-cell_typeB cells:conditionstim";
         assert_eq!(example().contrast(names).unwrap(), [0.0, 0.0, 0.0, -1.0, 1.0]);
+    }
+
+    /// `~ 0 + group` or `~ group`, and `~ group * sex`.
+    fn of_levels(with_intercept: bool, interaction: bool) -> Coefficients {
+        use crate::coefficients::tests::level;
+        let mut parts = if with_intercept { vec![vec![]] } else { vec![vec![level("group", "basal")]] };
+        parts.extend(["luminal", "T-cell"].map(|l| vec![level("group", l)]));
+        if interaction {
+            parts.push(vec![level("group", "luminal"), level("sex", "M")]);
+        }
+        let names = parts
+            .iter()
+            .map(|p| {
+                if p.is_empty() {
+                    "(Intercept)".to_owned()
+                } else {
+                    p.iter().map(Part::name).collect::<Vec<_>>().join(":")
+                }
+            })
+            .collect();
+        let group = ["basal", "luminal", "T-cell"].map(str::to_owned).to_vec();
+        let sex = ["F", "M"].map(str::to_owned).to_vec();
+        let factors = vec![("group".to_owned(), group), ("sex".to_owned(), sex)];
+        Coefficients { names, parts: Some(parts), factors, dropped: vec![] }
+    }
+
+    #[test]
+    fn levels_alone_are_means() {
+        for (with_intercept, expected) in [(false, [-1.0, 1.0, 0.0]), (true, [0.0, 1.0, 0.0])] {
+            let table = of_levels(with_intercept, false);
+            assert_eq!(table.contrast("luminal - basal").unwrap(), expected);
+            assert_eq!(table.contrast("`luminal` - groupbasal").is_ok(), !with_intercept);
+        }
+        let means = of_levels(false, false);
+        assert_eq!(means.contrast("(luminal + T-cell)/2 - basal").unwrap(), [-1.0, 0.5, 0.5]);
+        assert_eq!(means.contrast("T-cell").unwrap(), [0.0, 0.0, 1.0]);
+        let differences = of_levels(true, false);
+        assert_eq!(differences.contrast("(luminal + `T-cell`)/2 - basal").unwrap(), [0.0, 0.5, 0.5]);
+        let fault = differences.contrast("luminal").unwrap_err();
+        assert!(fault.to_string().contains("the weights of the levels of `group` add to 1, not to 0"), "{fault}");
+        let fault = of_levels(true, true).contrast("luminal - basal").unwrap_err();
+        assert!(fault.to_string().contains("`group` interacts with others"), "{fault}");
     }
 
     #[test]

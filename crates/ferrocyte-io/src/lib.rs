@@ -7,7 +7,8 @@
 //!   streams `X`, a layer or `raw/X` as [`ferrocyte_data::RowChunks`], sparse or dense, compressed or not.
 //! * [`H5adWriter`], [`write_h5ad`]: the way back, block by block, so that a study need not fit into memory.
 //! * [`write_part`], [`read_part`]: summaries and results as `.npz` files, which numpy opens too.
-//! * [`write_table`]: results as TSV, CSV or JSON lines; [`read_frame`], [`read_matrix_tsv`]: text tables back.
+//! * [`write_table`]: results as TSV, CSV or JSON lines; [`read_frame`], [`read_matrix_tsv`],
+//!   [`read_value_table`]: text tables back.
 //! * [`write_json`], [`parse_json`]: options and provenance.
 //! * [`Store`]: the narrow door to a hierarchical format. HDF5 is one implementation; what an element of an .h5ad
 //!   file looks like is written against the trait.
@@ -51,6 +52,7 @@ mod part;
 mod store;
 mod tables;
 mod text;
+mod value_table;
 mod window;
 
 pub use atomic::{is_closed_pipe, write_atomically};
@@ -66,3 +68,4 @@ pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
 pub use store::{ArrayInfo, Attr, Dtype, Node, Numbers, Store, StoredArray};
 pub use tables::{number_text, write_json_lines, write_table, write_tsv};
 pub use text::{NamedMatrix, read_frame, read_matrix_tsv};
+pub use value_table::{ValueTable, read_value_table};

@@ -72,10 +72,14 @@ struct Raw {
 }
 
 fn read_raw(path: &Path) -> Result<Raw> {
+    parse(open(path)?, delimiter(path)).map_err(|f| f.at(path.display().to_string()))
+}
+
+/// A comma for files that end in `.csv`, plain or compressed, else a tab.
+pub(crate) fn delimiter(path: &Path) -> u8 {
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
-    let delimiter = if stem.rsplit_once('.').is_some_and(|(_, ending)| ending == "csv") { b',' } else { b'\t' };
-    parse(open(path)?, delimiter).map_err(|f| f.at(path.display().to_string()))
+    if stem.rsplit_once('.').is_some_and(|(_, ending)| ending == "csv") { b',' } else { b'\t' }
 }
 
 fn parse(input: impl Read, delimiter: u8) -> Result<Raw> {
@@ -111,7 +115,7 @@ fn parse(input: impl Read, delimiter: u8) -> Result<Raw> {
     Ok(raw)
 }
 
-fn refuse_repeats(names: &[String], what: &str) -> Result<()> {
+pub(crate) fn refuse_repeats(names: &[String], what: &str) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     let repeated: Vec<&String> = names.iter().filter(|n| !seen.insert(n.as_str())).collect();
     if repeated.is_empty() {
@@ -120,7 +124,7 @@ fn refuse_repeats(names: &[String], what: &str) -> Result<()> {
     Err(Fault::bad_input(format!("{what} names appear more than once: {}", listing(&repeated, 5))))
 }
 
-fn open(path: &Path) -> Result<Box<dyn Read>> {
+pub(crate) fn open(path: &Path) -> Result<Box<dyn Read>> {
     let at = |e: std::io::Error| {
         let message = match e.kind() {
             ErrorKind::NotFound => "there is no such file".to_owned(),
@@ -137,7 +141,7 @@ fn open(path: &Path) -> Result<Box<dyn Read>> {
     Ok(if compressed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
 }
 
-fn broken(error: csv::Error) -> Fault {
+pub(crate) fn broken(error: csv::Error) -> Fault {
     let line = error.position().map(|p| format!("line {}", p.line()));
     let fault = match error.kind() {
         csv::ErrorKind::Utf8 { .. } => Fault::bad_file("not UTF-8 text"),
@@ -169,7 +173,7 @@ fn column(fields: &[&str]) -> ObsColumn {
 }
 
 /// A number, NaN for a missing one, `None` for text. `inf` and the like are numbers.
-fn number(field: &str) -> Option<f64> {
+pub(crate) fn number(field: &str) -> Option<f64> {
     if MISSING.contains(&field) { Some(f64::NAN) } else { field.trim().parse().ok() }
 }
 

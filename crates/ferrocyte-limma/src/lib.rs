@@ -15,15 +15,22 @@
 //! * [`DesignMatrix`]: one row per sample, named columns.
 //! * [`Weights`]: of samples, genes or single values.
 //! * [`library_sizes`], [`norm_factors`], [`cpm`], [`filter_by_expr`]: counts before a fit.
+//! * [`normalize_between_arrays`], [`mds`]: log-values before a fit, and what they look like.
+//! * [`voom`], [`voom_lm_fit`]: log-counts with weights, and their fit at once.
 //! * [`lm_fit`]: a linear model for every gene.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
 
+mod contrasts;
 mod counts;
 mod design;
 mod expression;
 mod fit;
+mod mds;
+mod normalize;
+mod voom;
 mod weights;
 
+pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
 pub use counts::{
     CpmOptions, FilterOptions, Groups, NormMethod, NormOptions, ZeroLib, cpm, filter_by_expr, library_sizes,
     norm_factors, rpkm,
@@ -31,4 +38,10 @@ pub use counts::{
 pub use design::DesignMatrix;
 pub use expression::Expression;
 pub use fit::{Fit, LmFitOptions, Method, lm_fit};
+pub use mds::{GeneSelection, Mds, MdsOptions, mds};
+pub use normalize::{
+    CyclicMethod, NormalizeMethod, NormalizeOptions, normalize_between_arrays, normalize_cyclic_loess,
+    normalize_median_values, normalize_quantiles,
+};
+pub use voom::{Trend, Voom, VoomLmFit, VoomLmFitOptions, VoomOptions, voom, voom_fit, voom_lm_fit};
 pub use weights::Weights;

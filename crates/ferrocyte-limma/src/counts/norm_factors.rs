@@ -3,6 +3,8 @@
 //! A few very abundant genes take reads from all others; a factor says by how much a library is in effect larger or
 //! smaller than its total. Their product is 1.
 
+#![allow(clippy::inline_always)]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ferrocyte_base::{Fault, Result, Run, choice};

@@ -16,8 +16,13 @@ mod weighted;
 
 use ferrocyte_math::linalg::Matrix;
 
+pub(crate) use blocks::Exchangeable;
+pub(crate) use lm_fit::assemble;
 pub use lm_fit::lm_fit;
 pub use options::{LmFitOptions, Method};
+pub(crate) use parts::{Part, genes_at_once, packed};
+pub(crate) use shared::SharedSolver;
+pub(crate) use weighted::Solver;
 
 /// Linear models of G genes with k coefficients: what `lm_fit` gives, and `contrasts_fit` with contrasts for
 /// coefficients. NaN marks a coefficient that cannot be estimated.
