@@ -19,6 +19,8 @@
 //! * [`voom`], [`voom_lm_fit`]: log-counts with weights, and their fit at once.
 //! * [`lm_fit`]: a linear model for every gene.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
+//! * [`e_bayes`], [`treat`]: moderated t, F and B statistics, and tests against a threshold.
+//! * [`top_table`], [`decide_tests`]: tables of genes, and calls.
 
 mod contrasts;
 mod counts;
@@ -28,6 +30,9 @@ mod fit;
 mod mds;
 mod normalize;
 mod voom;
+mod moderate;
+mod shrink_effects;
+mod tables;
 mod weights;
 
 pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
@@ -37,6 +42,15 @@ pub use counts::{
 };
 pub use design::DesignMatrix;
 pub use expression::Expression;
+pub use fit::Fit;
+pub use moderate::{
+    Classifier, EBayesOptions, FStatistics, MixtureLimits, Moderated, Moderation, Odds, Threshold, TreatOptions, Trend,
+    classify_tests_f, e_bayes, tmixture, treat,
+};
+pub use shrink_effects::{Genas, genas, pred_fcm};
+pub use tables::{
+    DecideMethod, DecideOptions, Order, Top, TopOptions, call_p_values, counts, decide_tests, top_table, top_table_f,
+};
 pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use mds::{GeneSelection, Mds, MdsOptions, mds};
 pub use normalize::{
