@@ -50,7 +50,7 @@
 //! # Linear algebra
 //!
 //! [`linalg`] is the only file that calls the linear-algebra library. [`pivoted_qr`] finds which columns of a design
-//! depend on others, and least squares without them.
+//! depend on others, and least squares without them; [`spectrum`] has the eigenvalues of many small matrices.
 
 pub mod beta;
 pub mod chi_squared;
@@ -68,6 +68,7 @@ mod quadrature;
 pub mod random;
 mod residual_prior;
 mod root;
+pub mod spectrum;
 pub mod student_t;
 pub mod trend;
 pub mod variance_prior;
