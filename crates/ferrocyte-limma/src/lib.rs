@@ -17,6 +17,7 @@
 //! * [`lm_fit`]: a linear model for every gene.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
 
+mod array_weights;
 mod contrasts;
 mod correlation;
 mod design;
@@ -24,6 +25,7 @@ mod expression;
 mod fit;
 mod weights;
 
+pub use array_weights::{ArrayWeightMethod, ArrayWeightOptions, VarianceModel, array_weights, array_weights_quick};
 pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
 pub use correlation::{CorrelationOptions, DuplicateCorrelation, duplicate_correlation};
 pub use design::DesignMatrix;
