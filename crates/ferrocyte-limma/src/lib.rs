@@ -22,8 +22,10 @@
 //! * [`e_bayes`], [`treat`]: moderated t, F and B statistics, and tests against a threshold.
 //! * [`top_table`], [`decide_tests`]: tables of genes, and calls.
 
+mod array_weights;
 mod contrasts;
 mod counts;
+mod correlation;
 mod design;
 mod expression;
 mod fit;
@@ -35,11 +37,13 @@ mod shrink_effects;
 mod tables;
 mod weights;
 
+pub use array_weights::{ArrayWeightMethod, ArrayWeightOptions, VarianceModel, array_weights, array_weights_quick};
 pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
 pub use counts::{
     CpmOptions, FilterOptions, Groups, NormMethod, NormOptions, ZeroLib, cpm, filter_by_expr, library_sizes,
     norm_factors, rpkm,
 };
+pub use correlation::{CorrelationOptions, DuplicateCorrelation, duplicate_correlation};
 pub use design::DesignMatrix;
 pub use expression::Expression;
 pub use fit::Fit;
