@@ -36,6 +36,12 @@ mod _core {
         limma_non_estimable,
     };
     #[pymodule_export]
+    use super::limma::{
+        limma_cpm, limma_filter_by_expr, limma_interpolate, limma_loess_fit, limma_lowess, limma_lowess_span,
+        limma_mds, limma_norm_factors, limma_normalize, limma_voom, limma_voom_lm_fit, limma_vooma, limma_vooma_lm_fit,
+        limma_weighted_lowess,
+    };
+    #[pymodule_export]
     use super::lmm::{
         Fit, Sums, lmm_blocks, lmm_check, lmm_compare, lmm_contrast_weights, lmm_differences, lmm_fit,
         lmm_inference_columns, lmm_options, lmm_plan, lmm_random_effect_errors, lmm_statuses, lmm_sums,

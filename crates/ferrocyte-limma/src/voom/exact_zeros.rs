@@ -8,7 +8,7 @@ use ferrocyte_base::{Result, Run};
 
 use super::log_counts::LogCounts;
 use super::poisson::PoissonFits;
-use super::trend::{Fitted, Point, Trend};
+use super::trend::{Fitted, Point, VarianceTrend};
 use crate::DesignMatrix;
 use crate::counts::leverages;
 use crate::fit::{Part, Solver};
@@ -152,13 +152,13 @@ impl ExactZeros {
         logged: &LogCounts<'_>,
         coefficients: &[f64],
         fitted: &Fitted,
-        trend: &Trend,
+        trend: &VarianceTrend,
         solver: &Solver<'_>,
         part: &mut Part,
     ) -> Result<()> {
         let p = fitted.n_coefficients();
         let weights = |g: usize, out: &mut Vec<f64>| {
-            fitted.write(logged, g, &coefficients[g * p..(g + 1) * p], out);
+            fitted.write(logged.shifts(), g, &coefficients[g * p..(g + 1) * p], out);
             trend.weigh(out);
         };
         self.correct(run, logged, solver, weights, &mut part.sigma, &mut part.df_residual)

@@ -13,7 +13,7 @@ use crate::counts::usable_library_sizes;
 use crate::fit::genes_at_once;
 
 /// log2 of a million.
-pub(super) fn log2_million() -> f64 {
+fn log2_million() -> f64 {
     1e6_f64.log2()
 }
 
@@ -22,10 +22,29 @@ pub(super) fn log2_million() -> f64 {
 pub(super) struct LogCounts<'a> {
     counts: Expression<'a>,
     lib_size: Vec<f64>,
-    /// log2(L + 1) - log2(1e6) of each sample: what a log-count per million lacks to a log-count.
-    shifts: Vec<f64>,
-    /// The same for each value, where libraries differ between genes.
-    own_shifts: Option<Matrix>,
+    shifts: Shifts,
+}
+
+/// What log-values lack to what a trend runs over: of log-counts per million `log2(L + 1) - log2(1e6)`.
+#[derive(Debug)]
+pub(super) struct Shifts {
+    /// Of each sample.
+    samples: Vec<f64>,
+    /// Of each value, where libraries differ between genes.
+    values: Option<Matrix>,
+}
+
+impl Shifts {
+    /// Nothing is lacking.
+    pub(super) fn none(n_samples: usize) -> Self {
+        Self { samples: vec![0.0; n_samples], values: None }
+    }
+
+    /// Those of a gene, one per sample.
+    #[inline]
+    pub(super) fn row(&self, g: usize) -> &[f64] {
+        self.values.as_ref().map_or(&self.samples, |own| own.row(g))
+    }
 }
 
 impl<'a> LogCounts<'a> {
@@ -40,8 +59,8 @@ impl<'a> LogCounts<'a> {
                 .hint("the trend of the variance is learnt from many genes"));
         }
         let lib_size = usable_library_sizes(run, counts, lib_size)?;
-        let shifts = lib_size.iter().map(|size| (size + 1.0).log2() - log2_million()).collect();
-        Ok(Self { counts: *counts, lib_size, shifts, own_shifts: None })
+        let samples = lib_size.iter().map(|size| (size + 1.0).log2() - log2_million()).collect();
+        Ok(Self { counts: *counts, lib_size, shifts: Shifts { samples, values: None } })
     }
 
     /// The same with offsets of genes × samples on the natural logarithmic scale. What an offset differs from the mean of
@@ -64,7 +83,7 @@ impl<'a> LogCounts<'a> {
                 *shift = (size * (o - mean).exp() + 1.0).log2() - log2_million();
             }
         }
-        self.own_shifts = Some(shifts);
+        self.shifts.values = Some(shifts);
         Ok(self)
     }
 
@@ -86,13 +105,12 @@ impl<'a> LogCounts<'a> {
 
     /// What a mean log-count per million lacks to a mean log-count.
     pub(super) fn mean_shift(&self) -> f64 {
-        self.shifts.iter().sum::<f64>() / self.shifts.len() as f64
+        self.shifts.samples.iter().sum::<f64>() / self.lib_size.len() as f64
     }
 
-    /// What log-counts per million of a gene lack to log-counts.
-    #[inline]
-    pub(super) fn shifts(&self, g: usize) -> &[f64] {
-        self.own_shifts.as_ref().map_or(&self.shifts, |own| own.row(g))
+    /// What log-counts per million lack to log-counts.
+    pub(super) fn shifts(&self) -> &Shifts {
+        &self.shifts
     }
 
     /// The log-values of some genes, genes × samples.
@@ -101,7 +119,7 @@ impl<'a> LogCounts<'a> {
         out.clear();
         out.resize(genes.len() * n, 0.0);
         for (row, g) in out.chunks_exact_mut(n).zip(genes) {
-            wide::widest(Logged { counts: self.counts.row(g), shifts: self.shifts(g), out: row });
+            wide::widest(Logged { counts: self.counts.row(g), shifts: self.shifts.row(g), out: row });
         }
     }
 
@@ -113,7 +131,7 @@ impl<'a> LogCounts<'a> {
         run.for_each_chunk(out.entries_mut(), at_once * n, |block, rows| {
             for (k, row) in rows.chunks_exact_mut(n).enumerate() {
                 let g = block * at_once + k;
-                wide::widest(Logged { counts: self.counts.row(g), shifts: self.shifts(g), out: row });
+                wide::widest(Logged { counts: self.counts.row(g), shifts: self.shifts.row(g), out: row });
             }
         })?;
         Ok(out)

@@ -10,7 +10,7 @@ use ferrocyte_math::linalg::Matrix;
 
 use super::exact_zeros::{ExactZeros, equal_weights};
 use super::log_counts::LogCounts;
-use super::trend::{Fitted, Point, Span, Trend};
+use super::trend::{Fitted, Point, Span, VarianceTrend};
 use super::voom::VoomOptions;
 use crate::fit::{Part, SharedSolver, Solver, assemble, genes_at_once};
 use crate::{DesignMatrix, Expression, Fit};
@@ -27,7 +27,7 @@ pub fn voom_fit(
     design: &DesignMatrix,
     options: &VoomOptions<'_>,
     keep_covariances: bool,
-) -> Result<(Fit, Trend)> {
+) -> Result<(Fit, VarianceTrend)> {
     if options.block.is_some() || options.normalize.is_some() || options.weights != crate::Weights::None {
         return Err(ferrocyte_base::Fault::unsupported("blocks, weights and normalisation need the log-values")
             .hint("call voom, then lm_fit"));
@@ -52,7 +52,7 @@ pub(super) struct Streamed<'a> {
 /// What [`stream`] gives.
 pub(super) struct Outcome {
     pub(super) fit: Fit,
-    pub(super) trend: Trend,
+    pub(super) trend: VarianceTrend,
     /// Log-values and weights, if they are kept.
     pub(super) values: Option<(Matrix, Matrix)>,
 }
@@ -69,7 +69,7 @@ pub(super) fn stream(run: &Run, logged: &LogCounts<'_>, design: &DesignMatrix, h
         let (mut values, mut weights) = (Vec::new(), Vec::new());
         logged.write(block.clone(), &mut values);
         let coefficients = &first.part.coefficients[block.start * p..block.end * p];
-        fitted.write(logged, block.start, coefficients, &mut weights);
+        fitted.write(logged.shifts(), block.start, coefficients, &mut weights);
         trend.weigh(&mut weights);
         let part = solver.solve_block(&values, &weights, how.keep_covariances);
         Ok((part, if how.keep_values { (values, weights) } else { (Vec::new(), Vec::new()) }))
@@ -105,17 +105,23 @@ fn unweighted(run: &Run, logged: &LogCounts<'_>, shared: &SharedSolver<'_>) -> R
 }
 
 impl First {
-    fn trend(&self, run: &Run, logged: &LogCounts<'_>, solver: &Solver<'_>, how: &Streamed<'_>) -> Result<Trend> {
+    fn trend(
+        &self,
+        run: &Run,
+        logged: &LogCounts<'_>,
+        solver: &Solver<'_>,
+        how: &Streamed<'_>,
+    ) -> Result<VarianceTrend> {
         let shift = logged.mean_shift();
         let genes = logged.n_genes();
         let point =
             |g: usize| Point { x: self.means[g] + shift, sigma: self.part.sigma[g], df: self.part.df_residual[g] };
         let Some(zeros) = how.exact_zeros else {
             let seen = (0..genes).filter(|&g| logged.counts().row(g).iter().any(|&c| c > 0.0));
-            return Trend::new(run, seen.map(point), genes, how.span, false);
+            return VarianceTrend::new(run, seen.map(point), genes, how.span, false);
         };
         let mut points: Vec<Point> = (0..genes).map(point).collect();
         zeros.correct_points(run, logged, solver, equal_weights(logged.n_samples()), &mut points)?;
-        Trend::new(run, points.into_iter(), genes, how.span, !zeros.is_empty())
+        VarianceTrend::new(run, points.into_iter(), genes, how.span, !zeros.is_empty())
     }
 }

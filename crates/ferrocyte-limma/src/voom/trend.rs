@@ -1,4 +1,4 @@
-//! [`Trend`]: the standard deviation of a log-count from its mean, and weights from it.
+//! [`VarianceTrend`]: the standard deviation of a log-count from its mean, and weights from it.
 
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::interpolate::Interpolator;
@@ -6,7 +6,7 @@ use ferrocyte_math::linalg::{Matrix, product};
 use ferrocyte_math::lowess::{LowessOptions, choose_lowess_span, lowess};
 use ferrocyte_math::weighted_lowess::{WeightedLowessOptions, weighted_lowess};
 
-use super::log_counts::LogCounts;
+use super::log_counts::Shifts;
 use crate::DesignMatrix;
 use crate::fit::genes_at_once;
 
@@ -31,7 +31,7 @@ impl Span {
 
 /// The points and the curve that weights come from: roots of residual standard deviations over mean log2 counts.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Trend {
+pub struct VarianceTrend {
     /// Mean log2 counts of the genes with residual degrees of freedom.
     pub x: Vec<f64>,
     /// Roots of their residual standard deviations.
@@ -55,7 +55,7 @@ pub(super) struct Point {
     pub(super) df: f64,
 }
 
-impl Trend {
+impl VarianceTrend {
     /// The trend over some genes of a study of `n_genes`; with `by_df` points weigh as their degrees of freedom. Warns where fewer
     /// than two genes have any.
     pub(super) fn new(
@@ -123,8 +123,8 @@ impl Fitted {
     }
 
     /// Fitted log2 counts of a block of genes that begins at `start`, from their coefficients, genes × p.
-    pub(super) fn write(&self, logged: &LogCounts<'_>, start: usize, coefficients: &[f64], out: &mut Vec<f64>) {
-        let (n, p) = (logged.n_samples(), self.design.n_rows());
+    pub(super) fn write(&self, shifts: &Shifts, start: usize, coefficients: &[f64], out: &mut Vec<f64>) {
+        let (n, p) = (self.design.n_cols(), self.design.n_rows());
         let genes = coefficients.len() / p.max(1);
         out.clear();
         out.resize(genes * n, 0.0);
@@ -138,29 +138,30 @@ impl Fitted {
             product(&known, p, &self.design, out);
         }
         for (k, row) in out.chunks_exact_mut(n).enumerate() {
-            for (value, shift) in row.iter_mut().zip(logged.shifts(start + k)) {
+            for (value, shift) in row.iter_mut().zip(shifts.row(start + k)) {
                 *value += shift;
             }
         }
     }
 
-    /// The weights of all values.
+    /// The weights of all values; `weigh(first gene, fitted log2 counts)` turns those of a block into weights.
     pub(super) fn weights(
         &self,
         run: &Run,
-        logged: &LogCounts<'_>,
+        shifts: &Shifts,
+        n_genes: usize,
         coefficients: &Matrix,
-        trend: &Trend,
+        weigh: impl Fn(usize, &mut [f64]) + Sync,
     ) -> Result<Matrix> {
-        let (n, p) = (logged.n_samples(), self.design.n_rows());
+        let (n, p) = (self.design.n_cols(), self.design.n_rows());
         let at_once = genes_at_once(n);
-        let mut weights = Matrix::zeros(logged.n_genes(), n);
+        let mut weights = Matrix::zeros(n_genes, n);
         run.for_each_chunk(weights.entries_mut(), at_once * n, |block, rows| {
             let start = block * at_once;
             let end = start + rows.len() / n;
             let mut fitted = Vec::new();
-            self.write(logged, start, &coefficients.entries()[start * p..end * p], &mut fitted);
-            trend.weigh(&mut fitted);
+            self.write(shifts, start, &coefficients.entries()[start * p..end * p], &mut fitted);
+            weigh(start, &mut fitted);
             rows.copy_from_slice(&fitted);
         })?;
         Ok(weights)
@@ -176,7 +177,7 @@ mod tests {
         // A standard deviation of 1 / (1 + x) everywhere: the curve goes through it.
         let sd = |x: f64| 1.0 / (1.0 + x);
         let points = (0..400).map(|i| f64::from(i) * 0.02).map(|x| Point { x, sigma: sd(x), df: 4.0 });
-        let trend = Trend::new(&Run::new(), points, 400, Span::Fixed(0.1), false)?;
+        let trend = VarianceTrend::new(&Run::new(), points, 400, Span::Fixed(0.1), false)?;
         let mut values = [1.0, 3.0, 7.0];
         trend.weigh(&mut values);
         for (w, x) in values.iter().zip([1.0, 3.0, 7.0]) {
@@ -189,7 +190,7 @@ mod tests {
     fn without_replication_all_weights_are_one() -> Result<()> {
         for n in [0, 1] {
             let points = (0..n).map(|_| Point { x: 1.0, sigma: 1.0, df: 2.0 });
-            let trend = Trend::new(&Run::new(), points, 9, Span::Adaptive, false)?;
+            let trend = VarianceTrend::new(&Run::new(), points, 9, Span::Adaptive, false)?;
             let mut values = [1.0, f64::NAN];
             trend.weigh(&mut values);
             assert_eq!((values, trend.span), ([1.0, 1.0], 1.0));

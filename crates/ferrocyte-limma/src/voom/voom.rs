@@ -1,12 +1,10 @@
 //! [`voom`]: log2 counts per million and their weights.
 
-use std::borrow::Cow;
-
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::{Matrix, MatrixRef};
 
 use super::log_counts::LogCounts;
-use super::trend::{Fitted, Point, Span, Trend};
+use super::trend::{Fitted, Point, Span, VarianceTrend};
 use crate::normalize::{NormalizeOptions, normalize_between_arrays};
 use crate::{DesignMatrix, Expression, Fit, LmFitOptions, Weights, lm_fit};
 
@@ -74,7 +72,7 @@ pub struct Voom {
     /// Library sizes that were used.
     pub lib_size: Vec<f64>,
     /// What the weights come from.
-    pub trend: Trend,
+    pub trend: VarianceTrend,
 }
 
 /// Log2 counts per million `log2((c + 0.5) / (L + 1) 1e6)` and their precision weights.
@@ -90,9 +88,10 @@ pub fn voom(run: &Run, counts: &Expression<'_>, design: &DesignMatrix, options: 
         e = normalize_between_arrays(run, &counts.with_values(e.borrowed()), normalize)?;
     }
     let fit = fit_logged(run, &logged, &e, design, options)?;
-    let trend = Trend::new(run, points(&logged, &fit), counts.n_genes(), options.span(), false)?;
+    let trend = VarianceTrend::new(run, points(&logged, &fit), counts.n_genes(), options.span(), false)?;
     let fitted = Fitted::new(design, &fit.pivot[fit.rank..]);
-    let weights = fitted.weights(run, &logged, &fit.coefficients, &trend)?;
+    let weights =
+        fitted.weights(run, logged.shifts(), counts.n_genes(), &fit.coefficients, |_, values| trend.weigh(values))?;
     Ok(Voom { e, weights, lib_size: logged.lib_size().to_vec(), trend })
 }
 
@@ -120,14 +119,4 @@ pub(super) fn points<'a>(logged: &'a LogCounts<'_>, fit: &'a Fit) -> impl Iterat
     let shift = logged.mean_shift();
     let seen = (0..fit.n_genes()).filter(|&g| logged.counts().row(g).iter().any(|&c| c > 0.0));
     seen.map(move |g| Point { x: fit.amean[g] + shift, sigma: fit.sigma[g], df: fit.df_residual[g] })
-}
-
-/// Weights of samples times weights of values, genes × samples.
-pub(crate) fn times_samples<'a>(weights: &'a Matrix, samples: Option<&[f64]>) -> Cow<'a, Matrix> {
-    let Some(samples) = samples else { return Cow::Borrowed(weights) };
-    let mut product = weights.clone();
-    for row in product.entries_mut().chunks_exact_mut(samples.len()) {
-        row.iter_mut().zip(samples).for_each(|(w, s)| *w *= s);
-    }
-    Cow::Owned(product)
 }
