@@ -7,7 +7,8 @@
 //! logarithm matters there. Logarithms are therefore first computed fast, and again with the system's own where a gene
 //! lies within rounding of a boundary.
 
-#![allow(clippy::inline_always)]
+// Both sides of a comparison without a branch between them.
+#![allow(clippy::inline_always, clippy::needless_bitwise_bool)]
 
 use std::cmp::Ordering;
 
@@ -80,7 +81,7 @@ impl Tmm {
         });
         self.trim(options.sum_trim, Ties::Mean, Of::A, |i, tmm| {
             let (here, there) = share(i, tmm);
-            ((here.log2() + there.log2()) / 2.0, 0.0)
+            (0.5 * (here.log2() + there.log2()), 0.0)
         });
         self.mean(size, reference.size, options.weighted.then_some(0.0))
     }

@@ -138,7 +138,7 @@ fn means(run: &Run, y: &Expression<'_>) -> Result<(Vec<f64>, bool)> {
 }
 
 /// The fit of all genes, with what the design says; warns of coefficients that could not be estimated.
-pub(super) fn assemble(run: &Run, design: &DesignMatrix, part: Part, qr: &PivotedQr, amean: Vec<f64>) -> Fit {
+pub(crate) fn assemble(run: &Run, design: &DesignMatrix, part: Part, qr: &PivotedQr, amean: Vec<f64>) -> Fit {
     let (p, r) = (design.n_coefficients(), qr.rank());
     let aliased: Vec<&String> = qr.pivot()[r..].iter().map(|&j| &design.names()[j]).collect();
     if !aliased.is_empty() {

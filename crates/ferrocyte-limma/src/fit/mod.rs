@@ -4,21 +4,26 @@
 //! [`weighted`]: products of matrices for genes with weights or missing values of their own. [`gene`]: reflections for
 //! the few of these whose equations are ill-conditioned.
 
-mod blocks;
+pub(crate) mod blocks;
 mod duplicates;
 mod gene;
-mod lm_fit;
+pub(crate) mod lm_fit;
 mod options;
-mod parts;
+pub(crate) mod parts;
 mod robust;
 mod shared;
-mod weighted;
+pub(crate) mod weighted;
 
 use ferrocyte_math::linalg::Matrix;
 
+pub(crate) use blocks::Exchangeable;
+pub(crate) use duplicates::Duplicates;
+pub(crate) use lm_fit::assemble;
 pub use lm_fit::lm_fit;
 pub use options::{LmFitOptions, Method};
-pub(crate) use parts::packed;
+pub(crate) use parts::{Part, genes_at_once, packed};
+pub(crate) use shared::SharedSolver;
+pub(crate) use weighted::Solver;
 
 /// Linear models of G genes with k coefficients: what `lm_fit` gives, and `contrasts_fit` with contrasts for
 /// coefficients. NaN marks a coefficient that cannot be estimated.
