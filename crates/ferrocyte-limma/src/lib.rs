@@ -18,6 +18,7 @@
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
 
 mod array_weights;
+mod batch;
 mod contrasts;
 mod correlation;
 mod design;
@@ -26,6 +27,7 @@ mod fit;
 mod weights;
 
 pub use array_weights::{ArrayWeightMethod, ArrayWeightOptions, VarianceModel, array_weights, array_weights_quick};
+pub use batch::{Batch, average_columns, average_duplicates, average_rows, remove_batch_effect, wsva};
 pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
 pub use correlation::{CorrelationOptions, DuplicateCorrelation, duplicate_correlation};
 pub use design::DesignMatrix;
