@@ -5,21 +5,32 @@ Matrices are genes × samples, as in R; an :class:`~anndata.AnnData` is read as 
 
 from __future__ import annotations
 
+from ._arrays import DuplicateCorrelation, array_weights, array_weights_quick, duplicate_correlation
+from ._batch import ave_dups, ave_reps, aver_arrays, remove_batch_effect, wsva
 from ._containers import DGEList, EList, MArrayLM
 from ._design import contrast_as_coef, is_fullrank, make_contrasts, model_matrix, non_estimable
 from ._fit import contrasts_fit, fitted, lm_fit, residuals
 
 __all__ = [
     "DGEList",
+    "DuplicateCorrelation",
     "EList",
     "MArrayLM",
+    "array_weights",
+    "array_weights_quick",
+    "ave_dups",
+    "ave_reps",
+    "aver_arrays",
     "contrast_as_coef",
     "contrasts_fit",
+    "duplicate_correlation",
     "fitted",
     "is_fullrank",
     "lm_fit",
     "make_contrasts",
     "model_matrix",
     "non_estimable",
+    "remove_batch_effect",
     "residuals",
+    "wsva",
 ]

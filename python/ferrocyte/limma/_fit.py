@@ -157,7 +157,7 @@ def contrasts_fit(
     if coefficients is not None:
         return _select(fit, coefficients)
     matrix, rows, names = _contrast_matrix(fit, contrasts)
-    out = _core.limma_contrasts_fit(_arrays(fit), matrix, rows, names, exact, means(n_threads, progress=False))
+    out = _core.limma_contrasts_fit(core_fit(fit), matrix, rows, names, exact, means(n_threads, progress=False))
     return _refit(fit, out, matrix)
 
 
@@ -180,12 +180,12 @@ def residuals(fit: MArrayLM, data: Any, *, layer: str | None = None) -> np.ndarr
     return expressed(data, layer).values - fitted(fit)
 
 
-def blocks_of(block: Any, n_samples: int) -> list[int]:
+def blocks_of(block: Any, n_samples: int, place: str = "block") -> list[int]:
     """Numbers of blocks from labels of samples; a sample without a label is an error."""
-    codes, _ = labels(block, n_samples, "block")
+    codes, _ = labels(block, n_samples, place)
     if (codes < 0).any():
-        message = f"sample {int(np.flatnonzero(codes < 0)[0]) + 1} has no block"
-        raise BadInputError(message, place="block", hint="give it a block of its own, or leave it out")
+        message = f"sample {int(np.flatnonzero(codes < 0)[0]) + 1} has no label"
+        raise BadInputError(message, place=place, hint="give it one of its own, or leave it out")
     return [int(code) for code in codes]
 
 
@@ -206,7 +206,8 @@ def _contrast_matrix(fit: MArrayLM, contrasts: Any) -> tuple[Any, list[str], lis
     return grid(weights, "contrasts"), [], [f"contrast{k + 1}" for k in range(weights.shape[1])]
 
 
-def _arrays(fit: MArrayLM) -> tuple[Any, ...]:
+def core_fit(fit: MArrayLM) -> tuple[Any, ...]:
+    """A fit for the compiled module."""
     return (
         grid(fit.coefficients),
         grid(fit.stdev_unscaled),

@@ -38,8 +38,7 @@ pub(crate) fn limma_remove_batch_effect<'py>(
         method: Method::from_word(&method).or_raise(py)?,
         ..LmFitOptions::default()
     };
-    let out =
-        attended(py, &means, |run| remove_batch_effect(run, &y, &design, &batches, covariates, &options))?;
+    let out = attended(py, &means, |run| remove_batch_effect(run, &y, &design, &batches, covariates, &options))?;
     array(py, out)
 }
 
