@@ -53,8 +53,8 @@ def array_weights(
     prior_n
         Genes without differences between samples that the data are pooled with. The more, the closer weights are to 1.
     method
-        ``"reml"`` (all genes at once), ``"genebygene"`` (one step per gene, in their order, on which the answer depends) or
-        ``"auto"``: ``"genebygene"`` where there are weights or missing values, else ``"reml"``.
+        ``"reml"`` (all genes at once), ``"genebygene"`` (one step per gene, in their order, on which the answer
+        depends) or ``"auto"``: ``"genebygene"`` where there are weights or missing values, else ``"reml"``.
     maxiter, tol
         Steps at most, and the gain below which they end (``"reml"``).
     layer
@@ -172,13 +172,13 @@ def duplicate_correlation(
     Returns
     -------
     DuplicateCorrelation
-        ``consensus_correlation`` (also ``cor``) and ``atanh_correlations``. Blocks that are all of one sample, or that the
-        design already holds, give 0, with a warning.
+        ``consensus_correlation`` (also ``cor``) and ``atanh_correlations``. Blocks that are all of one sample, or that
+        the design already holds, give 0, with a warning.
 
     Notes
     -----
-    For each gene restricted maximum likelihood of a random effect of blocks; the consensus is the hyperbolic tangent of a
-    trimmed mean (Smyth, Michaud and Scott 2005). Weights scale values and design, not the block effect.
+    For each gene restricted maximum likelihood of a random effect of blocks; the consensus is the hyperbolic tangent
+    of a trimmed mean (Smyth, Michaud and Scott 2005). Weights scale values and design, not the block effect.
     """
     held = expressed(y, layer)
     genes, samples = held.values.shape

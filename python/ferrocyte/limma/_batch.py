@@ -70,7 +70,9 @@ def remove_batch_effect(
         design = model_matrix("~ group", pd.DataFrame({"group": pd.Series(list(group)).astype(str)}))
         design.index = pd.RangeIndex(samples) if len(design) == samples else design.index
     plain = Held(held.values, held.genes, held.samples)
-    batches = [_batch(given, samples, name) for name, given in (("batch", batch), ("batch2", batch2)) if given is not None]
+    batches = [
+        _batch(given, samples, name) for name, given in (("batch", batch), ("batch2", batch2)) if given is not None
+    ]
     columns = None
     if covariates is not None:
         numbers = np.asarray(covariates, dtype=np.float64)
@@ -125,7 +127,7 @@ def wsva(
     return _core.limma_wsva(held.core(), design_of(design, held), int(n_sv), bool(weight_by_sd), means_)
 
 
-def ave_reps(x: Any, ID: Any = None) -> Any:  # noqa: N803 (limma's name)
+def ave_reps(x: Any, ID: Any = None) -> Any:
     """Average rows with the same identifier; missing values are left out.
 
     Parameters
@@ -161,7 +163,7 @@ def ave_reps(x: Any, ID: Any = None) -> Any:  # noqa: N803 (limma's name)
     return averages if isinstance(x, np.ndarray) else pd.DataFrame(averages, index=names, columns=held.samples.index)
 
 
-def aver_arrays(x: Any, id: Any = None, *, weights: Any = None) -> Any:  # noqa: A002 (limma's name)
+def aver_arrays(x: Any, id: Any = None, *, weights: Any = None) -> Any:
     """Average samples with the same identifier; missing values are left out.
 
     Parameters
