@@ -5,6 +5,8 @@ Matrices are genes × samples, as in R; an :class:`~anndata.AnnData` is read as 
 
 from __future__ import annotations
 
+from ._arrays import DuplicateCorrelation, array_weights, array_weights_quick, duplicate_correlation
+from ._batch import ave_dups, ave_reps, aver_arrays, remove_batch_effect, wsva
 from ._containers import DGEList, EList, MArrayLM
 from ._de import DeResult, de
 from ._design import contrast_as_coef, is_fullrank, make_contrasts, model_matrix, non_estimable
@@ -23,12 +25,19 @@ from ._points import (
 __all__ = [
     "DGEList",
     "DeResult",
+    "DuplicateCorrelation",
     "EList",
     "MArrayLM",
+    "array_weights",
+    "array_weights_quick",
+    "ave_dups",
+    "ave_reps",
+    "aver_arrays",
     "contrast_as_coef",
     "contrasts_fit",
     "de",
     "density_curves",
+    "duplicate_correlation",
     "fitted",
     "heatmap_values",
     "is_fullrank",
@@ -38,9 +47,11 @@ __all__ = [
     "md_points",
     "model_matrix",
     "non_estimable",
+    "remove_batch_effect",
     "residuals",
     "sa_points",
     "venn_counts",
     "volcano_points",
     "voom_points",
+    "wsva",
 ]
