@@ -15,7 +15,7 @@
 //!   behind is [`Additive`]: it merges over shards and machines.
 //! * [`plan`]: where a study is cut for several machines.
 //! * [`Part`]: named arrays and a header: how summaries and results are stored.
-//! * [`Frame`]: the columns of `obs` that a model needs.
+//! * [`Frame`]: the columns of `obs` that a model needs; labels are [`Codes`].
 //!
 //! ```
 //! use ferrocyte_base::Run;
@@ -31,6 +31,7 @@
 
 mod block;
 mod chunks;
+mod codes;
 mod frame;
 mod memory;
 mod part;
@@ -41,6 +42,7 @@ mod transform;
 
 pub use block::{RowBlock, Values};
 pub use chunks::{RowChunks, rows_per_block};
+pub use codes::Codes;
 pub use frame::{Factor, Frame, ObsColumn};
 pub use memory::{Csc, Csr, Dense, Index, Number};
 pub use part::{Array, Data, Part};
