@@ -407,7 +407,7 @@ fn combined(grouping: &[usize], columns: &mut Columns<'_>) -> usize {
         });
         parts.collect::<Vec<_>>().join(":")
     };
-    let levels = distinct.iter().map(|codes| label(codes)).collect();
+    let levels = distinct.iter().map(label).collect();
     columns.factors.push(BoundFactor { name, levels, codes });
     columns.factors.len() - 1
 }
