@@ -1,7 +1,7 @@
 //! The columns of obs that a model uses, read for the cells it is bound to; every problem is kept, none stops.
 
 use ferrocyte_base::{Fault, Kind, Result, listing, nearest};
-use ferrocyte_data::{Factor, Frame, ObsColumn};
+use ferrocyte_data::{Codes, Factor, Frame, ObsColumn};
 
 use crate::arithmetic::{Arithmetic, level_text};
 use crate::model::LIBSIZE;
@@ -54,7 +54,7 @@ pub(crate) fn report(problems: &[Problem]) -> Result<()> {
 pub(crate) struct BoundFactor {
     pub(crate) name: String,
     pub(crate) levels: Vec<String>,
-    pub(crate) codes: Vec<u32>,
+    pub(crate) codes: Codes,
 }
 
 /// What a number is computed from when the cell's total is known.
@@ -188,7 +188,7 @@ impl<'a> Columns<'a> {
         let mut used = vec![false; whole.levels.len()];
         let mut missing = 0;
         for i in 0..self.n {
-            match whole.codes[self.row(i)] {
+            match whole.codes.get(self.row(i)) {
                 Factor::MISSING => missing += 1,
                 code => used[code as usize] = true,
             }
@@ -203,8 +203,12 @@ impl<'a> Columns<'a> {
                 unused.push(level.clone());
             }
         }
-        let code_of = |code: u32| if code == Factor::MISSING { code } else { place[code as usize] };
-        let codes: Vec<u32> = (0..self.n).map(|i| code_of(whole.codes[self.row(i)])).collect();
+        let codes = if self.rows.is_none() && unused.is_empty() {
+            whole.codes.clone()
+        } else {
+            let code_of = |code: u32| if code == Factor::MISSING { code } else { place[code as usize] };
+            (0..self.n).map(|i| code_of(whole.codes.get(self.row(i)))).collect()
+        };
         self.missing_values(name, missing);
         if let [only] = levels.as_slice() {
             self.problems.push(

@@ -37,7 +37,9 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
         provenance = provenance.option(option, settings.word(option));
     }
     provenance = provenance.option("by", by(settings).join(","));
-    provenance.inputs.push(ferrocyte_base::Input { name: layer.clone(), fingerprint: study.fingerprint(&layer)? });
+    provenance
+        .inputs
+        .push(ferrocyte_base::Input { name: layer.clone(), fingerprint: study.fingerprint(&session.run, &layer)? });
     Results {
         parts: Vec::new(),
         tables: Vec::new(),

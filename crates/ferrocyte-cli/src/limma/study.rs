@@ -120,7 +120,7 @@ fn bulk(session: &Session, path: &Path) -> Result<Loaded> {
     };
     Ok(Loaded {
         name: matrix_name(path, layer),
-        fingerprint: study.fingerprint(layer)?,
+        fingerprint: study.fingerprint(&session.run, layer)?,
         genes,
         samples,
         values,
@@ -148,7 +148,7 @@ fn cells(session: &Session, path: &Path) -> std::result::Result<Loaded, Failure>
             .collect(),
         None => samples.names.clone(),
     };
-    let fingerprint = study.fingerprint(&layer)?;
+    let fingerprint = study.fingerprint(&session.run, &layer)?;
     Ok(Loaded {
         name: matrix_name(path, &layer),
         fingerprint,

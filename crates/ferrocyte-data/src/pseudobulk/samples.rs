@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ferrocyte_base::{Fault, Result, listing};
 
-use crate::{Factor, Frame, ObsColumn};
+use crate::{Codes, Factor, Frame, ObsColumn};
 
 /// A sample that was left out because it has few cells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct TooFew {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
     /// The sample of each cell, [`Factor::MISSING`] for a cell of none.
-    pub codes: Vec<u32>,
+    pub codes: Codes,
     /// Names: the levels, joined by `_`. Unique within a group.
     pub names: Vec<String>,
     /// The group of each sample, if there are groups; levels that no cell has are left out, those whose samples all
@@ -93,14 +93,14 @@ impl Samples {
             names.push(name);
             firsts.push(first);
             n_cells.push(n);
-            group_codes.push(factors[0].codes[first]);
+            group_codes.push(factors[0].codes.get(first));
         }
         if names.is_empty() {
             return Err(Fault::bad_input(format!("no sample has {min_cells} cells or more"))
                 .at(format!("pseudobulk by {}", listing(by, 9)))
                 .hint("allow fewer cells (min_cells), or make samples by fewer columns"));
         }
-        let codes: Vec<u32> = (0..obs.n_rows())
+        let codes: Codes = (0..obs.n_rows())
             .map(|i| keys.of_row(i).and_then(|key| place.get(&key).copied()).unwrap_or(Factor::MISSING))
             .collect();
         let (table, varying) = known(obs, &codes, &firsts)?;
@@ -145,7 +145,7 @@ impl<'a> Keys<'a> {
 
     /// `None` where a level is missing.
     fn of_row(&self, row: usize) -> Option<u64> {
-        let code = |factor: &Factor| Some(factor.codes[row]).filter(|&code| code != Factor::MISSING);
+        let code = |factor: &Factor| Some(factor.codes.get(row)).filter(|&code| code != Factor::MISSING);
         self.0.iter().map(|&(factor, stride)| code(factor).map(|code| u64::from(code) * stride)).sum()
     }
 }
@@ -186,18 +186,18 @@ fn as_factor(obs: &Frame, name: &str) -> Result<Factor> {
 }
 
 /// The columns that do not vary within samples, and the names of those that do.
-fn known(obs: &Frame, codes: &[u32], firsts: &[usize]) -> Result<(Frame, Vec<String>)> {
+fn known(obs: &Frame, codes: &Codes, firsts: &[usize]) -> Result<(Frame, Vec<String>)> {
     let same = |column: &ObsColumn, i: usize, j: usize| match column {
         ObsColumn::Number(values) => values[i].to_bits() == values[j].to_bits(),
-        ObsColumn::Factor(factor) => factor.codes[i] == factor.codes[j],
+        ObsColumn::Factor(factor) => factor.codes.get(i) == factor.codes.get(j),
     };
     let first_rows = obs.take(firsts);
     let (mut table, mut varying) = (Frame::new(firsts.len()), Vec::new());
     for name in obs.names() {
         let column = obs.column(name)?;
         let constant = (0..codes.len())
-            .filter(|&i| codes[i] != Factor::MISSING)
-            .all(|i| same(column, i, firsts[codes[i] as usize]));
+            .filter(|&i| codes.get(i) != Factor::MISSING)
+            .all(|i| same(column, i, firsts[codes.get(i) as usize]));
         if constant {
             table.insert(name, first_rows.column(name)?.clone())?;
         } else {

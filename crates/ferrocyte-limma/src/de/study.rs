@@ -22,7 +22,7 @@ pub struct DeStudy<'a> {
     pub fingerprint: &'a str,
 }
 
-impl<'a> DeStudy<'a> {
+impl DeStudy<'_> {
     /// Fails where tables and values do not belong together.
     pub(super) fn check(&self) -> Result<()> {
         let n = self.values.n_samples();
@@ -53,7 +53,7 @@ impl<'a> DeStudy<'a> {
         let Some(groups) = self.groups else { return vec![("all".to_owned(), (0..n).collect())] };
         let mut parts: Vec<(String, Vec<usize>)> =
             groups.levels.iter().map(|level| (level.clone(), Vec::new())).collect();
-        for (sample, &code) in groups.codes.iter().enumerate() {
+        for (sample, code) in groups.codes.iter().enumerate() {
             if code != Factor::MISSING {
                 parts[code as usize].1.push(sample);
             }
