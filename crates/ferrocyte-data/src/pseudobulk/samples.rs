@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(samples.names, ["2", "10", "2", "10"]);
         assert_eq!(samples.n_cells, [1, 1, 2, 1]);
         assert_eq!(samples.codes, [2, 0, 3, 2, 1, Factor::MISSING]);
-        assert_eq!(samples.groups.as_ref().map(|g| g.codes.clone()), Some(vec![0, 0, 1, 1]));
+        assert_eq!(samples.groups.as_ref().map(|g| g.codes.clone()), Some(vec![0, 0, 1, 1].into()));
         assert!(samples.table.get("age").is_some() && samples.n_unassigned == 1);
         Ok(())
     }
