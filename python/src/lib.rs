@@ -34,7 +34,7 @@ mod _core {
     use super::limma::{
         limma_array_weights, limma_array_weights_quick, limma_average, limma_average_duplicates,
         limma_contrast_as_coef, limma_contrasts_fit, limma_duplicate_correlation, limma_lm_fit, limma_make_contrasts,
-        limma_model_matrix, limma_non_estimable, limma_remove_batch_effect, limma_wsva,
+        limma_model_matrix, limma_non_estimable, limma_remove_batch_effect, limma_variables, limma_wsva,
     };
     #[pymodule_export]
     use super::lmm::{

@@ -13,4 +13,6 @@ mod models;
 pub(crate) use arrays::{limma_array_weights, limma_array_weights_quick, limma_duplicate_correlation};
 pub(crate) use batch::{limma_average, limma_average_duplicates, limma_remove_batch_effect, limma_wsva};
 pub(crate) use fit::{limma_contrasts_fit, limma_lm_fit};
-pub(crate) use models::{limma_contrast_as_coef, limma_make_contrasts, limma_model_matrix, limma_non_estimable};
+pub(crate) use models::{
+    limma_contrast_as_coef, limma_make_contrasts, limma_model_matrix, limma_non_estimable, limma_variables,
+};

@@ -34,8 +34,23 @@ def test_model_matrix_keeps_the_index_and_the_categories():
 
 
 def test_missing_covariates_are_an_error():
-    with pytest.raises(fe.errors.BadInputError, match="age"):
-        limma.model_matrix("~ age", pd.DataFrame({"age": [1.0, np.nan, 2.0]}))
+    data = pd.DataFrame({"age": [1.0, np.nan, 2.0]}, index=["s1", "s2", "s3"])
+    with pytest.raises(fe.errors.BadInputError, match="`age` has no value in sample `s2`"):
+        limma.model_matrix("~ age", data)
+
+
+def test_splines_and_polynomials():
+    data = pd.DataFrame({"age": [1.0, 2.0, 4.0, 7.0, 7.5, 9.0]})
+    table = limma.model_matrix("~ poly(age, 2) + ns(age, df = 3)", data)
+    assert table.columns[1:].tolist() == [
+        "poly(age, 2)1",
+        "poly(age, 2)2",
+        "ns(age, df = 3)1",
+        "ns(age, df = 3)2",
+        "ns(age, df = 3)3",
+    ]
+    np.testing.assert_allclose(table.iloc[:, :3].T @ table.iloc[:, :3], np.diag([6, 1, 1]), atol=1e-12)
+    assert limma.non_estimable(table.iloc[:, [0, 1, 3, 4, 5]]) == ["ns(age, df = 3)3"]
 
 
 def test_contrasts_become_coefficients():
