@@ -68,3 +68,16 @@ def test_ranks():
     assert not limma.is_fullrank(design)
     assert limma.non_estimable(design) == ["x3"]
     assert limma.is_fullrank(design[:, :2])
+
+
+def test_natural_splines_are_b_splines_with_straight_ends():
+    BSpline = pytest.importorskip("scipy.interpolate").BSpline  # noqa: N806
+    x = np.random.default_rng(0).uniform(0, 10, 30)
+    ends = x.min(), x.max()
+    knots = np.r_[[ends[0]] * 4, np.quantile(x, [0.25, 0.5, 0.75]), [ends[1]] * 4]
+    splines = BSpline.design_matrix(x, knots, 3).toarray()[:, 1:]
+    table = limma.model_matrix("~ bs(x, df = 6) + ns(x, 4)", pd.DataFrame({"x": x}))
+    np.testing.assert_allclose(table.iloc[:, 1:7], splines, atol=1e-14)
+    bent = [[BSpline(knots, np.eye(7)[i], 3).derivative(2)(end) for i in range(1, 7)] for end in ends]
+    straight = np.linalg.qr(np.transpose(bent), mode="complete")[0][:, 2:]
+    np.testing.assert_allclose(table.iloc[:, 7:], splines @ straight, atol=1e-14)
