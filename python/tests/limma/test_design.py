@@ -71,7 +71,7 @@ def test_ranks():
 
 
 def test_natural_splines_are_b_splines_with_straight_ends():
-    BSpline = pytest.importorskip("scipy.interpolate").BSpline  # noqa: N806
+    BSpline = pytest.importorskip("scipy.interpolate").BSpline
     x = np.random.default_rng(0).uniform(0, 10, 30)
     ends = x.min(), x.max()
     knots = np.r_[[ends[0]] * 4, np.quantile(x, [0.25, 0.5, 0.75]), [ends[1]] * 4]

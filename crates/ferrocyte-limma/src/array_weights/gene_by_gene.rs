@@ -231,7 +231,7 @@ mod tests {
             let mut x = b.clone();
             information.solve(&mut x);
             for i in 0..m {
-                assert!((dot(information.matrix.row(i), &x) - b[i]).abs() < 1e-10);
+                assert!((dot(information.matrix.row(i), &x) - b[i]).abs() < 1e-11);
             }
         }
     }
