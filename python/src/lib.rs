@@ -36,8 +36,8 @@ mod _core {
         limma_contrast_as_coef, limma_contrasts_fit, limma_cpm, limma_de, limma_duplicate_correlation,
         limma_filter_by_expr, limma_interpolate, limma_lm_fit, limma_loess_fit, limma_lowess, limma_lowess_span,
         limma_make_contrasts, limma_mds, limma_model_matrix, limma_non_estimable, limma_norm_factors, limma_normalize,
-        limma_options, limma_remove_batch_effect, limma_statuses, limma_voom, limma_voom_lm_fit, limma_vooma,
-        limma_vooma_lm_fit, limma_weighted_lowess, limma_wsva,
+        limma_options, limma_remove_batch_effect, limma_statuses, limma_variables, limma_voom, limma_voom_lm_fit,
+        limma_vooma, limma_vooma_lm_fit, limma_weighted_lowess, limma_wsva,
     };
     #[pymodule_export]
     use super::lmm::{

@@ -36,7 +36,7 @@ impl Design {
             report(&columns.problems)?;
             return Err(ferrocyte_base::Fault::internal("a variable was not bound, and no problem says why"));
         };
-        check_size(&fixed, &mut columns);
+        check_size(&fixed, options.aliased, &mut columns);
         let mut problems = std::mem::take(&mut columns.problems);
         let p = fixed.names.len();
         let mut design = assemble(model, columns, rows, fixed, random);
@@ -415,7 +415,7 @@ fn combined(grouping: &[usize], columns: &mut Columns<'_>) -> usize {
 }
 
 /// Keeps the problems of a design that is too large for its cells.
-fn check_size(fixed: &Fixed, columns: &mut Columns<'_>) {
+fn check_size(fixed: &Fixed, aliased: Aliased, columns: &mut Columns<'_>) {
     let (p, n) = (fixed.names.len(), columns.n);
     if p == 0 {
         columns.problems.push(Problem::new("the model has no fixed effect").hint("keep the intercept"));
@@ -424,7 +424,7 @@ fn check_size(fixed: &Fixed, columns: &mut Columns<'_>) {
         columns
             .problems
             .push(Problem::new(format!("the model has {p} fixed columns, at most {MOST_FIXED} can be fitted")));
-    } else if p >= n && n > 0 {
+    } else if p >= n && n > 0 && aliased != Aliased::Keep {
         columns.problems.push(
             Problem::new(format!("the model has {p} fixed columns and only {n} cells"))
                 .hint("leave terms out, or add cells"),

@@ -4,6 +4,7 @@ use ferrocyte_base::{Fault, Kind, Result, listing, nearest};
 use ferrocyte_data::{Codes, Factor, Frame, ObsColumn};
 
 use crate::arithmetic::{Arithmetic, level_text};
+use crate::basis::Basis;
 use crate::model::LIBSIZE;
 use crate::parse::{Variable, variable_text};
 
@@ -134,6 +135,7 @@ impl<'a> Columns<'a> {
         match variable {
             Variable::Factor(name) => self.factor(name).map(Bound::Factor),
             Variable::Expression(expression) => self.number(expression, variable_text(variable)).map(Bound::Number),
+            Variable::Basis(basis) => self.basis(basis, variable_text(variable)).map(Bound::Number),
             Variable::Column(name) if matches!(self.obs.get(name), Some(ObsColumn::Factor(_))) => {
                 self.factor(name).map(Bound::Factor)
             }
@@ -251,6 +253,40 @@ impl<'a> Columns<'a> {
         };
         self.numbers.push(BoundNumber { text, columns, values });
         Some(self.numbers.len() - 1)
+    }
+
+    /// A column of an expanded covariate.
+    fn basis(&mut self, basis: &Basis, text: String) -> Option<usize> {
+        if let Some(found) = self.numbers.iter().position(|n| n.text == text) {
+            return Some(found);
+        }
+        let columns: Vec<String> = basis.argument.columns().into_iter().cloned().collect();
+        let mut readable = true;
+        for name in &columns {
+            readable &= self.check_numbers(name, &text);
+        }
+        if !readable {
+            return None;
+        }
+        let argument = self.evaluate(&basis.argument, &columns, &text);
+        if argument.iter().any(|x| !x.is_finite()) {
+            // Said already.
+            return None;
+        }
+        match basis.values(&argument) {
+            Ok(values) => {
+                self.numbers.push(BoundNumber { text, columns, values: Values::Stored(values) });
+                Some(self.numbers.len() - 1)
+            }
+            Err(fault) => {
+                let problem = Problem::new(format!("`{text}`: {fault}"));
+                self.problems.push(match fault.way_out() {
+                    Some(way_out) => problem.hint(way_out),
+                    None => problem,
+                });
+                None
+            }
+        }
     }
 
     fn values_of(&self, name: &str) -> Vec<f64> {

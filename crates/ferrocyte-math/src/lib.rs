@@ -38,6 +38,8 @@
 //! [`lowess`] and [`weighted_lowess`] are robust local lines, step by step those of R and limma; [`interpolate`] looks
 //! values up between the points of a curve, in constant time.
 //!
+//! * [`basis`]: columns that a covariate is expanded to, R's `poly`, `ns` and `bs`.
+//!
 //! # Sums in any order
 //!
 //! [`exact`] adds numbers so that the bits of a total depend on what was added, not on the order.
@@ -56,6 +58,7 @@
 //! [`linalg`] is the only file that calls the linear-algebra library. [`pivoted_qr`] finds which columns of a design
 //! depend on others, and least squares without them; [`spectrum`] has the eigenvalues of many small matrices.
 
+pub mod basis;
 pub mod beta;
 pub mod brent;
 pub mod chi_squared;

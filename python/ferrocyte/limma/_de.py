@@ -241,7 +241,7 @@ def de(
     held, grouping = _study(
         data, samples, by, groups, mode, layer, min_cells, method, (n_threads, max_memory, progress)
     )
-    variables = _core.lmm_variables(formula, [])
+    variables = _core.limma_variables(formula)
     wanted = [*variables, *([block] if block is not None else [])]
     columns = obs_columns(held.samples, wanted)
     request = Request(

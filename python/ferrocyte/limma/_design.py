@@ -55,8 +55,8 @@ def model_matrix(formula: str, data: Any) -> pd.DataFrame:
     if samples is None:
         message = f"expected a table of samples, found {type(data).__name__}"
         raise BadInputError(message, place="data")
-    wanted = columns(samples, _core.lmm_variables(formula, []))
-    matrix, names = _core.limma_model_matrix(formula, len(samples), wanted)
+    wanted = columns(samples, _core.limma_variables(formula))
+    matrix, names = _core.limma_model_matrix(formula, [str(name) for name in samples.index], len(samples), wanted)
     return pd.DataFrame(matrix, index=samples.index, columns=names)
 
 

@@ -140,8 +140,8 @@ def contrasts_fit(
         Instead of contrasts: names or positions of coefficients to keep.
     exact
         Whether errors use the correlations of each gene's own weights and missing values. By default those of the
-        design are taken for all genes, as limma does; with weights of genes and a design that is not orthogonal the errors
-        are then approximate.
+        design are taken for all genes, as limma does; with weights of genes and a design that is not orthogonal the
+        errors are then approximate.
     n_threads
         Number of threads; all processors by default. Never changes the answer.
 

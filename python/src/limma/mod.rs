@@ -20,7 +20,9 @@ pub(crate) use batch::{limma_average, limma_average_duplicates, limma_remove_bat
 pub(crate) use counts::{limma_cpm, limma_filter_by_expr, limma_norm_factors};
 pub(crate) use de::{limma_de, limma_options, limma_statuses};
 pub(crate) use fit::{limma_contrasts_fit, limma_lm_fit};
-pub(crate) use models::{limma_contrast_as_coef, limma_make_contrasts, limma_model_matrix, limma_non_estimable};
+pub(crate) use models::{
+    limma_contrast_as_coef, limma_make_contrasts, limma_model_matrix, limma_non_estimable, limma_variables,
+};
 pub(crate) use normalize::{limma_mds, limma_normalize};
 pub(crate) use smooth::{limma_interpolate, limma_loess_fit, limma_lowess, limma_lowess_span, limma_weighted_lowess};
 pub(crate) use voom::{limma_voom, limma_voom_lm_fit, limma_vooma, limma_vooma_lm_fit};

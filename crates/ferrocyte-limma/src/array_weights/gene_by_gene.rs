@@ -15,7 +15,7 @@ use crate::{DesignMatrix, Expression};
 /// Up to this number of parameters a Cholesky factor costs less than iterations.
 const FEW: usize = 24;
 /// Relative residual of a solution.
-const ACCURACY: f64 = 1e-14;
+const ACCURACY: f64 = 1e-12;
 /// With more iterations than this the preconditioner is made anew.
 const MOST_ITERATIONS: usize = 6;
 /// Genes between two looks at whether to stop.

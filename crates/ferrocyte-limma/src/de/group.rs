@@ -1,7 +1,7 @@
 //! One group of samples: from its counts to moderated tests.
 
 use ferrocyte_base::{Fault, Result, Run};
-use ferrocyte_design::{Aliased, BindOptions, Design, Model};
+use ferrocyte_design::{Design, Model};
 use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::multiple::benjamini_hochberg_ln;
 use ferrocyte_math::student_t;
@@ -54,8 +54,7 @@ pub(super) fn analyse(
         .iter()
         .map(|&i| study.values.samples().get(i).cloned().unwrap_or_else(|| (i + 1).to_string()))
         .collect();
-    let bound = Design::bind(model, &study.samples.take(samples), None, &BindOptions { aliased: Aliased::Keep })?;
-    let design = DesignMatrix::of(&bound, &names)?;
+    let (design, bound) = DesignMatrix::bind(model, &study.samples.take(samples), &names)?;
     let (weights, labels) = weights_of(&bound, &design, contrasts)?;
     let values = columns(study.values, samples);
     let blocks = options.block.as_ref().map(|column| study.blocks(column, samples)).transpose()?;

@@ -91,7 +91,7 @@ pub fn de(
     options: &DeOptions,
 ) -> Result<De> {
     study.check()?;
-    let model = Model::parse(formula, &[])?;
+    let model = Model::parse_for_samples(formula)?;
     let counts = method::kind_of_values(run, study, options)?;
     let mut groups = Vec::new();
     let mut first_fault = None;
