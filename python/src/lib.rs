@@ -32,6 +32,13 @@ mod _core {
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
     use super::limma::{
+        limma_call_p_values, limma_classify_tests_f, limma_decide_tests, limma_e_bayes, limma_f_statistics,
+        limma_fit_f_dist, limma_fit_f_dist_unequal, limma_fit_gamma_intercept, limma_gamma_function, limma_genas,
+        limma_p_adjust, limma_pred_fcm, limma_prop_true_null, limma_squeeze_var, limma_tmixture, limma_top_table,
+        limma_top_table_f, limma_treat, limma_zscore_t,
+    };
+    #[pymodule_export]
+    use super::limma::{
         limma_contrast_as_coef, limma_contrasts_fit, limma_lm_fit, limma_make_contrasts, limma_model_matrix,
         limma_non_estimable,
     };

@@ -37,7 +37,7 @@ pub use counts::{
 };
 pub use design::DesignMatrix;
 pub use expression::Expression;
-pub use fit::Fit;
+pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use moderate::{
     Classifier, EBayesOptions, FStatistics, MixtureLimits, Moderated, Moderation, Odds, Threshold, TreatOptions, Trend,
     classify_tests_f, e_bayes, tmixture, treat,
@@ -46,5 +46,4 @@ pub use shrink_effects::{Genas, genas, pred_fcm};
 pub use tables::{
     DecideMethod, DecideOptions, Order, Top, TopOptions, call_p_values, counts, decide_tests, top_table, top_table_f,
 };
-pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use weights::Weights;

@@ -8,18 +8,53 @@ from __future__ import annotations
 from ._containers import DGEList, EList, MArrayLM
 from ._design import contrast_as_coef, is_fullrank, make_contrasts, model_matrix, non_estimable
 from ._fit import contrasts_fit, fitted, lm_fit, residuals
+from ._bayes import (
+    e_bayes,
+    fit_f_dist,
+    fit_f_dist_robustly,
+    fit_f_dist_unequal_df1,
+    logmdigamma,
+    squeeze_var,
+    tmixture,
+    treat,
+    trigamma_inverse,
+)
+from ._small import convest, fit_gamma_intercept, genas, p_adjust, pred_fcm, prop_true_null, zscore_t
+from ._tables import classify_tests_f, count_calls, decide_tests, top_table, top_table_f, top_treat
 
 __all__ = [
     "DGEList",
     "EList",
     "MArrayLM",
+    "classify_tests_f",
     "contrast_as_coef",
     "contrasts_fit",
+    "convest",
+    "count_calls",
+    "decide_tests",
+    "e_bayes",
+    "fit_f_dist",
+    "fit_f_dist_robustly",
+    "fit_f_dist_unequal_df1",
+    "fit_gamma_intercept",
     "fitted",
+    "genas",
     "is_fullrank",
     "lm_fit",
+    "logmdigamma",
     "make_contrasts",
     "model_matrix",
     "non_estimable",
+    "p_adjust",
+    "pred_fcm",
+    "prop_true_null",
     "residuals",
+    "squeeze_var",
+    "tmixture",
+    "top_table",
+    "top_table_f",
+    "top_treat",
+    "treat",
+    "trigamma_inverse",
+    "zscore_t",
 ]

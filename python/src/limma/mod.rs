@@ -3,10 +3,24 @@
 //! Objects of the package (fits, voom's values) are plain arrays in Python and travel as such; nothing of a fit lives
 //! here between two calls.
 
+mod bayes;
 mod fit;
 mod fits;
 mod inputs;
 mod models;
+mod small;
+mod tables;
 
+pub(crate) use bayes::{
+    limma_e_bayes, limma_fit_f_dist, limma_fit_f_dist_unequal, limma_gamma_function, limma_squeeze_var, limma_tmixture,
+    limma_treat,
+};
 pub(crate) use fit::{limma_contrasts_fit, limma_lm_fit};
 pub(crate) use models::{limma_contrast_as_coef, limma_make_contrasts, limma_model_matrix, limma_non_estimable};
+pub(crate) use small::{
+    limma_fit_gamma_intercept, limma_genas, limma_p_adjust, limma_pred_fcm, limma_prop_true_null, limma_zscore_t,
+};
+pub(crate) use tables::{
+    limma_call_p_values, limma_classify_tests_f, limma_decide_tests, limma_f_statistics, limma_top_table,
+    limma_top_table_f,
+};
