@@ -5,9 +5,6 @@ Matrices are genes × samples, as in R; an :class:`~anndata.AnnData` is read as 
 
 from __future__ import annotations
 
-from ._containers import DGEList, EList, MArrayLM
-from ._design import contrast_as_coef, is_fullrank, make_contrasts, model_matrix, non_estimable
-from ._fit import contrasts_fit, fitted, lm_fit, residuals
 from ._bayes import (
     e_bayes,
     fit_f_dist,
@@ -19,6 +16,9 @@ from ._bayes import (
     treat,
     trigamma_inverse,
 )
+from ._containers import DGEList, EList, MArrayLM
+from ._design import contrast_as_coef, is_fullrank, make_contrasts, model_matrix, non_estimable
+from ._fit import contrasts_fit, fitted, lm_fit, residuals
 from ._small import convest, fit_gamma_intercept, genas, p_adjust, pred_fcm, prop_true_null, zscore_t
 from ._tables import classify_tests_f, count_calls, decide_tests, top_table, top_table_f, top_treat
 

@@ -45,8 +45,8 @@ def e_bayes(
 ) -> MArrayLM:
     """Moderated t, F and B statistics (Smyth 2004).
 
-    The residual variances of all genes are squeezed towards a prior that is estimated from them; t and F are formed with
-    the posterior variances.
+    The residual variances of all genes are squeezed towards a prior that is estimated from them; t and F are formed
+    with the posterior variances.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def e_bayes(
     Returns
     -------
     MArrayLM
-        A new fit that also has ``s2_prior``, ``df_prior`` (a number, or one per gene), ``s2_post``, ``df_total`` (genes),
-        ``t``, ``p_value``, ``lods`` (genes × coefficients), ``var_prior`` (coefficients), ``proportion`` and, on designs
-        of full rank, ``F`` and ``F_p_value`` (genes).
+        A new fit that also has ``s2_prior``, ``df_prior`` (a number, or one per gene), ``s2_post``, ``df_total``
+        (genes), ``t``, ``p_value``, ``lods`` (genes × coefficients), ``var_prior`` (coefficients), ``proportion`` and,
+        on designs of full rank, ``F`` and ``F_p_value`` (genes).
 
     Raises
     ------

@@ -121,9 +121,9 @@ def genas(fit: MArrayLM, coef: Any = (0, 1)) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``technical_correlation`` (of the errors), ``biological_correlation`` (of true effects), ``covariance_matrix`` (2 ×
-        2, of true effects over the residual variance), ``deviance`` and ``p_value`` of the biological correlation,
-        ``n`` (genes).
+        ``technical_correlation`` (of the errors), ``biological_correlation`` (of true effects), ``covariance_matrix``
+        (2 × 2, of true effects over the residual variance), ``deviance`` and ``p_value`` of the biological
+        correlation, ``n`` (genes).
     """
     chosen = [fit.coef_index(c) for c in coef]
     if len(chosen) != 2:

@@ -219,7 +219,7 @@ def decide_tests(
     Returns
     -------
     pandas.DataFrame
-        -1, 0 or 1, genes × coefficients; :func:`count_calls` counts them.
+        -1, 0 or 1, genes × coefficients (NaN where there is no test); :func:`count_calls` counts them.
     """
     import pandas as pd
 
@@ -228,15 +228,12 @@ def decide_tests(
     how = (method, adjust_method, float(p_value), float(lfc))
     if isinstance(fit, MArrayLM):
         calls = _core.limma_decide_tests(_arrays(fit), moderated_arrays(fit), how)
-        return pd.DataFrame(calls, index=fit.row_names(), columns=fit.column_names())
+        return _calls(calls, fit.row_names(), fit.column_names())
     values = np.asarray(fit, dtype=np.float64)
     p = grid(values[:, None] if values.ndim == 1 else values, "p_value")
     signs = None if coefficients is None else grid(np.reshape(coefficients, p.shape), "coefficients")
-    calls = _core.limma_call_p_values(p, signs, how)
-    if lfc > 0 and signs is not None:
-        calls[~(np.abs(signs) > lfc)] = 0
     named = fit if isinstance(fit, pd.DataFrame) else pd.DataFrame(p)
-    return pd.DataFrame(calls, index=named.index, columns=named.columns)
+    return _calls(_core.limma_call_p_values(p, signs, how), named.index, named.columns)
 
 
 def count_calls(calls: Any) -> pd.DataFrame:
@@ -291,8 +288,15 @@ def classify_tests_f(
     if fstat_only:
         statistic, p, _ = _core.limma_f_statistics(t, correlation, df2)
         return pd.DataFrame({"F": statistic, "p_value": p}, index=index)
-    calls = _core.limma_classify_tests_f(t, correlation, df2, float(p_value))
-    return pd.DataFrame(calls, index=index, columns=columns)
+    return _calls(_core.limma_classify_tests_f(t, correlation, df2, float(p_value)), index, columns)
+
+
+def _calls(calls: Array, index: Any, columns: Any) -> pd.DataFrame:
+    """Calls as whole numbers, unless some are missing."""
+    import pandas as pd
+
+    whole = calls if np.isnan(calls).any() else calls.astype(np.int8)
+    return pd.DataFrame(whole, index=index, columns=columns)
 
 
 def moderated_arrays(fit: MArrayLM) -> tuple[Any, ...]:

@@ -149,8 +149,7 @@ pub(crate) fn limma_squeeze_var<'py>(
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let (var, df) = (var.as_slice()?, df.as_slice()?);
     let covariate = manner.0.as_ref().map(|c| c.as_slice()).transpose()?;
-    let options =
-        SqueezeOptions { covariate, robust: manner.1.then_some(manner.2), span: manner.3, legacy: manner.4 };
+    let options = SqueezeOptions { covariate, robust: manner.1.then_some(manner.2), span: manner.3, legacy: manner.4 };
     let found = attended(py, &means, |run| squeeze_var(run, var, df, &options))?;
     Ok((
         found.var_post.into_pyarray(py).into_any(),

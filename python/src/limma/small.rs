@@ -17,7 +17,11 @@ type Vector<'py> = PyReadonlyArray1<'py, f64>;
 
 /// Adjusted p-values.
 #[pyfunction]
-pub(crate) fn limma_p_adjust<'py>(py: Python<'py>, p: Vector<'py>, method: &str) -> PyResult<Bound<'py, PyArray1<f64>>> {
+pub(crate) fn limma_p_adjust<'py>(
+    py: Python<'py>,
+    p: Vector<'py>,
+    method: &str,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let method = Adjust::from_word(method).or_raise(py)?;
     let p = p.as_slice()?;
     Ok(py.detach(|| method.adjust(p)).into_pyarray(py))
@@ -40,8 +44,7 @@ pub(crate) fn limma_zscore_t<'py>(
     method: &str,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let method = Approximation::from_word(method).or_raise(py)?;
-    let z: Vec<f64> =
-        t.as_slice()?.iter().zip(df.as_slice()?).map(|(&t, &df)| z_score_t(t, df, method)).collect();
+    let z: Vec<f64> = t.as_slice()?.iter().zip(df.as_slice()?).map(|(&t, &df)| z_score_t(t, df, method)).collect();
     Ok(z.into_pyarray(py))
 }
 
