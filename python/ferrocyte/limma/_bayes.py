@@ -238,7 +238,13 @@ def fit_f_dist_robustly(
 
 
 def fit_f_dist_unequal_df1(
-    x: Any, df1: Any, covariate: Any = None, *, span: float | None = None, robust: bool = False
+    x: Any,
+    df1: Any,
+    covariate: Any = None,
+    *,
+    span: float | None = None,
+    robust: bool = False,
+    prior_weights: Any = None,
 ) -> dict[str, Any]:
     """Estimate a scaled F distribution by profile maximum likelihood, for any degrees of freedom.
 
@@ -250,6 +256,8 @@ def fit_f_dist_unequal_df1(
         Share of the variances that the trend looks at.
     robust
         Whether outliers are found and given less prior information.
+    prior_weights
+        How much each variance counts; by default all the same.
 
     Returns
     -------
@@ -261,8 +269,8 @@ def fit_f_dist_unequal_df1(
         values,
         _repeated(df1, len(values), "df1"),
         _optional(covariate, len(values)),
-        span,
-        robust,
+        (span, robust),
+        None if prior_weights is None else vector(prior_weights, len(values), "prior_weights", "variance"),
         means(1, progress=False),
     )
 

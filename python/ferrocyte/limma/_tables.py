@@ -265,12 +265,12 @@ def classify_tests_f(
     p_value
         The level.
     fstat_only
-        Whether F and its p-value are returned (data frame with ``F``, ``p_value``) instead of calls.
+        Whether F is returned instead of calls.
 
     Returns
     -------
     pandas.DataFrame
-        -1, 0 or 1, genes × tests.
+        -1, 0 or 1, genes × tests. With `fstat_only` a series of F, whose ``attrs`` hold ``df1`` and ``df2``.
     """
     import pandas as pd
 
@@ -286,8 +286,10 @@ def classify_tests_f(
     correlation = grid(np.eye(t.shape[1]) if cor_matrix is None else np.asarray(cor_matrix), "cor_matrix")
     df2 = np.ascontiguousarray(np.broadcast_to(np.asarray(df, dtype=np.float64), (t.shape[0],)))
     if fstat_only:
-        statistic, p, _ = _core.limma_f_statistics(t, correlation, df2)
-        return pd.DataFrame({"F": statistic, "p_value": p}, index=index)
+        statistic, df1 = _core.limma_f_statistics(t, correlation, df2)
+        found = pd.Series(statistic, index=index, name="F")
+        found.attrs = {"df1": df1, "df2": df2.tolist()}
+        return found
     return _calls(_core.limma_classify_tests_f(t, correlation, df2, float(p_value)), index, columns)
 
 

@@ -117,14 +117,14 @@ pub(crate) fn limma_classify_tests_f<'py>(
     array(py, classify_tests_f(&t, &covariance, df.as_slice()?, p_value).or_raise(py)?)
 }
 
-/// F of each row of t: the statistics, their p-values, and the numerator degrees of freedom.
+/// F of each row of t: the statistics and the numerator degrees of freedom.
 #[pyfunction]
 pub(crate) fn limma_f_statistics<'py>(
     py: Python<'py>,
     t: Grid<'py>,
     covariance: Grid<'py>,
     df: PyReadonlyArray1<'py, f64>,
-) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>, usize)> {
+) -> PyResult<(Bound<'py, PyArray1<f64>>, usize)> {
     let found = FStatistics::of(&t.owned()?, &covariance.owned()?, df.as_slice()?).or_raise(py)?;
-    Ok((found.statistic.into_pyarray(py), found.p_value.into_pyarray(py), found.df1))
+    Ok((found.statistic.into_pyarray(py), found.df1))
 }

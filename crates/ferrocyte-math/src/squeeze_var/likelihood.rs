@@ -47,6 +47,8 @@ pub struct LikelihoodOptions<'a> {
     pub span: Option<f64>,
     /// Whether outliers are found, weighted down, and given less prior information.
     pub robust: bool,
+    /// How much each value counts, finite and not negative; by default all the same.
+    pub weights: Option<&'a [f64]>,
 }
 
 /// Estimates the distribution of `x / scale` as F on `(df1, df2)` by profile maximum likelihood, with `df2` between 2
@@ -63,6 +65,7 @@ pub fn fit_f_dist_unequal_df1(run: &Run, x: &[f64], df1: &[f64], options: &Likel
     if options.span.is_some_and(|span| !(span > 0.0 && span <= 1.0)) {
         return Err(Fault::bad_input(format!("expected a share between 0 and 1, found {:?}", options.span)).at("span"));
     }
+    check_weights(options.weights, x.len())?;
     let covariate = options.covariate.map(finite_covariate);
     let informed: Vec<bool> = (0..x.len())
         .map(|i| x[i].is_finite() && df1[i] >= NO_DF && covariate.as_ref().is_none_or(|c| !c[i].is_nan()))
@@ -81,7 +84,10 @@ pub fn fit_f_dist_unequal_df1(run: &Run, x: &[f64], df1: &[f64], options: &Likel
     values.covariate = covariate.filter(|_| plenty);
     values.span = options.span;
     let weights: Vec<f64> = informed.iter().map(|&i| f64::from(u8::from(i))).collect();
-    let first = values.fit(&weights)?;
+    let first = match options.weights.filter(|_| plenty) {
+        Some(given) => values.fit(&weights.iter().zip(given).map(|(w, given)| w * given).collect::<Vec<f64>>())?,
+        None => values.fit(&weights)?,
+    };
     if !(options.robust && plenty) {
         return Ok(first);
     }
@@ -106,6 +112,22 @@ pub fn fit_f_dist_unequal_df1(run: &Run, x: &[f64], df1: &[f64], options: &Likel
         None => second.without_outliers(x.len()),
         Some((shrunk, outlier)) => FDist { df2_shrunk: Some(shrunk), df2_outlier: Some(outlier), ..second },
     })
+}
+
+/// Fails unless weights are as many as values, finite, not negative, and not all zero.
+fn check_weights(weights: Option<&[f64]>, n: usize) -> Result<()> {
+    let Some(weights) = weights else { return Ok(()) };
+    if weights.len() != n {
+        return Err(Fault::bad_input(format!("{} weights for {n} variances", weights.len())).at("prior_weights"));
+    }
+    if let Some(i) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+        let message = format!("weight {} is {}, expected a number that is not negative", i + 1, weights[i]);
+        return Err(Fault::bad_input(message).at("prior_weights"));
+    }
+    if weights.iter().all(|w| *w == 0.0) {
+        return Err(Fault::bad_input("all weights are zero").at("prior_weights"));
+    }
+    Ok(())
 }
 
 /// Variances and what of them does not depend on the prior.
@@ -277,6 +299,15 @@ mod tests {
         let robust = fit_f_dist_unequal_df1(&run, &x, &df1, &LikelihoodOptions { robust: true, ..options })?;
         assert!(robust.df2_shrunk.is_some_and(|shrunk| shrunk.len() == 203 && shrunk[200..] == [robust.df2; 3]));
         assert!(fit_f_dist_unequal_df1(&run, &[0.0; 4], &[2.0; 4], &options).is_err());
+        // Weights count like repeated values.
+        let twice: Vec<f64> = (0..200).map(|i| f64::from(1 + i % 2)).collect();
+        let weighted = LikelihoodOptions { weights: Some(&twice), ..options };
+        let weighted = fit_f_dist_unequal_df1(&run, &x[..200], &df1[..200], &weighted)?;
+        let repeated = |v: &[f64]| -> Vec<f64> { (0..200).flat_map(|i| vec![v[i]; 1 + i % 2]).collect() };
+        let repeated = fit_f_dist_unequal_df1(&run, &repeated(&x), &repeated(&df1), &options)?;
+        assert!((weighted.df2 / repeated.df2 - 1.0).abs() < 1e-6, "{} {}", weighted.df2, repeated.df2);
+        let negative = LikelihoodOptions { weights: Some(&[-1.0; 203]), ..options };
+        assert!(fit_f_dist_unequal_df1(&run, &x, &df1, &negative).is_err());
         let span = LikelihoodOptions { span: Some(1.5), ..options };
         assert!(fit_f_dist_unequal_df1(&run, &x, &df1, &span).is_err());
         Ok(())
