@@ -7,6 +7,17 @@ from __future__ import annotations
 
 from ._arrays import DuplicateCorrelation, array_weights, array_weights_quick, duplicate_correlation
 from ._batch import ave_dups, ave_reps, aver_arrays, remove_batch_effect, wsva
+from ._bayes import (
+    e_bayes,
+    fit_f_dist,
+    fit_f_dist_robustly,
+    fit_f_dist_unequal_df1,
+    logmdigamma,
+    squeeze_var,
+    tmixture,
+    treat,
+    trigamma_inverse,
+)
 from ._containers import DGEList, EList, MArrayLM
 from ._de import DeResult, de
 from ._design import contrast_as_coef, is_fullrank, make_contrasts, model_matrix, non_estimable
@@ -21,6 +32,8 @@ from ._points import (
     volcano_points,
     voom_points,
 )
+from ._small import convest, fit_gamma_intercept, genas, p_adjust, pred_fcm, prop_true_null, zscore_t
+from ._tables import classify_tests_f, count_calls, decide_tests, top_table, top_table_f, top_treat
 
 __all__ = [
     "DGEList",
@@ -40,9 +53,23 @@ __all__ = [
     "duplicate_correlation",
     "fitted",
     "heatmap_values",
+    "classify_tests_f",
+    "contrast_as_coef",
+    "contrasts_fit",
+    "convest",
+    "count_calls",
+    "decide_tests",
+    "e_bayes",
+    "fit_f_dist",
+    "fit_f_dist_robustly",
+    "fit_f_dist_unequal_df1",
+    "fit_gamma_intercept",
+    "fitted",
+    "genas",
     "is_fullrank",
     "library_sizes",
     "lm_fit",
+    "logmdigamma",
     "make_contrasts",
     "md_points",
     "model_matrix",
@@ -54,4 +81,16 @@ __all__ = [
     "volcano_points",
     "voom_points",
     "wsva",
+    "p_adjust",
+    "pred_fcm",
+    "prop_true_null",
+    "residuals",
+    "squeeze_var",
+    "tmixture",
+    "top_table",
+    "top_table_f",
+    "top_treat",
+    "treat",
+    "trigamma_inverse",
+    "zscore_t",
 ]
