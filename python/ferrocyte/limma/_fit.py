@@ -15,7 +15,6 @@ from ._inputs import design_frame, design_of, expressed, grid, labels, names_of,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
 
 __all__ = ["contrasts_fit", "fitted", "lm_fit", "residuals"]
 
