@@ -201,6 +201,36 @@ def limma_lm_fit(
     manner: tuple[int, int, str, bool, bool],
     means: _Means,
 ) -> dict[str, Any]: ...
+def limma_array_weights(
+    values: _Values,
+    design: _Design,
+    weights: _Weights | None,
+    var_group: list[int] | None,
+    var_design: Floats | None,
+    manner: tuple[float, str, int, float],
+    means: _Means,
+) -> Floats: ...
+def limma_array_weights_quick(values: _Values, design: _Design, fit: tuple[Any, ...], means: _Means) -> Floats: ...
+def limma_duplicate_correlation(
+    values: _Values,
+    design: _Design,
+    weights: _Weights | None,
+    block: list[int] | None,
+    manner: tuple[int, int, float],
+    means: _Means,
+) -> tuple[float, Floats]: ...
+def limma_remove_batch_effect(
+    values: _Values,
+    design: _Design,
+    batches: list[tuple[list[int], list[str]]],
+    covariates: Floats | None,
+    weights: _Weights | None,
+    manner: tuple[list[int] | None, float | None, str],
+    means: _Means,
+) -> Floats: ...
+def limma_wsva(values: _Values, design: _Design, n_sv: int, weight_by_sd: bool, means: _Means) -> Floats: ...
+def limma_average(values: Floats, weights: Floats | None, along: str, codes: list[int], n_groups: int) -> Floats: ...
+def limma_average_duplicates(values: Floats, weights: Floats | None, ndups: int, spacing: int) -> Floats: ...
 def limma_contrasts_fit(
     fit: tuple[Any, ...],
     contrasts: Floats,

@@ -32,8 +32,9 @@ mod _core {
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
     use super::limma::{
-        limma_contrast_as_coef, limma_contrasts_fit, limma_lm_fit, limma_make_contrasts, limma_model_matrix,
-        limma_non_estimable,
+        limma_array_weights, limma_array_weights_quick, limma_average, limma_average_duplicates,
+        limma_contrast_as_coef, limma_contrasts_fit, limma_duplicate_correlation, limma_lm_fit, limma_make_contrasts,
+        limma_model_matrix, limma_non_estimable, limma_remove_batch_effect, limma_wsva,
     };
     #[pymodule_export]
     use super::limma::{

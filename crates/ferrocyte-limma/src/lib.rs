@@ -23,6 +23,7 @@
 //! * [`top_table`], [`decide_tests`]: tables of genes, and calls.
 
 mod array_weights;
+mod batch;
 mod contrasts;
 mod correlation;
 mod counts;
@@ -38,6 +39,7 @@ mod voom;
 mod weights;
 
 pub use array_weights::{ArrayWeightMethod, ArrayWeightOptions, VarianceModel, array_weights, array_weights_quick};
+pub use batch::{Batch, average_columns, average_duplicates, average_rows, remove_batch_effect, wsva};
 pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
 pub use correlation::{CorrelationOptions, DuplicateCorrelation, duplicate_correlation};
 pub use counts::{

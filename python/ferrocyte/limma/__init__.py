@@ -5,6 +5,8 @@ Matrices are genes × samples, as in R; an :class:`~anndata.AnnData` is read as 
 
 from __future__ import annotations
 
+from ._arrays import DuplicateCorrelation, array_weights, array_weights_quick, duplicate_correlation
+from ._batch import ave_dups, ave_reps, aver_arrays, remove_batch_effect, wsva
 from ._containers import DGEList, EList, MArrayLM
 from ._counts import calc_norm_factors, cpm, filter_by_expr, norm_lib_sizes, rpkm
 from ._design import contrast_as_coef, is_fullrank, make_contrasts, model_matrix, non_estimable
@@ -29,6 +31,7 @@ from ._voom import (
 
 __all__ = [
     "DGEList",
+    "DuplicateCorrelation",
     "EList",
     "MArrayLM",
     "approx_rule2",
@@ -38,6 +41,14 @@ __all__ = [
     "contrasts_fit",
     "cpm",
     "filter_by_expr",
+    "array_weights",
+    "array_weights_quick",
+    "ave_dups",
+    "ave_reps",
+    "aver_arrays",
+    "contrast_as_coef",
+    "contrasts_fit",
+    "duplicate_correlation",
     "fitted",
     "is_fullrank",
     "lm_fit",
@@ -62,4 +73,7 @@ __all__ = [
     "vooma_by_group",
     "vooma_lm_fit",
     "weighted_lowess",
+    "remove_batch_effect",
+    "residuals",
+    "wsva",
 ]

@@ -23,14 +23,16 @@ __all__ = ["mds_coords"]
 class Mds:
     """Coordinates of samples; their signs are arbitrary."""
 
-    coords: pd.DataFrame
+    coords: Array
     """Samples × dimensions."""
     eigen_values: Array
     """Of all dimensions, falling."""
     var_explained: Array
     """Share of the positive eigenvalues that each has."""
-    distances: pd.DataFrame
+    distances: Array
     """Samples × samples: roots of mean squared log fold changes."""
+    samples: pd.Index[Any]
+    """Names of the samples."""
 
 
 def mds_coords(
@@ -38,7 +40,6 @@ def mds_coords(
     *,
     top: int = 500,
     gene_selection: str = "pairwise",
-    n_dims: int = 2,
     layer: str | None = None,
     n_threads: int | None = None,
     progress: bool | None = None,
@@ -53,8 +54,6 @@ def mds_coords(
         How many genes a distance is taken over.
     gene_selection
         ``"pairwise"``: those that differ most between the two samples; ``"common"``: those that vary most over all.
-    n_dims
-        Dimensions to give.
     layer
         The layer of an AnnData.
     n_threads
@@ -65,17 +64,14 @@ def mds_coords(
     Returns
     -------
     Mds
-        ``coords``, ``eigen_values``, ``var_explained``, ``distances``.
+        ``coords``, ``eigen_values``, ``var_explained``, ``distances``, ``samples``.
     """
-    import pandas as pd
-
     held = expressed(x, layer)
     found = _core.limma_mds(held.core(), int(top), gene_selection, means(n_threads, progress=progress))
-    names = held.samples.index
-    shown = found["coordinates"][:, :n_dims]
     return Mds(
-        pd.DataFrame(shown, index=names, columns=[f"dim{k + 1}" for k in range(shown.shape[1])]),
+        found["coordinates"],
         found["eigen_values"],
         found["var_explained"],
-        pd.DataFrame(found["distances"], index=names, columns=names),
+        found["distances"],
+        held.samples.index,
     )

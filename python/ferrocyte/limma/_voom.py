@@ -519,5 +519,5 @@ def _fit(out: dict[str, Any], held: Held, model: CoreDesign, block: Any, *, save
     fit = MArrayLM(**fields, design=design_frame(model, held), genes=held.genes, samples=held.samples, method="ls")
     _trend(out, fit, save_plot=save_plot)
     if block is not None:
-        fit.block = np.asarray(block)
+        fit["block"] = np.asarray(block)
     return fit

@@ -24,7 +24,7 @@ def mds_coords(**words: Any) -> dict[str, Any]:
     return {
         "eigen_values": found.eigen_values,
         "var_explained": found.var_explained,
-        "abs_coords": found.coords.abs().to_numpy(),
+        "abs_coords": np.abs(found.coords[:, :2]),
     }
 
 

@@ -65,16 +65,16 @@ def test_an_elist_stays_one(y: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("selection", ["pairwise", "common"])
 def test_distances_against_brute_force(y: pd.DataFrame, selection: str) -> None:
-    found = limma.mds_coords(y, top=30, gene_selection=selection, n_dims=5)
+    found = limma.mds_coords(y, top=30, gene_selection=selection)
     a = y.to_numpy()
     top = np.argsort(-a.var(axis=1))[:30]
     for i in range(5):
         for j in range(5):
             squares = (a[:, i] - a[:, j]) ** 2
             expected = squares[top].mean() if selection == "common" else np.sort(squares)[-30:].mean()
-            assert found.distances.iloc[i, j] ** 2 == pytest.approx(expected, abs=1e-10)
+            assert found.distances[i, j] ** 2 == pytest.approx(expected, abs=1e-10)
     assert (np.diff(found.eigen_values) <= 0).all()
-    assert list(found.coords.index) == list("abcde")
+    assert list(found.samples) == list("abcde")
     with pytest.raises(fe.BadInputError, match="3"):
         limma.mds_coords(y.iloc[:, :2])
 

@@ -8,8 +8,7 @@ use super::log_counts::LogCounts;
 use super::refine::{Combined, Refinement, multiply, refine, write_weights};
 use super::stream::{Streamed, stream};
 use super::trend::{Fitted, Point, Span, VarianceTrend};
-use crate::fit::lm_fit::least_squares;
-use crate::fit::{Exchangeable, Solver};
+use crate::fit::{Exchangeable, Solver, least_squares, warn_of_missing};
 use crate::{DesignMatrix, Expression, Fit, Weights};
 
 /// Options of [`voom_lm_fit`].
@@ -132,6 +131,7 @@ impl Study<'_> {
         let solver = Solver::new(self.design, blocks.as_ref());
         let write = |g: usize, out: &mut Vec<f64>| write_weights(&weights, g, n, out);
         self.zeros.correct(run, self.logged, &solver, write, &mut fit.sigma, &mut fit.df_residual)?;
+        warn_of_missing(run, &fit);
         Ok(VoomLmFit {
             fit,
             trend: refined.trend,
@@ -232,10 +232,15 @@ mod tests {
         let options = VoomLmFitOptions { refinement, ..VoomLmFitOptions::default() };
         let one = voom_lm_fit(&Run::new().threads(1), &counts, &design, &options)?;
         let three = voom_lm_fit(&Run::new().threads(3), &counts, &design, &options)?;
-        assert_eq!((&one.fit, &one.sample_weights, one.correlation), (&three.fit, &three.sample_weights, three.correlation));
+        assert_eq!(
+            (&one.fit, &one.sample_weights, one.correlation),
+            (&three.fit, &three.sample_weights, three.correlation)
+        );
         assert!(one.correlation.is_some_and(f64::is_finite));
         let short = Refinement { block: Some(&block[..5]), ..refinement };
-        assert!(voom_lm_fit(&Run::new(), &counts, &design, &VoomLmFitOptions { refinement: short, ..options }).is_err());
+        assert!(
+            voom_lm_fit(&Run::new(), &counts, &design, &VoomLmFitOptions { refinement: short, ..options }).is_err()
+        );
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use super::exact_zeros::{ExactZeros, equal_weights};
 use super::log_counts::LogCounts;
 use super::trend::{Fitted, Point, Span, VarianceTrend};
 use super::voom::VoomOptions;
-use crate::fit::{Part, SharedSolver, Solver, assemble, genes_at_once};
+use crate::fit::{Part, SharedSolver, Solver, assemble, genes_at_once, warn_of_missing};
 use crate::{DesignMatrix, Expression, Fit};
 
 /// The weighted fit of [`voom`](super::voom()) values, and the trend: the numbers of `voom` followed by `lm_fit`.
@@ -83,7 +83,9 @@ pub(super) fn stream(run: &Run, logged: &LogCounts<'_>, design: &DesignMatrix, h
         let (e, weights): (Vec<Vec<f64>>, Vec<Vec<f64>>) = kept.into_iter().unzip();
         (Matrix::from_rows(genes, n, e.concat()), Matrix::from_rows(genes, n, weights.concat()))
     });
-    Ok(Outcome { fit: assemble(run, design, part, shared.qr(), first.means), trend, values })
+    let fit = assemble(design, part, shared.qr(), first.means);
+    warn_of_missing(run, &fit);
+    Ok(Outcome { fit, trend, values })
 }
 
 /// The first pass: unweighted fits and means of log-values.

@@ -12,7 +12,11 @@ pub(super) fn counts(n_genes: usize, n_samples: usize) -> Vec<f64> {
         .map(|i| {
             let (g, j) = (i / n_samples, i % n_samples);
             let level = (6.0 * g as f64 / n_genes as f64).exp();
-            if g % 10 == 3 && j < 3 { 0.0 } else { (level * noise(i * i % 99_991 + g) * (1.0 + 0.1 * j as f64)).round() }
+            if g % 10 == 3 && j < 3 {
+                0.0
+            } else {
+                (level * noise(i * i % 99_991 + g) * (1.0 + 0.1 * j as f64)).round()
+            }
         })
         .collect()
 }
