@@ -230,8 +230,8 @@ def voom_lm_fit(
 ) -> MArrayLM:
     """Voom and the weighted fit in one call, exact about counts that can only be zero: edgeR's recommended route.
 
-    Where all samples of a group lack a gene, the zeros add degrees of freedom to its variance but no residual; here they
-    do not. With blocks or weights of samples, these and the trend are learnt in two rounds.
+    Where all samples of a group lack a gene, the zeros add degrees of freedom to its variance but no residual; here
+    they do not. With blocks or weights of samples, these and the trend are learnt in two rounds.
 
     Parameters
     ----------

@@ -207,11 +207,8 @@ mod tests {
         let counts = Expression::unnamed(MatrixRef::from_rows(300, 9, &values));
         let (design, run) = (design(9)?, Run::new());
         let streamed = voom_lm_fit(&run, &counts, &design, &VoomLmFitOptions::default())?;
-        for ones in [&[1.0; 9][..], &[1.0; 2700][..]] {
-            let prior_weights = match ones.len() {
-                9 => Weights::Samples(ones),
-                _ => Weights::Values(MatrixRef::from_rows(300, 9, ones)),
-            };
+        let ones = vec![1.0; 2700];
+        for prior_weights in [Weights::Samples(&ones[..9]), Weights::Values(MatrixRef::from_rows(300, 9, &ones))] {
             let options = VoomLmFitOptions { prior_weights, ..VoomLmFitOptions::default() };
             let found = voom_lm_fit(&run, &counts, &design, &options)?;
             for (a, b) in found.fit.sigma.iter().zip(&streamed.fit.sigma) {
