@@ -54,22 +54,20 @@ impl PoissonFits {
     pub(super) fn may_have_zeros(&self, counts: &[f64]) -> bool {
         let Some(basis) = &self.basis else { return true };
         let r = basis.n_cols();
-        let mut seen: Vec<Vec<f64>> = Vec::with_capacity(r);
+        let mut seen = Vec::with_capacity(r * r);
+        let mut left = vec![0.0; r];
         for (&cell, _) in self.cell_of.iter().zip(counts).filter(|(_, count)| **count > 0.0) {
             let row = basis.row(cell);
-            let mut left = row.to_vec();
-            // Twice, so that rounding does not pass for something new.
-            for _ in 0..2 {
-                for direction in &seen {
-                    let along = dot(&left, direction);
-                    left.iter_mut().zip(direction).for_each(|(x, d)| *x -= along * d);
-                }
+            let square = dot(row, row);
+            left.copy_from_slice(row);
+            let mut norm = without(&mut left, &seen);
+            if norm < 1e-3 * square {
+                // Again, so that rounding does not pass for something new.
+                norm = without(&mut left, &seen);
             }
-            let norm = dot(&left, &left);
-            if norm > DEPENDENT * dot(row, row) {
-                left.iter_mut().for_each(|x| *x /= norm.sqrt());
-                seen.push(left);
-                if seen.len() == r {
+            if norm > DEPENDENT * square {
+                seen.extend(left.iter().map(|x| x / norm.sqrt()));
+                if seen.len() == r * r {
                     return false;
                 }
             }
@@ -129,6 +127,15 @@ impl PoissonFits {
         }
         mu
     }
+}
+
+/// Takes from `x` its parts along directions, one after the other; gives the square of what is left.
+fn without(x: &mut [f64], directions: &[f64]) -> f64 {
+    for direction in directions.chunks_exact(x.len()) {
+        let along = dot(x, direction);
+        x.iter_mut().zip(direction).for_each(|(x, d)| *x -= along * d);
+    }
+    dot(x, x)
 }
 
 /// The step to where a quadratic through likelihood, slope and curvature has its top.
