@@ -242,6 +242,90 @@ def limma_contrasts_fit(
     exact: bool,
     means: _Means,
 ) -> dict[str, Any]: ...
+
+_Manner = tuple[str, bool, str, float, bool, int]
+_Blocks = tuple[list[int] | None, float | None]
+_Variances = tuple[list[int] | None, Floats | None]
+_Refining = tuple[list[int] | None, bool, _Variances, float]
+_Predicting = tuple[Floats | None, Floats | None]
+
+def limma_norm_factors(
+    counts: _Values,
+    lib_size: Floats | None,
+    manner: tuple[str, str, int | None, float, float, bool, float, float],
+    means: _Means,
+) -> Floats: ...
+def limma_cpm(
+    counts: _Values,
+    lib_size: Floats | None,
+    lengths: Floats | None,
+    log: bool,
+    prior_count: float,
+    means: _Means,
+) -> Floats: ...
+def limma_filter_by_expr(
+    counts: _Values,
+    lib_size: Floats | None,
+    group: list[int] | None,
+    design: _Design | None,
+    limits: tuple[float, float, float, float],
+    means: _Means,
+) -> Any: ...
+def limma_lowess(
+    x: Floats, y: Floats, span: float, iterations: int, delta: float | None
+) -> tuple[Floats, Floats, Floats]: ...
+def limma_weighted_lowess(
+    x: Floats, y: Floats, weights: Floats, span: float, iterations: int, places: int
+) -> tuple[Floats, Floats, Floats, float]: ...
+def limma_loess_fit(
+    y: Floats, x: Floats, weights: Floats | None, span: float, iterations: int
+) -> tuple[Floats, Floats]: ...
+def limma_lowess_span(n: int, small: float, least: float, power: float) -> float: ...
+def limma_interpolate(x: Floats, y: Floats, at: Floats) -> Floats: ...
+def limma_normalize(values: _Values, weights: Floats | None, manner: _Manner, means: _Means) -> Floats: ...
+def limma_mds(values: _Values, top: int, selection: str, means: _Means) -> dict[str, Any]: ...
+def limma_voom(
+    counts: _Values,
+    design: _Design,
+    lib_size: Floats | None,
+    offset: tuple[Floats, bool] | None,
+    normalize: _Manner | None,
+    blocks: _Blocks,
+    weights: _Weights | None,
+    span: float | None,
+    quality: tuple[_Variances, tuple[str, float, int, float]] | None,
+    means: _Means,
+    learn_correlation: bool = False,
+) -> dict[str, Any]: ...
+def limma_voom_lm_fit(
+    counts: _Values,
+    design: _Design,
+    lib_size: Floats | None,
+    prior_weights: _Weights | None,
+    refining: _Refining,
+    span: float | None,
+    keep: tuple[bool, bool],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_vooma(
+    values: _Values,
+    design: _Design,
+    group: list[int] | None,
+    blocks: _Blocks,
+    predicting: _Predicting,
+    span: tuple[float | None, bool],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_vooma_lm_fit(
+    values: _Values,
+    design: _Design,
+    prior_weights: _Weights | None,
+    refining: _Refining,
+    predicting: _Predicting,
+    span: tuple[float | None, bool],
+    keep_covariances: bool,
+    means: _Means,
+) -> dict[str, Any]: ...
 def pseudobulk_sums(
     source: _Matrix,
     n_cells: int,

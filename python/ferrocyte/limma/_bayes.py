@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from .._run import means
 from ..errors import BadInputError
-from ._fit import _MODERATED, _arrays
+from ._fit import _MODERATED, core_fit
 from ._inputs import grid, vector
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def e_bayes(
     low, high = stdev_coef_lim
     design = fit.get("design")
     out = _core.limma_e_bayes(
-        _arrays(fit),
+        core_fit(fit),
         None if design is None else grid(np.asarray(design, dtype=float), "design"),
         float(proportion),
         [float(low), float(high)],
@@ -135,7 +135,7 @@ def treat(
             raise BadInputError(message, place="fc", hint="give its reciprocal, or a logarithm as lfc=")
         lfc = math.log2(fc)
     out = _core.limma_treat(
-        _arrays(fit),
+        core_fit(fit),
         float(lfc),
         upshot,
         _manner(_covariate(fit, trend), robust, winsor_tail_p, span, legacy),

@@ -180,6 +180,10 @@ class EList(Container):
     lib_size: Array | None
     genes: pd.DataFrame
     samples: pd.DataFrame
+    span: float
+    block: Array | None
+    correlation: float | None
+    sample_weights: Array | None
 
     def row_names(self) -> pd.Index[Any]:
         """Names of the genes."""

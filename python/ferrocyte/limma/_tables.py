@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from .._tables import frame
 from ..errors import BadInputError
-from ._fit import _arrays
+from ._fit import core_fit
 from ._inputs import grid
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def top_table(
         level,
         log10_p_value,
     )
-    rows, table = _core.limma_top_table(_arrays(fit), moderated_arrays(fit), coefs[0], shown)
+    rows, table = _core.limma_top_table(core_fit(fit), moderated_arrays(fit), coefs[0], shown)
     return _with_genes(fit, rows, table, genelist)
 
 
@@ -164,7 +164,7 @@ def top_table_f(
         None,
         log10_p_value,
     )
-    rows, table = _core.limma_top_table_f(_arrays(fit), moderated_arrays(fit), coefs, shown)
+    rows, table = _core.limma_top_table_f(core_fit(fit), moderated_arrays(fit), coefs, shown)
     return _with_genes(fit, rows, table, genelist)
 
 
@@ -227,7 +227,7 @@ def decide_tests(
 
     how = (method, adjust_method, float(p_value), float(lfc))
     if isinstance(fit, MArrayLM):
-        calls = _core.limma_decide_tests(_arrays(fit), moderated_arrays(fit), how)
+        calls = _core.limma_decide_tests(core_fit(fit), moderated_arrays(fit), how)
         return _calls(calls, fit.row_names(), fit.column_names())
     values = np.asarray(fit, dtype=np.float64)
     p = grid(values[:, None] if values.ndim == 1 else values, "p_value")

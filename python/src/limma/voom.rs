@@ -41,16 +41,14 @@ fn variance_model<'a>(given: &'a Variances<'_>) -> PyResult<VarianceModel<'a>> {
     })
 }
 
-/// What is learnt beside the trend: weights of samples by method, prior n, steps and tolerance; or the correlation of blocks.
-#[derive(FromPyObject)]
-pub(crate) enum Beside<'py> {
-    Quality(Variances<'py>, (String, f64, usize, f64)),
-    Correlation(bool),
-}
+/// How weights of samples are learnt: what variances depend on; method, prior n, steps and tolerance.
+type Quality<'py> = (Variances<'py>, (String, f64, usize, f64));
 
 /// `E`, `weights`, `lib_size`, `span`, the points and line of the trend, and what is learnt beside it: `sample_weights`, or
 /// `correlation`.
 #[pyfunction]
+#[pyo3(signature = (counts, design, lib_size, offset, normalize, blocks, given_weights, span, quality, means,
+    learn_correlation=false))]
 #[expect(clippy::too_many_arguments, reason = "one call with everything that the package hands over")]
 pub(crate) fn limma_voom<'py>(
     py: Python<'py>,
@@ -62,8 +60,9 @@ pub(crate) fn limma_voom<'py>(
     blocks: Blocks,
     given_weights: Option<Weighing<'py>>,
     span: Option<f64>,
-    beside: Option<Beside<'py>>,
+    quality: Option<Quality<'py>>,
     means: Means,
+    learn_correlation: bool,
 ) -> PyResult<Bound<'py, PyDict>> {
     let counts = counts.expression()?.or_raise(py)?;
     let design = design.design()?.or_raise(py)?;
@@ -83,15 +82,15 @@ pub(crate) fn limma_voom<'py>(
         adaptive_span: span.is_none(),
     };
     let out = PyDict::new(py);
-    let found = match &beside {
-        None => attended(py, &means, |run| voom(run, &counts, &design, &options))?,
-        Some(Beside::Correlation(_)) => {
+    let found = match &quality {
+        None if !learn_correlation => attended(py, &means, |run| voom(run, &counts, &design, &options))?,
+        None => {
             let learn = |run: &_| voom_duplicate_correlation(run, &counts, &design, &options);
             let (found, correlation) = attended(py, &means, learn)?;
             out.set_item("correlation", correlation)?;
             found
         }
-        Some(Beside::Quality(variances, (method, prior_n, maxiter, tol))) => {
+        Some((variances, (method, prior_n, maxiter, tol))) => {
             let quality = ArrayWeightOptions {
                 variances: variance_model(variances)?,
                 prior_n: *prior_n,

@@ -19,7 +19,7 @@ use ferrocyte_math::linalg::Matrix;
 pub(crate) use blocks::Exchangeable;
 pub(crate) use duplicates::Duplicates;
 pub use lm_fit::lm_fit;
-pub(crate) use lm_fit::{assemble, warn_of_missing};
+pub(crate) use lm_fit::{assemble, least_squares, warn_of_missing};
 pub use options::{LmFitOptions, Method};
 pub(crate) use parts::{Part, genes_at_once, packed};
 pub(crate) use shared::SharedSolver;

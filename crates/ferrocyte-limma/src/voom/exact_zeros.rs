@@ -40,7 +40,7 @@ impl ExactZeros {
             let (mut found, mut missing) = (Vec::new(), Vec::new());
             for g in genes {
                 let counts = logged.counts().row(g);
-                if (counts.iter().filter(|&&c| c < ZERO).count() as f64) <= needed {
+                if (counts.iter().filter(|&&c| c < ZERO).count() as f64) <= needed || !fits.may_have_zeros(counts) {
                     continue;
                 }
                 let fitted = fits.fitted(counts);

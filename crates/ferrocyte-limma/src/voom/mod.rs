@@ -18,6 +18,8 @@ mod poisson;
 mod quality;
 mod refine;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod trend;
 #[expect(clippy::module_inception, reason = "the verb of this name")]
 mod voom;

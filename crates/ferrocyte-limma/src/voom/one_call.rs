@@ -8,8 +8,7 @@ use super::log_counts::LogCounts;
 use super::refine::{Combined, Refinement, multiply, refine, write_weights};
 use super::stream::{Streamed, stream};
 use super::trend::{Fitted, Point, Span, VarianceTrend};
-use crate::fit::lm_fit::least_squares;
-use crate::fit::{Exchangeable, Solver};
+use crate::fit::{Exchangeable, Solver, least_squares, warn_of_missing};
 use crate::{DesignMatrix, Expression, Fit, Weights};
 
 /// Options of [`voom_lm_fit`].
@@ -132,6 +131,7 @@ impl Study<'_> {
         let solver = Solver::new(self.design, blocks.as_ref());
         let write = |g: usize, out: &mut Vec<f64>| write_weights(&weights, g, n, out);
         self.zeros.correct(run, self.logged, &solver, write, &mut fit.sigma, &mut fit.df_residual)?;
+        warn_of_missing(run, &fit);
         Ok(VoomLmFit {
             fit,
             trend: refined.trend,
@@ -166,5 +166,78 @@ impl Study<'_> {
             fitted.weights(run, self.logged.shifts(), genes, &fit.coefficients, |_, values| trend.weigh(values))?;
         multiply(&mut weights, &self.options.prior_weights);
         Ok((trend, weights))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrocyte_math::linalg::MatrixRef;
+
+    use super::super::testing::{counts, design};
+    use super::*;
+    use crate::{LmFitOptions, lm_fit};
+
+    #[test]
+    fn exact_zeros_are_no_degrees_of_freedom() -> Result<()> {
+        let values = counts(400, 9);
+        let counts = Expression::unnamed(MatrixRef::from_rows(400, 9, &values));
+        let (design, run) = (design(9)?, Run::new());
+        let found = voom_lm_fit(&run, &counts, &design, &VoomLmFitOptions::default())?;
+        let Some((e, weights)) = &found.values else { return Ok(()) };
+        let mut holed = e.clone();
+        for g in (0..400).filter(|g| g % 10 == 3) {
+            holed.row_mut(g)[..3].fill(f64::NAN);
+        }
+        let how = LmFitOptions { weights: Weights::Values(weights.borrowed()), ..LmFitOptions::default() };
+        let whole = lm_fit(&run, &counts.with_values(e.borrowed()), &design, &how)?;
+        let part = lm_fit(&run, &counts.with_values(holed.borrowed()), &design, &how)?;
+        assert_eq!(found.fit.coefficients, whole.coefficients);
+        for g in 60..400 {
+            // Of nine samples three are left out, and one coefficient of three.
+            let expected = if g % 10 == 3 { &part } else { &whole };
+            assert_eq!(found.fit.df_residual[g], if g % 10 == 3 { 4.0 } else { 6.0 });
+            assert!((found.fit.sigma[g] / expected.sigma[g] - 1.0).abs() < 1e-12);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn prior_weights_of_one_change_nothing() -> Result<()> {
+        let values = counts(300, 9);
+        let counts = Expression::unnamed(MatrixRef::from_rows(300, 9, &values));
+        let (design, run) = (design(9)?, Run::new());
+        let streamed = voom_lm_fit(&run, &counts, &design, &VoomLmFitOptions::default())?;
+        let ones = vec![1.0; 2700];
+        for prior_weights in [Weights::Samples(&ones[..9]), Weights::Values(MatrixRef::from_rows(300, 9, &ones))] {
+            let options = VoomLmFitOptions { prior_weights, ..VoomLmFitOptions::default() };
+            let found = voom_lm_fit(&run, &counts, &design, &options)?;
+            for (a, b) in found.fit.sigma.iter().zip(&streamed.fit.sigma) {
+                assert!((a / b - 1.0).abs() < 1e-9);
+            }
+            assert_eq!(found.fit.df_residual, streamed.fit.df_residual);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn blocks_and_weights_of_samples_do_not_depend_on_threads() -> Result<()> {
+        let values = counts(200, 12);
+        let counts = Expression::unnamed(MatrixRef::from_rows(200, 12, &values));
+        let design = design(12)?;
+        let block: Vec<usize> = (0..12).map(|j| j / 2).collect();
+        let refinement = Refinement { block: Some(&block), sample_weights: true, ..Refinement::default() };
+        let options = VoomLmFitOptions { refinement, ..VoomLmFitOptions::default() };
+        let one = voom_lm_fit(&Run::new().threads(1), &counts, &design, &options)?;
+        let three = voom_lm_fit(&Run::new().threads(3), &counts, &design, &options)?;
+        assert_eq!(
+            (&one.fit, &one.sample_weights, one.correlation),
+            (&three.fit, &three.sample_weights, three.correlation)
+        );
+        assert!(one.correlation.is_some_and(f64::is_finite));
+        let short = Refinement { block: Some(&block[..5]), ..refinement };
+        assert!(
+            voom_lm_fit(&Run::new(), &counts, &design, &VoomLmFitOptions { refinement: short, ..options }).is_err()
+        );
+        Ok(())
     }
 }

@@ -25,6 +25,9 @@ pub(super) struct PoissonFits {
     basis: Option<Matrix>,
 }
 
+/// What is left of a row below this share of its square is rounding.
+const DEPENDENT: f64 = 1e-10;
+
 impl PoissonFits {
     pub(super) fn new(design: &Matrix, lib_size: &[f64]) -> Self {
         let mut cells: Vec<usize> = Vec::new();
@@ -44,6 +47,32 @@ impl PoissonFits {
         let qr = PivotedQr::new(&Matrix::from_rows(cells.len(), design.n_cols(), rows));
         let basis = (qr.rank() < cells.len()).then(|| qr.basis());
         Self { cell_of, lib_size: lib_size.to_vec(), exposure, basis }
+    }
+
+    /// Whether some fitted counts of a gene may be zero: a rate can only fall for ever along a direction that the samples
+    /// with counts do not see, and there is none if their rows have the rank of the design. A few of them mostly do.
+    pub(super) fn may_have_zeros(&self, counts: &[f64]) -> bool {
+        let Some(basis) = &self.basis else { return true };
+        let r = basis.n_cols();
+        let mut seen = Vec::with_capacity(r * r);
+        let mut left = vec![0.0; r];
+        for (&cell, _) in self.cell_of.iter().zip(counts).filter(|(_, count)| **count > 0.0) {
+            let row = basis.row(cell);
+            let square = dot(row, row);
+            left.copy_from_slice(row);
+            let mut norm = without(&mut left, &seen);
+            if norm < 1e-3 * square {
+                // Again, so that rounding does not pass for something new.
+                norm = without(&mut left, &seen);
+            }
+            if norm > DEPENDENT * square {
+                seen.extend(left.iter().map(|x| x / norm.sqrt()));
+                if seen.len() == r * r {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// Fitted counts of a gene.
@@ -98,6 +127,15 @@ impl PoissonFits {
         }
         mu
     }
+}
+
+/// Takes from `x` its parts along directions, one after the other; gives the square of what is left.
+fn without(x: &mut [f64], directions: &[f64]) -> f64 {
+    for direction in directions.chunks_exact(x.len()) {
+        let along = dot(x, direction);
+        x.iter_mut().zip(direction).for_each(|(x, d)| *x -= along * d);
+    }
+    dot(x, x)
 }
 
 /// The step to where a quadratic through likelihood, slope and curvature has its top.
@@ -160,7 +198,12 @@ mod tests {
             for (f, c) in fitted.iter().zip(counts) {
                 assert_eq!(*f < 1e-4, c == 0.0, "{fitted:?}");
             }
+            assert!(PoissonFits::new(&design, &SIZES).may_have_zeros(&counts));
         }
+        // A zero in each group, and counts that see all of the design.
+        let fits = PoissonFits::new(&design, &SIZES);
+        let counts = [4.0, 0.0, 7.0, 0.0, 20.0, 4.0];
+        assert!(!fits.may_have_zeros(&counts) && fits.fitted(&counts).iter().all(|f| *f > 1e-4));
         let nothing = PoissonFits::new(&design, &SIZES).fitted(&[0.0; 6]);
         assert!(nothing.iter().all(|f| *f < 1e-4));
     }

@@ -127,3 +127,33 @@ impl First {
         VarianceTrend::new(run, points.into_iter(), genes, how.span, !zeros.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{counts, design};
+    use super::super::voom::voom;
+    use super::*;
+    use crate::{LmFitOptions, Weights, lm_fit};
+    use ferrocyte_math::linalg::MatrixRef;
+
+    #[test]
+    fn one_pass_over_blocks_is_voom_and_a_fit() -> Result<()> {
+        let values = counts(700, 9);
+        let counts = Expression::unnamed(MatrixRef::from_rows(700, 9, &values));
+        let (design, run) = (design(9)?, Run::new().threads(2));
+        let sizes: Vec<f64> = (0..9).map(|j| 1e5 + 1e4 * f64::from(j)).collect();
+        let options = VoomOptions { lib_size: Some(&sizes), adaptive_span: false, ..VoomOptions::default() };
+        let v = voom(&run, &counts, &design, &options)?;
+        let how = LmFitOptions { weights: Weights::Values(v.weights.borrowed()), ..LmFitOptions::default() };
+        let expected = lm_fit(&run, &counts.with_values(v.e.borrowed()), &design, &how)?;
+        let (fit, trend) = voom_fit(&run, &counts, &design, &options, true)?;
+        assert_eq!((fit, trend.span), (expected, 0.5));
+        let (alone, _) = voom_fit(&Run::new().threads(1), &counts, &design, &options, true)?;
+        let (two, _) = voom_fit(&run, &counts, &design, &options, true)?;
+        assert_eq!(alone, two);
+        let block = [0, 0, 0, 1, 1, 1, 2, 2, 2];
+        let blocked = VoomOptions { block: Some(&block), correlation: Some(0.1), ..options };
+        assert!(voom_fit(&run, &counts, &design, &blocked, true).is_err());
+        Ok(())
+    }
+}

@@ -79,10 +79,8 @@ impl VarianceTrend {
         }
         let (line, curve) = if by_df {
             let df: Vec<f64> = seen.iter().map(|p| p.df).collect();
-            let fitted = weighted_lowess(&x, &y, &df, &WeightedLowessOptions::new(span))?.fitted;
-            let curve = Interpolator::new(&x, &fitted);
-            let (at, values) = curve.knots();
-            ((at.to_vec(), values.to_vec()), curve)
+            let curve = weighted_lowess(&x, &y, &df, &WeightedLowessOptions::new(span))?.curve();
+            (curve.knots(), curve)
         } else {
             let fit = lowess(&x, &y, &LowessOptions::new(span))?;
             let curve = fit.curve();

@@ -11,8 +11,7 @@ use super::log_counts::Shifts;
 use super::one_call::VoomLmFit;
 use super::refine::{Combined, Refinement, multiply, refine};
 use super::trend::{Fitted, Point, Span, VarianceTrend};
-use crate::fit::Exchangeable;
-use crate::fit::lm_fit::least_squares;
+use crate::fit::{Exchangeable, least_squares, warn_of_missing};
 use crate::{DesignMatrix, Expression, Fit, Weights};
 
 /// What may tell how precise values are.
@@ -179,6 +178,7 @@ pub fn vooma_lm_fit(
     let blocks = refinement.correlated(refined.correlation)?;
     let weights = Weights::Values(refined.weights.borrowed());
     let fit = least_squares(run, y, design, &weights, blocks.as_ref(), keep_covariances)?;
+    warn_of_missing(run, &fit);
     let values = Matrix::from_rows(y.n_genes(), y.n_samples(), y.values().entries().to_vec());
     Ok(VoomLmFit {
         fit,
