@@ -344,7 +344,7 @@ def limma_arguments() -> list[tuple[str, str, str, list[str]]]: ...
 # limma: moderation. How variances are moderated: covariate, robust, winsor_tail_p, span, legacy. Moderated statistics:
 # s2_prior, df_prior, s2_post, df_total, t, p_value, lods, (lfc, upshot). Tables: number, adjust_method, sort_by,
 # resort_by, p_value, lfc, confint, log10_p_value.
-_Manner = tuple[Floats | None, bool, list[float], float | None, bool | None]
+_Moderation = tuple[Floats | None, bool, list[float], float | None, bool | None]
 _Shown = tuple[int | None, str, str, str | None, float, float, float | None, bool]
 _Decision = tuple[str, str, float, float]
 
@@ -353,11 +353,13 @@ def limma_e_bayes(
     design: Floats | None,
     proportion: float,
     stdev_coef_lim: list[float],
-    manner: _Manner,
+    manner: _Moderation,
     means: _Means,
 ) -> dict[str, Any]: ...
-def limma_treat(fit: tuple[Any, ...], lfc: float, upshot: bool, manner: _Manner, means: _Means) -> dict[str, Any]: ...
-def limma_squeeze_var(var: Floats, df: Floats, manner: _Manner, means: _Means) -> tuple[Floats, Any, Any]: ...
+def limma_treat(
+    fit: tuple[Any, ...], lfc: float, upshot: bool, manner: _Moderation, means: _Means
+) -> dict[str, Any]: ...
+def limma_squeeze_var(var: Floats, df: Floats, manner: _Moderation, means: _Means) -> tuple[Floats, Any, Any]: ...
 def limma_fit_f_dist(
     x: Floats, df1: Floats, covariate: Floats | None, winsor_tail_p: list[float] | None, means: _Means
 ) -> dict[str, Any]: ...

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import BadInputError
 from ._labels import label_points, lay_out
-from ._samples import _groups
+from ._samples import _groups, _legend
 from ._style import DOWN, FAINT, INK, MANY, UP, axes, colours, diverging, styled, tidy
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def sa(fit: Any, *, title: str | None = None, ax: Axes | None = None) -> Axes:
     if outlier.any():
         note += f", {outlier.sum():,} outliers"
     ax.set_ylim(bottom=0.0)
-    return tidy(ax, title=title, xlabel="mean log2 expression", ylabel="sqrt of residual s.d.", note=note)
+    return tidy(ax, title=title or " ", xlabel="mean log2 expression", ylabel="sqrt of residual s.d.", note=note)
 
 
 @styled
@@ -145,18 +145,25 @@ def heatmap_genes(
     ax.set_yticks(range(len(shown)), [str(gene) for gene in shown.index], fontsize=6.5)
     ax.set_xticks(range(shown.shape[1]), [str(name) for name in shown.columns], rotation=90, fontsize=7.0)
     if levels != [""]:
-        for code, (level, colour) in enumerate(zip(levels, colours(len(levels)), strict=True)):
-            at = np.flatnonzero(codes == code)
-            if len(at):
-                ends = [at[0] - 0.45, at[-1] + 0.45]
-                ax.plot(ends, [-1.1, -1.1], color=colour, lw=4.0, clip_on=False, solid_capstyle="butt")
-                ax.text(at.mean(), -1.7, level, ha="center", va="bottom", fontsize=7.5, color=colour, clip_on=False)
+        palette = colours(len(levels))
+        for code, colour in enumerate(palette):
+            for at in np.flatnonzero(codes == code):
+                ends = [at - 0.5, at + 0.5]
+                ax.plot(
+                    ends, [1.015, 1.015], color=colour, lw=5.0, clip_on=False, solid_capstyle="butt",
+                    transform=ax.get_xaxis_transform(),
+                )  # fmt: skip
+        _legend(ax, levels)
+    ax.set_xlim(-0.5, shown.shape[1] - 0.5)
+    for side in ax.spines.values():
+        side.set_visible(False)
     ax.tick_params(length=0.0)
     ax.figure.colorbar(
-        picture, ax=ax, shrink=0.4, aspect=12, pad=0.02, label="z of log2 expression" if scale else "log2 expression"
-    )
+        picture, ax=ax, shrink=0.35, aspect=12, pad=0.03, anchor=(0.0, 0.3),
+        label="z of log2 expression" if scale else "log2 expression",
+    )  # fmt: skip
     if title:
-        ax.set_title(title, pad=24.0 if levels != [""] else 6.0)
+        ax.set_title(title, pad=14.0 if levels != [""] else 6.0)
     return ax
 
 

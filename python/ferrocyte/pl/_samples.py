@@ -160,7 +160,7 @@ def mds(
     tidy(ax, title=title, xlabel=f"leading log2 FC {dims[0]}{share[0]}", ylabel=f"leading log2 FC {dims[1]}{share[1]}")
     if label:
         lay_out(ax)
-        label_points(ax, x, y, [str(name) for name in found.samples], np.column_stack([x, y]))
+        label_points(ax, list(x), list(y), [str(name) for name in found.samples], np.column_stack([x, y]))
     return ax
 
 
@@ -185,4 +185,4 @@ def voom_trend(v: Any, *, title: str | None = None, ax: Axes | None = None) -> A
     ax.plot(line["log2_count"], line["sqrt_sd"], color=UP, lw=1.6)
     ax.set_ylim(bottom=0.0)
     note = f"{len(points):,} genes"
-    return tidy(ax, title=title, xlabel="mean log2(count + 0.5)", ylabel="sqrt of residual s.d.", note=note)
+    return tidy(ax, title=title or " ", xlabel="mean log2(count + 0.5)", ylabel="sqrt of residual s.d.", note=note)
