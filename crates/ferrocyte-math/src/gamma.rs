@@ -8,6 +8,18 @@
 /// Below this argument the asymptotic series are reached by recurrence.
 const ASYMPTOTIC_FROM: f64 = 10.0;
 
+/// `B_2k / (2k)`: the asymptotic series of the digamma function in `1 / x^2`.
+const DIGAMMA: [f64; 8] = [
+    1.0 / 12.0,
+    -1.0 / 120.0,
+    1.0 / 252.0,
+    -1.0 / 240.0,
+    1.0 / 132.0,
+    -691.0 / 32760.0,
+    1.0 / 12.0,
+    -3617.0 / 8160.0,
+];
+
 /// `ln |Gamma(x)|`.
 pub fn ln_gamma(x: f64) -> f64 {
     libm::lgamma(x)
@@ -17,16 +29,6 @@ pub fn ln_gamma(x: f64) -> f64 {
 ///
 /// Recurrence up to 10, then the asymptotic series (DLMF 5.5.2, 5.11.2).
 pub fn digamma(x: f64) -> f64 {
-    const C: [f64; 8] = [
-        1.0 / 12.0,
-        -1.0 / 120.0,
-        1.0 / 252.0,
-        -1.0 / 240.0,
-        1.0 / 132.0,
-        -691.0 / 32760.0,
-        1.0 / 12.0,
-        -3617.0 / 8160.0,
-    ];
     if x.is_nan() || x <= 0.0 {
         return f64::NAN;
     }
@@ -37,7 +39,25 @@ pub fn digamma(x: f64) -> f64 {
         x += 1.0;
     }
     let y = 1.0 / (x * x);
-    shift + (x.ln() - 0.5 / x - y * polynomial(&C, y))
+    shift + (x.ln() - 0.5 / x - y * polynomial(&DIGAMMA, y))
+}
+
+/// `ln x - digamma(x)` without cancellation, for `x > 0`; NaN elsewhere.
+///
+/// Between `1 / (2x)` and `1 / x`: the asymptotic series from 10, below it the recurrence
+/// `g(x) = g(x + 1) + 1/x - ln(1 + 1/x)`, all of whose terms are positive.
+pub fn ln_minus_digamma(x: f64) -> f64 {
+    if x.is_nan() || x <= 0.0 {
+        return f64::NAN;
+    }
+    let mut x = x;
+    let mut shift = 0.0;
+    while x < ASYMPTOTIC_FROM {
+        shift += if x < 0.5 { 1.0 / x - (1.0 / x).ln_1p() } else { -ln_1p_excess(1.0 / x) };
+        x += 1.0;
+    }
+    let y = 1.0 / (x * x);
+    shift + (0.5 / x + y * polynomial(&DIGAMMA, y))
 }
 
 /// The trigamma function, the second derivative of `ln Gamma(x)`, for `x > 0`; NaN elsewhere.
@@ -208,6 +228,10 @@ mod tests {
         close(trigamma(1.0), pi2 / 6.0, 1e-15);
         close(trigamma(0.5), pi2 / 2.0, 1e-15);
         close(stirling_error(1.0), 1.0 - 0.5 * std::f64::consts::TAU.ln(), 1e-14);
+        for x in [1e-9_f64, 0.1, 0.49, 0.51, 1.0, 2.5, 9.9, 10.1] {
+            close(ln_minus_digamma(x), x.ln() - digamma(x), 1e-14 * (1.0 + x * x));
+        }
+        close(ln_minus_digamma(1e10), 0.5e-10 + 1e-20 / 12.0, 1e-15);
         close(tetragamma(1.0), -2.404_113_806_319_188_6, 1e-14);
         assert!(digamma(0.0).is_nan() && trigamma(-1.0).is_nan() && digamma(f64::NAN).is_nan());
     }

@@ -52,6 +52,7 @@
 //! [`linalg`] is the only file that calls the linear-algebra library.
 
 pub mod beta;
+pub mod brent;
 pub mod chi_squared;
 pub mod exact;
 pub mod f;
@@ -62,10 +63,12 @@ pub mod lowess;
 pub mod multiple;
 pub mod normal;
 pub mod optimise;
-mod quadrature;
+pub mod quadrature;
 pub mod random;
 mod residual_prior;
 mod root;
+pub mod spline;
+pub mod squeeze_var;
 pub mod student_t;
 pub mod trend;
 pub mod variance_prior;

@@ -1,4 +1,4 @@
-//! Tails of log-concave densities by Gauss-Legendre quadrature.
+//! Gauss-Legendre quadrature, and tails of log-concave densities by it.
 //!
 //! Where the series and fractions of the incomplete gamma and beta functions need many terms (large parameters), the
 //! tail itself is easy: in the variable `u = ln x` or `logit x` both densities are log-concave, so that beyond the mode
@@ -26,6 +26,45 @@ const RULE: [(f64, f64); 16] = [
     (0.9856115115452683354, 0.016274394730905670605),
     (0.99726386184948156354, 0.0070186100094700966004),
 ];
+
+/// Nodes (rising) and weights of the Gauss-Legendre rule with `n` nodes on [0, 1]; the weights sum to 1.
+///
+/// Newton's method on the Legendre polynomial from Tricomi's first approximation of its roots.
+pub fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
+    let mut rule = vec![(0.5, 1.0); n];
+    for i in 0..n.div_ceil(2) {
+        let mut x = (std::f64::consts::PI * (i as f64 + 0.75) / (n as f64 + 0.5)).cos();
+        let mut slope = 1.0;
+        for _ in 0..100 {
+            let (value, derivative) = legendre(n, x);
+            slope = derivative;
+            let step = value / derivative;
+            x -= step;
+            if step.abs() <= 2.0 * f64::EPSILON {
+                slope = legendre(n, x).1;
+                break;
+            }
+        }
+        // The weight on [-1, 1] is twice that on [0, 1].
+        let weight = 1.0 / ((1.0 - x) * (1.0 + x) * slope * slope);
+        rule[i] = (0.5 * (1.0 - x), weight);
+        rule[n - 1 - i] = (0.5 * (1.0 + x), weight);
+    }
+    if n % 2 == 1 {
+        rule[n / 2].0 = 0.5;
+    }
+    rule
+}
+
+/// The Legendre polynomial of degree `n >= 1` and its derivative, by the three-term recurrence.
+fn legendre(n: usize, x: f64) -> (f64, f64) {
+    let (mut before, mut here) = (1.0, x);
+    for k in 2..=n {
+        let k = k as f64;
+        (before, here) = (here, ((2.0 * k - 1.0) * x * here - (k - 1.0) * before) / k);
+    }
+    (here, n as f64 * (before - x * here) / ((1.0 - x) * (1.0 + x)))
+}
 
 /// The integral of `exp(g(s))` over `s >= 0` for a concave `g` with `g(0) = 0` and `g'(0) <= 0`.
 ///
@@ -56,6 +95,23 @@ pub(crate) fn log_concave_tail(curvature: f64, g: impl Fn(f64) -> (f64, f64)) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_integrate_polynomials() {
+        for n in [1, 2, 3, 5, 16, 128] {
+            let rule = gauss_legendre(n);
+            for degree in 0..2 * n.min(30) {
+                let found: f64 = rule.iter().map(|(x, w)| w * x.powi(degree as i32)).sum();
+                let expected = 1.0 / (degree as f64 + 1.0);
+                assert!((found - expected).abs() < 2e-15, "{n} {degree}: {found}");
+            }
+            assert!(rule.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        }
+        // The rule of the table above, on the upper half of [-1, 1].
+        for (&(node, weight), &(x, w)) in RULE.iter().zip(&gauss_legendre(32)[16..]) {
+            assert!((2.0 * x - 1.0 - node).abs() < 1e-15 && (2.0 * w - weight).abs() < 1e-15);
+        }
+    }
 
     #[test]
     fn exponential_and_half_normal() {
