@@ -14,14 +14,17 @@
 //! * [`Expression`]: a borrowed matrix with the names of its genes and samples, which errors tell.
 //! * [`DesignMatrix`]: one row per sample, named columns.
 //! * [`Weights`]: of samples, genes or single values.
+//! * [`lm_fit`]: a linear model for every gene.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
 
+mod contrasts;
 mod design;
 mod expression;
 mod fit;
 mod weights;
 
+pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
 pub use design::DesignMatrix;
 pub use expression::Expression;
-pub use fit::Fit;
+pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use weights::Weights;

@@ -49,7 +49,8 @@
 //!
 //! # Linear algebra
 //!
-//! [`linalg`] is the only file that calls the linear-algebra library.
+//! [`linalg`] is the only file that calls the linear-algebra library. [`pivoted_qr`] finds which columns of a design
+//! depend on others, and least squares without them.
 
 pub mod beta;
 pub mod brent;
@@ -63,6 +64,7 @@ pub mod lowess;
 pub mod multiple;
 pub mod normal;
 pub mod optimise;
+pub mod pivoted_qr;
 pub mod quadrature;
 pub mod random;
 mod residual_prior;

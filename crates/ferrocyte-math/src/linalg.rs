@@ -177,6 +177,19 @@ pub fn product(rows: &[f64], n_cols: usize, b: &Matrix, out: &mut [f64]) {
     matmul(c, Accum::Replace, a, b.view(), 1.0, Par::Seq);
 }
 
+/// `out = out - rows · b`, with the shapes of [`product`].
+pub fn subtract_product(rows: &[f64], n_cols: usize, b: &Matrix, out: &mut [f64]) {
+    debug_assert_eq!(n_cols, b.n_rows);
+    if out.is_empty() || n_cols == 0 {
+        return;
+    }
+    let n_rows = out.len() / b.n_cols;
+    debug_assert_eq!(rows.len(), n_rows * n_cols);
+    let a = MatRef::from_row_major_slice(rows, n_rows, n_cols);
+    let c = MatMut::from_row_major_slice_mut(out, n_rows, b.n_cols);
+    matmul(c, Accum::Add, a, b.view(), -1.0, Par::Seq);
+}
+
 /// `out = a'b` for two row-major arrays with the same number of rows: `a` with the rows of `out` for columns, `b` with
 /// its columns.
 pub fn cross_product(a: &[f64], b: &[f64], out: &mut Matrix) {
@@ -376,6 +389,14 @@ mod tests {
         assert_close(&out, &expected, 1e-14);
         cross_product(&[], &[], &mut out);
         assert!(out.entries().iter().all(|&x| x == 0.0));
+    }
+
+    #[test]
+    fn what_a_product_leaves() {
+        let (a, b) = (example(7), example(7));
+        let mut left = a.times(&b);
+        subtract_product(a.entries(), 7, &b, left.entries_mut());
+        assert_close(&left, &Matrix::zeros(7, 7), 1e-15);
     }
 
     #[test]

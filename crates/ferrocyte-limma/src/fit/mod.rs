@@ -1,6 +1,24 @@
-//! [`Fit`]: linear models of many genes.
+//! [`Fit`]: linear models of many genes, and [`lm_fit`], which makes them.
+//!
+//! Three ways lead to the same numbers. [`shared`]: one decomposition for all genes, where nothing distinguishes them.
+//! [`weighted`]: products of matrices for genes with weights or missing values of their own. [`gene`]: reflections for
+//! the few of these whose equations are ill-conditioned.
+
+mod blocks;
+mod duplicates;
+mod gene;
+mod lm_fit;
+mod options;
+mod parts;
+mod robust;
+mod shared;
+mod weighted;
 
 use ferrocyte_math::linalg::Matrix;
+
+pub use lm_fit::lm_fit;
+pub use options::{LmFitOptions, Method};
+pub(crate) use parts::packed;
 
 /// Linear models of G genes with k coefficients: what `lm_fit` gives, and `contrasts_fit` with contrasts for
 /// coefficients. NaN marks a coefficient that cannot be estimated.
