@@ -3,10 +3,13 @@
 //! With `r = x df1 / df2` it is the incomplete beta function of `r / (1 + r)` with parameters `df1 / 2`, `df2 / 2`;
 //! infinite `df2` gives chi-squared over its degrees of freedom, infinite `df1` the inverse of such.
 
+pub mod many;
+
 use std::f64::consts::LN_2;
 
 use crate::beta::{Place, ln_prefactor, ln_tails_at};
-use crate::gamma::ln_1m_exp;
+use crate::gamma::{deviance, ln_1m_exp, stirling_error};
+use crate::normal::HALF_LN_TAU;
 use crate::root::{Tail, solve};
 use crate::{chi_squared, normal};
 
@@ -38,6 +41,24 @@ pub fn ln_tails(x: f64, df1: f64, df2: f64) -> (f64, f64) {
         }
         (false, false) => ln_tails_at(0.5 * df1, 0.5 * df2, place(x, df1, df2)),
     }
+}
+
+/// `ln f(x)`, the log density: `-inf` for `x <= 0`.
+///
+/// `df1` must be finite; `df2` may be infinite.
+pub fn ln_density(x: f64, df1: f64, df2: f64) -> f64 {
+    if x.is_nan() || !(df1 > 0.0 && df1 < f64::INFINITY && df2 > 0.0) {
+        return f64::NAN;
+    }
+    if x <= 0.0 || x == f64::INFINITY {
+        return f64::NEG_INFINITY;
+    }
+    let a = 0.5 * df1;
+    if df2 == f64::INFINITY {
+        // With X df1 chi-squared: sqrt(a / (2 pi)) exp(-(deviance of a around a x) - stirling_error(a)) / x.
+        return 0.5 * a.ln() - HALF_LN_TAU - deviance(a, a * x) - stirling_error(a) - x.ln();
+    }
+    ln_prefactor(a, 0.5 * df2, place(x, df1, df2)) - x.ln()
 }
 
 /// `ln P(X > x)`.
@@ -153,6 +174,19 @@ mod tests {
     fn a_point_that_is_hard_for_others() {
         let found = ln_upper(500.0, 50.0, 1e5);
         assert!((found + 10_990.906_205_508_074).abs() < 1e-9, "{found}");
+    }
+
+    #[test]
+    fn densities_are_slopes() {
+        for (df1, df2) in [(1.0, 3.0), (4.0, 7.5), (50.0, 300.0), (3.0, f64::INFINITY), (200.0, f64::INFINITY)] {
+            for x in [0.1, 0.9, 1.0, 2.5] {
+                let h = 1e-5 * x;
+                let slope = (lower(x + h, df1, df2) - lower(x - h, df1, df2)) / (2.0 * h);
+                let found = ln_density(x, df1, df2).exp();
+                assert!((found - slope).abs() < 1e-7 * (1.0 + slope), "{x} {df1} {df2}: {found} {slope}");
+            }
+        }
+        assert!(ln_density(0.0, 3.0, 4.0) == f64::NEG_INFINITY && ln_density(1.0, -1.0, 4.0).is_nan());
     }
 
     #[test]

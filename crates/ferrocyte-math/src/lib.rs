@@ -24,10 +24,14 @@
 //!
 //! # Many tests, few variables, shared variances
 //!
-//! * [`multiple`]: Benjamini-Hochberg (also of logarithms), Holm, Bonferroni; missing tests are not counted.
+//! * [`multiple`]: Benjamini-Hochberg (also of logarithms) and -Yekutieli, Holm, Hochberg, Hommel, Bonferroni; missing tests
+//!   are not counted. [`true_null`] estimates how many null hypotheses are true.
 //! * [`optimise`]: a projected Newton or BFGS minimiser for a few variables in a box.
 //! * [`variance_prior`]: the distribution of a log variance over genes from their likelihoods on a grid, and the
 //!   conjugate prior of residual variances; [`trend`] holds the covariate that both may depend on.
+//! * [`squeeze_var`]: residual variances squeezed towards a scaled F distribution, as limma does it, by moments, robustly, or
+//!   by maximum likelihood; [`z_score`] and [`gamma_intercept`] belong to the same tests.
+//! * [`brent`]: a minimum or a root of a function of one variable. [`spline`]: natural cubic splines.
 //!
 //! # Smooth curves
 //!
@@ -58,6 +62,7 @@ pub mod chi_squared;
 pub mod exact;
 pub mod f;
 pub mod gamma;
+pub mod gamma_intercept;
 pub mod interpolate;
 pub mod linalg;
 pub mod lowess;
@@ -67,12 +72,15 @@ pub mod optimise;
 pub mod pivoted_qr;
 pub mod quadrature;
 pub mod random;
+pub mod ranks;
 mod residual_prior;
 mod root;
 pub mod spline;
 pub mod squeeze_var;
 pub mod student_t;
 pub mod trend;
+pub mod true_null;
 pub mod variance_prior;
 pub mod weighted_lowess;
 pub mod wide;
+pub mod z_score;

@@ -2,6 +2,43 @@
 //!
 //! Missing values (NaN) are tests that were not made: they stay NaN and are not counted.
 
+ferrocyte_base::choice! {
+    /// How p-values are adjusted.
+    Adjust, "adjust_method" {
+        /// [`benjamini_hochberg`].
+        BenjaminiHochberg = "BH",
+        /// The same by another name.
+        Fdr = "fdr",
+        /// [`benjamini_yekutieli`].
+        BenjaminiYekutieli = "BY",
+        /// [`holm`].
+        Holm = "holm",
+        /// [`hochberg`].
+        Hochberg = "hochberg",
+        /// [`hommel`].
+        Hommel = "hommel",
+        /// [`bonferroni`].
+        Bonferroni = "bonferroni",
+        /// Not at all.
+        None = "none",
+    }
+}
+
+impl Adjust {
+    /// Adjusted p-values.
+    pub fn adjust(self, p: &[f64]) -> Vec<f64> {
+        match self {
+            Self::BenjaminiHochberg | Self::Fdr => benjamini_hochberg(p),
+            Self::BenjaminiYekutieli => benjamini_yekutieli(p),
+            Self::Holm => holm(p),
+            Self::Hochberg => hochberg(p),
+            Self::Hommel => hommel(p),
+            Self::Bonferroni => bonferroni(p),
+            Self::None => p.to_vec(),
+        }
+    }
+}
+
 /// The step-up adjustment of Benjamini and Hochberg (1995) of p-values given and returned as logarithms, so that values
 /// far below the smallest double keep their order: `ln min(1, min_{j >= i} m p_(j) / j)`.
 pub fn benjamini_hochberg_ln(ln_p: &[f64]) -> Vec<f64> {
@@ -26,11 +63,52 @@ pub fn benjamini_hochberg_ln(ln_p: &[f64]) -> Vec<f64> {
 /// ```
 pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     let order = ranked(p);
-    let m = order.len() as f64;
+    step_up(p, &order, |rank| order.len() as f64 / rank as f64)
+}
+
+/// The adjustment of Benjamini and Yekutieli (2001), valid under any dependence: that of Benjamini and Hochberg with `m`
+/// times `1 + 1/2 + .. + 1/m`.
+pub fn benjamini_yekutieli(p: &[f64]) -> Vec<f64> {
+    let order = ranked(p);
+    let harmonic: f64 = (1..=order.len()).map(|i| 1.0 / i as f64).sum();
+    step_up(p, &order, |rank| harmonic * order.len() as f64 / rank as f64)
+}
+
+/// Hochberg's step-up adjustment (1988): `min(1, min_{j >= i} (m - j + 1) p_(j))`.
+pub fn hochberg(p: &[f64]) -> Vec<f64> {
+    let order = ranked(p);
+    step_up(p, &order, |rank| (order.len() + 1 - rank) as f64)
+}
+
+/// Hommel's adjustment (1988), the closed test of Simes' global tests, by the algorithm of Wright (1992). `O(m^2)`.
+pub fn hommel(p: &[f64]) -> Vec<f64> {
+    let order = ranked(p);
+    let sorted: Vec<f64> = order.iter().map(|&i| p[i]).collect();
+    let m = sorted.len();
+    let mut adjusted = vec![f64::NAN; p.len()];
+    let simes = sorted.iter().enumerate().map(|(i, p)| m as f64 * p / (i + 1) as f64).fold(1.0, f64::min);
+    let mut best = vec![simes; m];
+    for size in (2..m).rev() {
+        // Simes' test of the `size - 1` largest, and the smallest of the others as if it were among them.
+        let first = m - size + 1;
+        let largest = (2..=size).map(|k| size as f64 * sorted[first + k - 2] / k as f64).fold(f64::INFINITY, f64::min);
+        for (i, best) in best.iter_mut().enumerate() {
+            let here = if i < first { (size as f64 * sorted[i]).min(largest) } else { largest };
+            *best = best.max(here);
+        }
+    }
+    for (rank, &i) in order.iter().enumerate() {
+        adjusted[i] = best[rank].max(sorted[rank]);
+    }
+    adjusted
+}
+
+/// `min(1, min_{j >= i} factor(j) p_(j))`, ranks from 1.
+fn step_up(p: &[f64], order: &[usize], factor: impl Fn(usize) -> f64) -> Vec<f64> {
     let mut adjusted = vec![f64::NAN; p.len()];
     let mut least = 1.0_f64;
     for (rank, &i) in order.iter().enumerate().rev() {
-        least = least.min(p[i] * (m / (rank + 1) as f64));
+        least = least.min(p[i] * factor(rank + 1));
         adjusted[i] = least;
     }
     adjusted
@@ -92,11 +170,42 @@ mod tests {
         assert_eq!(far[2], 0.0);
     }
 
+    /// The largest of Simes' p-values over all sets of tests with the one in question.
+    fn closed(p: &[f64], test: usize) -> f64 {
+        let simes = |set: u32| {
+            let mut members: Vec<f64> = (0..p.len()).filter(|i| set >> i & 1 == 1).map(|i| p[i]).collect();
+            members.sort_by(f64::total_cmp);
+            let k = members.len() as f64;
+            members.iter().enumerate().map(|(i, p)| k * p / (i + 1) as f64).fold(1.0, f64::min)
+        };
+        (1..1_u32 << p.len()).filter(|set| set >> test & 1 == 1).map(simes).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn hommel_is_the_closed_test() {
+        let mut stream = crate::random::Stream::new(2, 0);
+        for n in 1..9 {
+            let p: Vec<f64> = (0..n).map(|_| stream.uniform().powi(3)).collect();
+            let expected: Vec<f64> = (0..n).map(|i| closed(&p, i)).collect();
+            close(&hommel(&p), &expected);
+        }
+        close(&hommel(&[f64::NAN, 0.02]), &[f64::NAN, 0.02]);
+    }
+
+    #[test]
+    fn step_up_by_hand() {
+        close(&hochberg(&P), &[0.05, 0.05, 0.05, 0.05, f64::NAN, 0.05]);
+        close(&hochberg(&[0.01, 0.03, 0.9]), &[0.03, 0.06, 0.9]);
+        close(&benjamini_yekutieli(&[0.01, 0.5]), &[0.03, 0.75]);
+        assert_eq!(Adjust::Fdr.adjust(&P[..3]), Adjust::BenjaminiHochberg.adjust(&P[..3]));
+        assert_eq!(Adjust::None.adjust(&P[..3]), &P[..3]);
+    }
+
     #[test]
     fn order_does_not_matter() {
         let p = [0.3, 0.002, 0.04, 0.04, 0.9, 0.0005, 0.11];
         let reversed: Vec<f64> = p.iter().rev().copied().collect();
-        for adjust in [benjamini_hochberg, holm, bonferroni] {
+        for adjust in [benjamini_hochberg, benjamini_yekutieli, holm, hochberg, hommel, bonferroni] {
             let mut back = adjust(&reversed);
             back.reverse();
             assert_eq!(adjust(&p), back);

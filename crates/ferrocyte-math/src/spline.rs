@@ -39,9 +39,7 @@ impl NaturalSpline {
         sorted.sort_by(f64::total_cmp);
         let (low, high) = (sorted[0], sorted[sorted.len() - 1]);
         let width = if high > low { high - low } else { 1.0 };
-        let knots = (1..df - 1)
-            .map(|i| (sorted_quantile(&sorted, i as f64 / (df - 1) as f64) - low) / width)
-            .collect();
+        let knots = (1..df - 1).map(|i| (sorted_quantile(&sorted, i as f64 / (df - 1) as f64) - low) / width).collect();
         Ok(Self { low, high: low + width, knots })
     }
 

@@ -8,9 +8,11 @@
 //! * centre: `P(|T| <= t) = 2 a K y^(1/2) (1 - y)^a F(a + 1/2, 1; 3/2; y)`, `y = t^2 / (n + t^2)`, a series of
 //!   positive terms (DLMF 8.17.8).
 //!
-//! [`StudentT`] keeps what depends on the degrees of freedom alone: use it when many `t` share them; [`many`] serves arrays.
+//! [`StudentT`] keeps what depends on the degrees of freedom alone: use it when many `t` share them; [`many`] and
+//! [`shared`] serve arrays.
 
 pub mod many;
+pub mod shared;
 
 use std::f64::consts::{LN_2, PI};
 

@@ -253,6 +253,18 @@ pub struct LoessFit {
 ///
 /// `iterations` are all passes (limma: 4).
 pub fn loess_fit(y: &[f64], x: &[f64], weights: Option<&[f64]>, span: f64, iterations: usize) -> Result<LoessFit> {
+    loess_fit_within(y, x, weights, span, iterations, (1e-5, 1e5))
+}
+
+/// [`loess_fit`] with other limits of the weights.
+pub(crate) fn loess_fit_within(
+    y: &[f64],
+    x: &[f64],
+    weights: Option<&[f64]>,
+    span: f64,
+    iterations: usize,
+    limits: (f64, f64),
+) -> Result<LoessFit> {
     if x.len() != y.len() {
         return Err(Fault::bad_input(format!("{} x and {} y: expected as many of both", x.len(), y.len())));
     }
@@ -277,7 +289,7 @@ pub fn loess_fit(y: &[f64], x: &[f64], weights: Option<&[f64]>, span: f64, itera
             lowess(&x, &ys, &LowessOptions { iterations: passes, ..LowessOptions::new(span) })?.fitted()
         }
         Some(mut w) => {
-            w.iter_mut().for_each(|v| *v = v.clamp(1e-5, 1e5));
+            w.iter_mut().for_each(|v| *v = v.clamp(limits.0, limits.1));
             if (x.len() as f64) < 4.0 + 1.0 / span {
                 weighted_line(&x, &ys, &w)
             } else {

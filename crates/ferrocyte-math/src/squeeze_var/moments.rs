@@ -56,9 +56,7 @@ pub fn fit_f_dist(run: &Run, x: &[f64], df1: &[f64], covariate: Option<&[f64]>) 
         (f64::INFINITY, 0.0)
     };
     let scale = match (&curve, &covariate) {
-        (Some(curve), Some(covariate)) => {
-            Hyper::Each(covariate.iter().map(|&c| (curve.at(c) - shift).exp()).collect())
-        }
+        (Some(curve), Some(covariate)) => Hyper::Each(covariate.iter().map(|&c| (curve.at(c) - shift).exp()).collect()),
         (_, covariate) => {
             let common = if df2.is_infinite() {
                 values.iter().sum::<f64>() / values.len() as f64

@@ -17,13 +17,17 @@
 #![allow(clippy::inline_always)]
 
 use super::StudentT;
+use super::shared::Shared;
 use crate::wide::{self, Kernel};
 
 /// Degrees of freedom that the expansion serves.
 const DF: std::ops::RangeInclusive<f64> = 24.0..=1e15;
 
+/// Groups smaller than this are not worth a table of their own.
+const FEW: usize = 8;
+
 /// Largest `L`.
-const LARGEST_L: f64 = 1.0;
+pub(super) const LARGEST_L: f64 = 1.0;
 
 /// `d_n`: the coefficients of `(sinh(s/2) / (s/2))^(-1/2)` in powers of `s^2`.
 const D: [f64; 10] = [
@@ -56,7 +60,7 @@ const fn at_zero() -> [f64; 10] {
 
 /// What depends on the degrees of freedom alone.
 #[derive(Debug, Clone, Copy)]
-struct Shape {
+pub(super) struct Shape {
     df: f64,
     v: f64,
     /// `1 / v^2`.
@@ -67,7 +71,7 @@ struct Shape {
 
 impl Shape {
     #[inline(always)]
-    fn new(df: f64) -> Self {
+    pub(super) fn new(df: f64) -> Self {
         let v = 0.5 * df - 0.25;
         let over_v2 = 1.0 / (v * v);
         Self { df, v, over_v2, scale: 1.0 / wide::polynomial(&AT_ZERO, over_v2) }
@@ -76,7 +80,12 @@ impl Shape {
     /// `(u, F)` with `P(|T| > |t|) = F exp(-u)`, and whether they can be trusted.
     #[inline(always)]
     fn tail(&self, t: f64) -> (f64, f64, bool) {
-        let l = wide::ln_1p(t * t / self.df);
+        self.tail_at(wide::ln_1p(t * t / self.df))
+    }
+
+    /// [`Shape::tail`] by `L`.
+    #[inline(always)]
+    pub(super) fn tail_at(&self, l: f64) -> (f64, f64, bool) {
         let u = self.v * l;
         let root = u.sqrt();
         // The incomplete gamma functions times exp(u) / Gamma(1/2), and the powers of L^2 that they take up.
@@ -123,14 +132,32 @@ fn tails_one_by_one(law: &StudentT, t: &[f64], exponent: &mut [f64], factor: &mu
 
 /// `P(|T| > |t|)` for each `t` and its degrees of freedom.
 ///
+/// What the expansion does not serve is done in groups of the same degrees of freedom, with [`Shared`].
+///
 /// # Panics
 /// When the lengths differ: a mistake in the code, not in data.
 pub fn two_sided(t: &[f64], df: &[f64]) -> Vec<f64> {
     assert_eq!(t.len(), df.len(), "every t needs its degrees of freedom");
     let mut p = vec![0.0; t.len()];
     wide::widest(Expand { p: &mut p, t, df });
-    for ((p, &t), &df) in p.iter_mut().zip(t).zip(df) {
-        *p = if *p < 0.0 { StudentT::new(df).two_sided(t) } else { p.min(1.0) };
+    let mut left: Vec<usize> = (0..t.len()).filter(|&i| p[i] < 0.0).collect();
+    left.sort_by(|&i, &j| df[i].total_cmp(&df[j]));
+    let (mut arguments, mut tails) = (Vec::new(), Vec::new());
+    for group in left.chunk_by(|&i, &j| df[i] == df[j]) {
+        arguments.clear();
+        arguments.extend(group.iter().map(|&i| t[i]));
+        tails.resize(group.len(), 0.0);
+        if group.len() < FEW {
+            let law = StudentT::new(df[group[0]]);
+            tails.iter_mut().zip(&arguments).for_each(|(p, &t)| *p = law.two_sided(t));
+        } else {
+            Shared::new(df[group[0]]).two_sided(&arguments, &mut tails);
+        }
+        group.iter().zip(&tails).for_each(|(&i, &tail)| p[i] = tail);
+    }
+    for p in &mut p {
+        // Not `min`: NaN must pass.
+        *p = if *p > 1.0 { 1.0 } else { *p };
     }
     p
 }
