@@ -15,12 +15,14 @@
 //! * [`DesignMatrix`]: one row per sample, named columns.
 //! * [`Weights`]: of samples, genes or single values.
 //! * [`lm_fit`]: a linear model for every gene.
+//! * [`sets`]: tests of gene sets.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
 
 mod contrasts;
 mod design;
 mod expression;
 mod fit;
+pub mod sets;
 mod weights;
 
 pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};

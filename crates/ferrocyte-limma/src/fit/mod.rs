@@ -16,9 +16,11 @@ mod weighted;
 
 use ferrocyte_math::linalg::Matrix;
 
+pub(crate) use blocks::Exchangeable;
 pub use lm_fit::lm_fit;
 pub use options::{LmFitOptions, Method};
 pub(crate) use parts::packed;
+pub(crate) use shared::Whitening;
 
 /// Linear models of G genes with k coefficients: what `lm_fit` gives, and `contrasts_fit` with contrasts for
 /// coefficients. NaN marks a coefficient that cannot be estimated.
