@@ -187,6 +187,28 @@ _Design = tuple[Floats, list[str], list[str]]
 _Weights = tuple[str, Floats]
 
 def limma_model_matrix(formula: str, n_samples: int, columns: Columns) -> tuple[Floats, list[str]]: ...
+def limma_make_contrasts(expressions: list[str], levels: list[str]) -> Floats: ...
+def limma_non_estimable(design: _Design) -> list[str]: ...
+def limma_contrast_as_coef(
+    design: _Design, contrasts: Floats, names: list[str], first: bool
+) -> tuple[Floats, list[str], list[int]]: ...
+def limma_lm_fit(
+    values: _Values,
+    design: _Design,
+    weights: _Weights | None,
+    block: list[int] | None,
+    correlation: float | None,
+    manner: tuple[int, int, str, bool, bool],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_contrasts_fit(
+    fit: tuple[Any, ...],
+    contrasts: Floats,
+    row_names: list[str],
+    names: list[str],
+    exact: bool,
+    means: _Means,
+) -> dict[str, Any]: ...
 def pseudobulk_sums(
     source: _Matrix,
     n_cells: int,

@@ -31,7 +31,10 @@ mod _core {
     #[pymodule_export]
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
-    use super::limma::limma_model_matrix;
+    use super::limma::{
+        limma_contrast_as_coef, limma_contrasts_fit, limma_lm_fit, limma_make_contrasts, limma_model_matrix,
+        limma_non_estimable,
+    };
     #[pymodule_export]
     use super::lmm::{
         Fit, Sums, lmm_blocks, lmm_check, lmm_compare, lmm_contrast_weights, lmm_differences, lmm_fit,

@@ -19,6 +19,7 @@
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
 
 mod contrasts;
+mod correlation;
 mod design;
 mod expression;
 mod fit;
@@ -26,6 +27,7 @@ pub mod sets;
 mod weights;
 
 pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
+pub use correlation::{CorrelationOptions, DuplicateCorrelation, duplicate_correlation};
 pub use design::DesignMatrix;
 pub use expression::Expression;
 pub use fit::{Fit, LmFitOptions, Method, lm_fit};

@@ -58,7 +58,7 @@
 //! # Linear algebra
 //!
 //! [`linalg`] is the only file that calls the linear-algebra library. [`pivoted_qr`] finds which columns of a design
-//! depend on others, and least squares without them.
+//! depend on others, and least squares without them; [`spectrum`] has the eigenvalues of many small matrices.
 
 pub mod beta;
 pub mod brent;
@@ -83,6 +83,7 @@ mod residual_prior;
 mod root;
 pub mod spline;
 pub mod squeeze_var;
+pub mod spectrum;
 pub mod student_t;
 pub mod trend;
 pub mod true_null;

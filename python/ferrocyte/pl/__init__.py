@@ -1,9 +1,9 @@
 """Figures of results, in one style.
 
-Every function takes a table of tests (of :meth:`ferrocyte.lmm.Fit.contrast` or :meth:`~ferrocyte.lmm.Fit.test`) or a
-study, draws on matplotlib axes (`ax=`, or those of a new figure), returns them, and never shows or saves: compose
-them, change them, then :func:`save`, which embeds fonts. Colours can be told apart with every kind of colour vision;
-many points are rasterised, so that a vector file stays small; matplotlib's own settings stay as they are.
+Every function takes a table of tests (of :mod:`ferrocyte.lmm` or :mod:`ferrocyte.limma`), a fit or a study, draws on
+matplotlib axes (`ax=`, or those of a new figure), returns them, and never shows or saves: compose them, change them,
+then :func:`save`, which embeds fonts. Colours can be told apart with every kind of colour vision; many points are
+rasterised, so that a vector file stays small; matplotlib's own settings stay as they are.
 
 ===========================  ==============================================================================
 :func:`volcano`              size of the effect against evidence, for one group and contrast
@@ -15,7 +15,15 @@ many points are rasterised, so that a vector file stays small; matplotlib's own 
 :func:`variance_shares`      what accounts for the variance of genes: fixed effects, random terms, residual
 :func:`variance_shares_top`  the same for the genes of which one part accounts for most
 :func:`qq_normal`            z values against the normal distribution
-:func:`prior`           the variance between units of each gene, and its distribution over genes
+:func:`prior`                the variance between units of each gene, and its distribution over genes
+:func:`library_sizes`        the total count of each sample
+:func:`densities`            the distribution of log-values in each sample
+:func:`mds`                  samples, apart by their leading log fold changes
+:func:`voom_trend`           the mean-variance trend behind voom's weights
+:func:`sa`                   residual variation of each gene against its mean, with the prior
+:func:`md`                   log fold change of each gene against its mean
+:func:`heatmap_genes`        the first genes of a table in all samples
+:func:`venn`                 genes found by two or three contrasts
 :func:`style`                the style, for figures of one's own
 :func:`save`                 a file, fonts embedded
 ===========================  ==============================================================================
@@ -25,24 +33,34 @@ from __future__ import annotations
 
 from ._gene import plot_gene
 from ._heatmap import heatmap_top
+from ._moderated import heatmap_genes, md, sa, venn
 from ._prior import prior
 from ._quantiles import p_histogram, qq, qq_normal
+from ._samples import densities, library_sizes, mds, voom_trend
 from ._shares import variance_shares, variance_shares_top
 from ._style import PALETTE, save, style
 from ._volcano import volcano, volcano_grid
 
 __all__ = [
     "PALETTE",
+    "densities",
+    "heatmap_genes",
     "heatmap_top",
+    "library_sizes",
+    "md",
+    "mds",
     "p_histogram",
     "plot_gene",
     "prior",
     "qq",
     "qq_normal",
+    "sa",
     "save",
     "style",
     "variance_shares",
     "variance_shares_top",
+    "venn",
     "volcano",
     "volcano_grid",
+    "voom_trend",
 ]

@@ -32,6 +32,27 @@ def need(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return table
 
 
+def as_tests(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of tests in the words of all families.
+
+    Those of limma have ``log_fc`` for ``estimate``, genes in the index, and no log10 p-value; others are left alone.
+    """
+    if not hasattr(table, "columns") or "log_fc" not in table.columns:
+        return table
+    out = table.copy()
+    out.attrs["units"] = {**table.attrs.get("units", {}), "estimate": "log2 fold change"}
+    out["estimate"] = out["log_fc"]
+    if "gene" not in out:
+        out["gene"] = out.index.astype(str)
+    if "log10_p_value" not in out and "p_value" in out:
+        with np.errstate(divide="ignore"):
+            out["log10_p_value"] = np.log10(np.maximum(out["p_value"], np.nextafter(0.0, 1.0)))
+    for name in ("group", "contrast"):
+        if name not in out:
+            out[name] = "all"
+    return out
+
+
 def one_panel(table: pd.DataFrame, group: str | None, contrast: str | None) -> tuple[pd.DataFrame, str]:
     """The rows of one group and contrast, and words for the title."""
     table, group = _only(table, "group", group)

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import BadInputError
 from ._labels import label_points, lay_out
 from ._style import DOWN, FAINT, INK, MANY, UP, axes, styled, tidy
-from ._tables import finite, levels, missing, need, one_contrast, one_panel, unit_of
+from ._tables import as_tests, finite, levels, missing, need, one_contrast, one_panel, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,8 @@ def volcano(
     Parameters
     ----------
     table
-        Of :meth:`ferrocyte.lmm.Fit.contrast` or :meth:`~ferrocyte.lmm.Fit.test`.
+        Of :meth:`ferrocyte.lmm.Fit.contrast` or :meth:`~ferrocyte.lmm.Fit.test`, of :func:`ferrocyte.limma.de` or
+        :func:`~ferrocyte.limma.top_table`.
     group, contrast
         Which rows, if the table holds several.
     fdr
@@ -73,6 +74,7 @@ def volcano(
     ('difference of ln(1 + count)', '-log10 p')
     """
     _check_fdr(fdr)
+    table = as_tests(table)
     chosen, words = one_panel(need(table, *_COLUMNS), group, contrast)
     rows = finite(chosen, "estimate", "log10_p_value")
     named = _named(rows, chosen, label)
@@ -133,6 +135,7 @@ def volcano_grid(
     from matplotlib import pyplot as plt
 
     _check_fdr(fdr)
+    table = as_tests(table)
     chosen, words = one_contrast(need(table, *_COLUMNS), contrast)
     drawn = finite(chosen, "estimate", "log10_p_value")
     groups = levels(drawn, "group")

@@ -3,7 +3,10 @@
 //! Objects of the package (fits, voom's values) are plain arrays in Python and travel as such; nothing of a fit lives
 //! here between two calls.
 
+mod fit;
+mod fits;
 mod inputs;
 mod models;
 
-pub(crate) use models::limma_model_matrix;
+pub(crate) use fit::{limma_contrasts_fit, limma_lm_fit};
+pub(crate) use models::{limma_contrast_as_coef, limma_make_contrasts, limma_model_matrix, limma_non_estimable};

@@ -4,19 +4,20 @@
 //! [`weighted`]: products of matrices for genes with weights or missing values of their own. [`gene`]: reflections for
 //! the few of these whose equations are ill-conditioned.
 
-mod blocks;
+pub(crate) mod blocks;
 mod duplicates;
 mod gene;
-mod lm_fit;
+pub(crate) mod lm_fit;
 mod options;
-mod parts;
+pub(crate) mod parts;
 mod robust;
 mod shared;
-mod weighted;
+pub(crate) mod weighted;
 
 use ferrocyte_math::linalg::Matrix;
 
 pub(crate) use blocks::Exchangeable;
+pub(crate) use duplicates::Duplicates;
 pub use lm_fit::lm_fit;
 pub use options::{LmFitOptions, Method};
 pub(crate) use parts::packed;

@@ -1,0 +1,218 @@
+"""Moderated fits: variances with their prior, fold changes over the mean, calls by contrast, values of top genes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..errors import BadInputError
+from ._labels import label_points, lay_out
+from ._samples import _groups
+from ._style import DOWN, FAINT, INK, MANY, UP, axes, colours, diverging, styled, tidy
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@styled
+def sa(fit: Any, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw residual variation against mean expression, with the prior (limma's plotSA).
+
+    Parameters
+    ----------
+    fit
+        Of ``fe.limma.e_bayes`` or ``lm_fit``.
+    title
+        The title.
+    ax
+        Where to draw; by default a new figure.
+    """
+    from ..limma._points import sa_points
+
+    points = sa_points(fit).dropna(subset=["ave_expr", "sqrt_sigma"])
+    ax = axes(ax, (4.2, 3.4))
+    outlier = points["outlier"].to_numpy(dtype=bool) if "outlier" in points else np.zeros(len(points), dtype=bool)
+    for chosen, colour in ((~outlier, FAINT), (outlier, UP)):
+        ax.scatter(
+            points["ave_expr"][chosen], points["sqrt_sigma"][chosen], s=4, c=colour, linewidths=0,
+            rasterized=len(points) > MANY,
+        )  # fmt: skip
+    note = f"{len(points):,} genes"
+    if "sqrt_prior" in points:
+        ordered = points.sort_values("ave_expr")
+        ax.plot(ordered["ave_expr"], ordered["sqrt_prior"], color=DOWN, lw=1.6)
+        df_prior = np.nanmax(np.asarray(fit.df_prior, dtype=float))
+        note += f", prior on {df_prior:.3g} degrees of freedom"
+    if outlier.any():
+        note += f", {outlier.sum():,} outliers"
+    ax.set_ylim(bottom=0.0)
+    return tidy(ax, title=title, xlabel="mean log2 expression", ylabel="sqrt of residual s.d.", note=note)
+
+
+@styled
+def md(
+    fit: Any,
+    coef: int | str = -1,
+    *,
+    calls: Any = None,
+    label: int = 0,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw log fold changes against mean expression (limma's plotMD).
+
+    Parameters
+    ----------
+    fit
+        Of any step from ``fe.limma.lm_fit`` on.
+    coef
+        Which coefficient or contrast.
+    calls
+        -1, 0, 1 of ``decide_tests``; by default those at 5 % if the fit is moderated.
+    label
+        How many genes are named, those with the largest |t| first.
+    title
+        By default the name of the coefficient.
+    ax
+        Where to draw; by default a new figure.
+    """
+    from ..limma._points import md_points
+
+    points = md_points(fit, coef, calls)
+    column = fit.coef_index(coef)
+    evidence = np.abs(fit.t[:, column]) if "t" in fit else np.abs(points["log_fc"].to_numpy())
+    drawn = np.isfinite(points[["ave_expr", "log_fc"]].to_numpy()).all(axis=1)
+    x, y, call = (points[name].to_numpy() for name in ("ave_expr", "log_fc", "call"))
+    ax = axes(ax, (4.6, 3.6))
+    for value, colour, size in ((0, FAINT, 4), (-1, DOWN, 8), (1, UP, 8)):
+        chosen = drawn & (call == value)
+        ax.scatter(x[chosen], y[chosen], s=size, c=colour, linewidths=0, rasterized=len(points) > MANY)
+    ax.axhline(0.0, color=INK, lw=0.6)
+    note = f"{(call > 0).sum():,} up, {(call < 0).sum():,} down of {drawn.sum():,} genes"
+    title = str(list(fit.coef_names)[column]) if title is None else title
+    tidy(ax, title=title, xlabel="mean log2 expression", ylabel="log2 fold change", note=note)
+    if label:
+        lay_out(ax)
+        first = np.argsort(-np.where(drawn, evidence, -np.inf), kind="stable")[:label]
+        names = [str(gene) for gene in fit.genes.index[first]]
+        label_points(ax, x[first], y[first], names, np.column_stack([x[drawn], y[drawn]]))
+    return ax
+
+
+@styled
+def heatmap_genes(
+    values: Any,
+    table: pd.DataFrame,
+    n: int = 50,
+    *,
+    group: Any = None,
+    scale: bool = True,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the values of the first genes of a table in all samples, ordered by signed t.
+
+    Parameters
+    ----------
+    values
+        log2 values, genes × samples: an EList, a data frame, an AnnData.
+    table
+        Of ``fe.limma.top_table`` or of ``fe.limma.de`` (one group and contrast).
+    n
+        How many genes.
+    group
+        A label per sample: samples are ordered by it, and it is told by colours above.
+    scale
+        Whether each gene is brought to mean 0 and standard deviation 1.
+    title
+        The title.
+    ax
+        Where to draw; by default a new figure.
+    """
+    from ..limma._points import heatmap_values
+
+    shown = heatmap_values(values, table, n, scale=scale)
+    levels, codes = _groups(group, shown.shape[1])
+    order = np.argsort(codes, kind="stable")
+    shown, codes = shown.iloc[:, order], codes[order]
+    ax = axes(ax, (2.2 + 0.24 * shown.shape[1], 1.2 + 0.14 * len(shown)))
+    most = float(np.nanmax(np.abs(shown.to_numpy())))
+    picture = ax.imshow(
+        shown.to_numpy(), aspect="auto", cmap=diverging(), vmin=-most, vmax=most, interpolation="nearest"
+    )
+    ax.set_yticks(range(len(shown)), [str(gene) for gene in shown.index], fontsize=6.5)
+    ax.set_xticks(range(shown.shape[1]), [str(name) for name in shown.columns], rotation=90, fontsize=7.0)
+    if levels != [""]:
+        for code, (level, colour) in enumerate(zip(levels, colours(len(levels)), strict=True)):
+            at = np.flatnonzero(codes == code)
+            if len(at):
+                ends = [at[0] - 0.45, at[-1] + 0.45]
+                ax.plot(ends, [-1.1, -1.1], color=colour, lw=4.0, clip_on=False, solid_capstyle="butt")
+                ax.text(at.mean(), -1.7, level, ha="center", va="bottom", fontsize=7.5, color=colour, clip_on=False)
+    ax.tick_params(length=0.0)
+    ax.figure.colorbar(
+        picture, ax=ax, shrink=0.4, aspect=12, pad=0.02, label="z of log2 expression" if scale else "log2 expression"
+    )
+    if title:
+        ax.set_title(title, pad=24.0 if levels != [""] else 6.0)
+    return ax
+
+
+@styled
+def venn(
+    calls: Any,
+    *,
+    include: Literal["both", "up", "down"] = "both",
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how many genes are called in each combination of two or three contrasts.
+
+    Parameters
+    ----------
+    calls
+        -1, 0, 1 of ``fe.limma.decide_tests``, genes × two or three contrasts.
+    include
+        Calls of either sign, or of one.
+    title
+        The title.
+    ax
+        Where to draw; by default a new figure.
+    """
+    from matplotlib.patches import Circle
+
+    from ..limma._points import venn_counts
+
+    counts = venn_counts(calls, include)
+    names = [name for name in counts.columns if name != "n"]
+    if len(names) not in (2, 3):
+        message = f"{len(names)} contrasts, expected two or three"
+        raise BadInputError(message, place="calls", hint="choose columns; fe.limma.venn_counts counts any number")
+    centres = [(-0.5, 0.0), (0.5, 0.0)] if len(names) == 2 else [(-0.5, 0.35), (0.5, 0.35), (0.0, -0.5)]
+    ax = axes(ax, (4.0, 3.8))
+    for centre, colour in zip(centres, colours(len(names)), strict=True):
+        ax.add_patch(Circle(centre, 0.95, facecolor=colour, alpha=0.18, edgecolor=colour, lw=1.2))
+    for row in counts.itertuples(index=False):
+        inside = [centre for centre, member in zip(centres, row[:-1], strict=True) if member]
+        outside = [centre for centre, member in zip(centres, row[:-1], strict=True) if not member]
+        if not inside:
+            ax.text(1.45, -1.4, f"{row[-1]:,}", ha="right", va="bottom", color="#666666")
+            continue
+        at = np.mean(inside, axis=0)
+        # Away from the circles that do not take part.
+        push = at - np.mean(outside, axis=0) if outside else np.zeros(2)
+        length = np.hypot(*push)
+        at = at + (0.42 * push / length if length else 0.0)
+        ax.text(at[0], at[1], f"{row[-1]:,}", ha="center", va="center")
+    places = [(-0.9, 1.05), (0.9, 1.05)] if len(names) == 2 else [(-0.9, 1.35), (0.9, 1.35), (0.0, -1.52)]
+    for (x, y), name, colour in zip(places, names, colours(len(names)), strict=True):
+        ax.text(x, y, str(name), ha="center", va="bottom" if y > 0 else "top", color=colour, fontsize=9.0)
+    ax.set_xlim(-1.6, 1.6)
+    ax.set_ylim(-1.75, 1.6)
+    ax.set_aspect("equal")
+    ax.axis("off")
+    if title:
+        ax.set_title(title)
+    return ax

@@ -1,0 +1,17 @@
+"""Fits, designs, contrasts, arrays and batches under the names of the reference cases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ferrocyte import limma
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FN: dict[str, Callable[..., Any]] = {
+    "lm_fit": limma.lm_fit,
+    "contrasts_fit": limma.contrasts_fit,
+    "model_matrix": limma.model_matrix,
+    "make_contrasts": limma.make_contrasts,
+}
