@@ -6,10 +6,9 @@ use ferrocyte_math::student_t;
 use ferrocyte_math::z_score::{Approximation, z_score_t};
 
 use super::correlation::{Standardised, correlation_of};
-use super::effects::{Contrast, Effects, EffectsOptions};
+use super::effects::{Effects, Prior};
 use super::gene_sets::GeneSets;
 use super::rank_sum::{self, RankSum};
-use crate::{DesignMatrix, Expression};
 
 /// The correlation between the genes of a set.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,8 +45,8 @@ pub struct CameraOptions {
     pub allow_negative: bool,
     /// The correlation between the genes of a set.
     pub correlations: Correlations,
-    /// Whether the prior variance depends on the mean of a gene.
-    pub trend: bool,
+    /// The prior of the residual variances.
+    pub prior: Prior,
 }
 
 /// Competitive tests of sets, one entry per set.
@@ -71,21 +70,10 @@ pub struct CameraTable {
 /// genes; its variance is inflated by the correlation between the genes.
 ///
 /// # Errors
-/// As for [`Effects::new`], and where a set has every gene.
-pub fn camera(
-    run: &Run,
-    y: &Expression<'_>,
-    design: &DesignMatrix,
-    contrast: &Contrast,
-    sets: &GeneSets,
-    effects: &EffectsOptions<'_>,
-    options: &CameraOptions,
-) -> Result<CameraTable> {
+/// Where a set has every gene, or correlations do not fit.
+pub fn camera(run: &Run, effects: &Effects, sets: &GeneSets, options: &CameraOptions) -> Result<CameraTable> {
     options.correlations.check(sets)?;
-    let effects = Effects::new(run, y, design, contrast, effects)?;
-    let means: Option<Vec<f64>> =
-        options.trend.then(|| (0..y.n_genes()).map(|g| y.row(g).iter().sum::<f64>() / y.n_samples() as f64).collect());
-    let squeezed = effects.squeeze(run, means.as_deref())?;
+    let squeezed = effects.squeeze(run, options.prior)?;
     let (d, n_genes) = (effects.df() as f64, effects.n_genes());
     let statistic: Vec<f64> = (0..n_genes)
         .map(|g| {
@@ -103,7 +91,7 @@ pub fn camera(
     let inflations = match &options.correlations {
         Correlations::Known(given) => known_inflations(given, sets),
         Correlations::Estimated => {
-            let standardised = Standardised::new(&effects);
+            let standardised = Standardised::new(effects);
             sets.iter().map(|set| correlation_of(&standardised, set)).map(|c| (c.correlation, c.vif)).collect()
         }
     };

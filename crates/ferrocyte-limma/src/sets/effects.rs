@@ -3,7 +3,7 @@
 use ferrocyte_base::{Fault, Result, Run, listing};
 use ferrocyte_math::linalg::{Matrix, dot};
 use ferrocyte_math::pivoted_qr::PivotedQr;
-use ferrocyte_math::squeeze_var::{Hyper, SqueezeOptions, Squeezed, squeeze_var};
+use ferrocyte_math::squeeze_var::{Hyper, SqueezeOptions, Squeezed, WINSOR_TAILS, squeeze_var};
 
 use crate::fit::{Exchangeable, Whitening};
 use crate::{DesignMatrix, Expression, Weights, contrast_as_coef};
@@ -31,6 +31,15 @@ pub struct EffectsOptions<'a> {
     pub correlation: Option<f64>,
 }
 
+/// What the prior of residual variances is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Prior {
+    /// Whether it depends on the mean of a gene.
+    pub trend: bool,
+    /// Whether outlying variances are kept from shaping it.
+    pub robust: bool,
+}
+
 /// Each gene's values, turned: in front its effect of the contrast with its sign, then its d residual effects.
 ///
 /// If nothing is going on all `d + 1` are independent with the same variance, which rotation tests rely on. The basis is
@@ -42,6 +51,8 @@ pub struct Effects {
     pub values: Matrix,
     /// Standard error of the contrast divided by the residual standard deviation.
     pub stdev_unscaled: Hyper,
+    /// Mean value of each gene.
+    pub means: Vec<f64>,
 }
 
 impl Effects {
@@ -125,11 +136,21 @@ impl Effects {
         (0..self.n_genes()).map(|g| dot(self.residuals(g), self.residuals(g)) / d).collect()
     }
 
-    /// Residual variances squeezed towards their prior, which may depend on a covariate.
-    pub fn squeeze(&self, run: &Run, covariate: Option<&[f64]>) -> Result<Squeezed> {
+    /// Residual variances squeezed towards their prior.
+    pub fn squeeze(&self, run: &Run, prior: Prior) -> Result<Squeezed> {
         let df = vec![self.df() as f64; self.n_genes()];
-        squeeze_var(run, &self.variances(), &df, &SqueezeOptions { covariate, ..SqueezeOptions::default() })
+        let options = SqueezeOptions {
+            covariate: prior.trend.then_some(self.means.as_slice()),
+            robust: prior.robust.then_some(WINSOR_TAILS),
+            ..SqueezeOptions::default()
+        };
+        squeeze_var(run, &self.variances(), &df, &options)
     }
+}
+
+/// Mean value of each gene.
+fn means(y: &Expression<'_>) -> Vec<f64> {
+    (0..y.n_genes()).map(|g| y.row(g).iter().sum::<f64>() / y.n_samples() as f64).collect()
 }
 
 /// The design whose last coefficient is the contrast.
@@ -193,7 +214,8 @@ fn shared(
         None => Hyper::Common(1.0 / pivot.abs()),
         Some(weights) => Hyper::Each(weights.iter().map(|w| 1.0 / (pivot.abs() * w.sqrt())).collect()),
     };
-    Ok(Effects { values: Matrix::from_rows(y.n_genes(), n - p + 1, parts.concat()), stdev_unscaled })
+    let values = Matrix::from_rows(y.n_genes(), n - p + 1, parts.concat());
+    Ok(Effects { values, stdev_unscaled, means: means(y) })
 }
 
 /// A basis for each gene.
@@ -236,6 +258,7 @@ fn each(
     Ok(Effects {
         values: Matrix::from_rows(y.n_genes(), n - p + 1, values.concat()),
         stdev_unscaled: Hyper::Each(stdev.concat()),
+        means: means(y),
     })
 }
 

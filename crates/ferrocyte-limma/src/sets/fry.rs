@@ -7,7 +7,7 @@ use ferrocyte_math::quadrature::gauss_legendre;
 use ferrocyte_math::squeeze_var::{SqueezeOptions, squeeze_var};
 use ferrocyte_math::{beta, chi_squared, student_t};
 
-use super::effects::Effects;
+use super::effects::{Effects, Prior};
 use super::gene_sets::GeneSets;
 
 /// Share of the degrees of freedom that a variance without its largest effect keeps.
@@ -53,10 +53,11 @@ pub fn fry(
     run: &Run,
     effects: &Effects,
     sets: &GeneSets,
+    prior: Prior,
     standardize: Standardize,
     gene_weights: Option<&[f64]>,
 ) -> Result<FryTable> {
-    let scales = scales(run, effects, standardize)?;
+    let scales = scales(run, effects, prior, standardize)?;
     let width = effects.df() + 1;
     let mut values = effects.values.clone();
     for (g, row) in values.entries_mut().chunks_exact_mut(width).enumerate() {
@@ -77,7 +78,7 @@ pub fn fry(
 }
 
 /// What the effects of each gene are multiplied by.
-fn scales(run: &Run, effects: &Effects, standardize: Standardize) -> Result<Vec<f64>> {
+fn scales(run: &Run, effects: &Effects, prior: Prior, standardize: Standardize) -> Result<Vec<f64>> {
     let n = effects.n_genes();
     if standardize == Standardize::None {
         return Ok(vec![1.0; n]);
@@ -96,7 +97,7 @@ fn scales(run: &Run, effects: &Effects, standardize: Standardize) -> Result<Vec<
         Standardize::Residual | Standardize::None => robust,
         Standardize::OwnPrior => squeeze_var(run, &robust, &vec![df; n], &SqueezeOptions::default())?.var_post,
         Standardize::Posterior => {
-            let prior = effects.squeeze(run, None)?;
+            let prior = effects.squeeze(run, prior)?;
             let post = |g: usize| {
                 let (df0, s0) = (prior.df_prior.at(g), prior.var_prior.at(g));
                 if df0.is_infinite() { s0 } else { (df * robust[g] + df0 * s0) / (df + df0) }
@@ -204,9 +205,9 @@ mod tests {
     #[test]
     fn one_gene_has_a_t_test() -> Result<()> {
         let values = Matrix::from_rows(3, 4, vec![2.0, 1.0, -1.0, 0.5, 0.1, 0.2, 0.3, 0.4, 1.0, -1.0, 2.0, 0.7]);
-        let effects = Effects { values, stdev_unscaled: Hyper::Common(1.0) };
+        let effects = Effects { values, stdev_unscaled: Hyper::Common(1.0), means: vec![0.0; 3] };
         let sets = GeneSets::new(vec!["one".into()], &[vec![0]], 3)?;
-        let table = fry(&Run::new(), &effects, &sets, Standardize::None, None)?;
+        let table = fry(&Run::new(), &effects, &sets, Prior::default(), Standardize::None, None)?;
         let expected = student_t::two_sided(2.0 / (2.25_f64 / 3.0).sqrt(), 3.0);
         assert!((table.p_value[0] - expected).abs() < 1e-14 && table.p_value == table.p_value_mixed);
         Ok(())

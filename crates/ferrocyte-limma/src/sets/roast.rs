@@ -9,7 +9,7 @@ use ferrocyte_math::squeeze_var::Hyper;
 use ferrocyte_math::wide::{self, Kernel};
 use ferrocyte_math::z_score::{Approximation, z_score_t};
 
-use super::effects::Effects;
+use super::effects::{Effects, Prior};
 use super::gene_sets::GeneSets;
 use super::roast_statistic::{SetStatistic, SetSums};
 use super::rotations::{Moderation, ROTATIONS, Rotatable, directions, unrotated};
@@ -24,8 +24,10 @@ pub struct RoastOptions<'a> {
     pub statistic: SetStatistic,
     /// What each gene counts in its sets, with a sign; all alike without them.
     pub gene_weights: Option<&'a [f64]>,
-    /// Prior variance and its degrees of freedom; estimated from all genes without them.
-    pub prior: Option<(f64, f64)>,
+    /// How the prior of the residual variances is estimated from all genes.
+    pub prior: Prior,
+    /// A prior variance that is known, and its degrees of freedom.
+    pub known_prior: Option<(f64, f64)>,
     /// Number of rotations.
     pub n_rotations: usize,
     /// Whether t becomes normal by Bailey's formula rather than by tail probabilities.
@@ -73,10 +75,10 @@ pub fn mroast(run: &Run, effects: &Effects, sets: &GeneSets, options: &RoastOpti
         return Err(Fault::bad_input("0 rotations").at("nrot").hint("1999 are usual"));
     }
     check_weights(options.gene_weights, effects.n_genes())?;
-    let (var_prior, df_prior) = match options.prior {
+    let (var_prior, df_prior) = match options.known_prior {
         Some((variance, df)) => (Hyper::Common(variance), Hyper::Common(df)),
         None => {
-            let squeezed = effects.squeeze(run, None)?;
+            let squeezed = effects.squeeze(run, options.prior)?;
             (squeezed.var_prior, squeezed.df_prior)
         }
     };
@@ -273,7 +275,8 @@ mod tests {
     const OPTIONS: RoastOptions<'_> = RoastOptions {
         statistic: SetStatistic::Mean,
         gene_weights: None,
-        prior: None,
+        prior: Prior { trend: false, robust: false },
+        known_prior: None,
         n_rotations: 4000,
         approximate: true,
         adjust: Adjust::BenjaminiHochberg,
@@ -285,7 +288,7 @@ mod tests {
         let mut stream = Stream::new(11, 0);
         let values: Vec<f64> =
             (0..50 * 7).map(|i| stream.normal() + if i % 7 == 0 && i < 70 { 2.0 } else { 0.0 }).collect();
-        Effects { values: Matrix::from_rows(50, 7, values), stdev_unscaled: Hyper::Common(1.0) }
+        Effects { values: Matrix::from_rows(50, 7, values), stdev_unscaled: Hyper::Common(1.0), means: vec![0.0; 50] }
     }
 
     fn sets() -> GeneSets {
@@ -297,7 +300,7 @@ mod tests {
     fn one_gene_without_prior_has_a_t_test() -> Result<()> {
         let effects = effects();
         for statistic in [SetStatistic::Mean, SetStatistic::Mean50, SetStatistic::MeanSquare] {
-            let options = RoastOptions { statistic, prior: Some((1.0, 0.0)), ..OPTIONS };
+            let options = RoastOptions { statistic, known_prior: Some((1.0, 0.0)), ..OPTIONS };
             let table = mroast(&Run::new(), &effects, &sets(), &options)?;
             let t = effects.contrast(3) / effects.variances()[3].sqrt();
             let expected = student_t::two_sided(t, 6.0);

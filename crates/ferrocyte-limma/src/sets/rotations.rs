@@ -96,11 +96,6 @@ impl Rotatable {
         Self { width, effects: values, moderation }
     }
 
-    /// Multiplies the effect of the contrast of gene `i`; its sum of squares stays.
-    pub(super) fn scale_contrast(&mut self, i: usize, factor: f64) {
-        self.effects[i * self.width] *= factor;
-    }
-
     /// Number of genes.
     pub(super) fn n_genes(&self) -> usize {
         self.moderation.len()
