@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import anndata as ad
+    import pandas as pd
 
 
 def small_study(n_genes: int = 40, n_donors: int = 6, cells_per_sample: int = 20, seed: int = 7) -> ad.AnnData:
@@ -19,6 +20,7 @@ def small_study(n_genes: int = 40, n_donors: int = 6, cells_per_sample: int = 20
     Counts are Poisson with a gamma sample effect; cells x genes, CSR, float32.
     """
     import anndata as ad
+    import pandas as pd
     import pandas as pd
     from scipy import sparse
 
@@ -59,3 +61,17 @@ def small_file() -> str:
 
 
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def small_counts(n_genes: int = 60, n_samples: int = 8, seed: int = 11) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Counts of genes × samples in two groups, a and b, and the table of samples; ``gene1`` and ``gene2`` differ."""
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    group = np.repeat(["a", "b"], [n_samples // 2, n_samples - n_samples // 2])
+    mean = rng.gamma(1.5, 60.0, n_genes)[:, None] * rng.lognormal(0.0, 0.2, n_samples)
+    mean[:2] *= np.where(group == "b", [[4.0], [0.25]], 1.0)
+    counts = rng.poisson(mean * rng.gamma(20.0, 0.05, mean.shape))
+    names = [f"s{j + 1}" for j in range(n_samples)]
+    samples = pd.DataFrame({"group": pd.Categorical(group), "age": 30.0 + np.arange(n_samples)}, index=names)
+    return pd.DataFrame(counts, index=[f"gene{i + 1}" for i in range(n_genes)], columns=names), samples

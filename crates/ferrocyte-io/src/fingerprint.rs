@@ -58,10 +58,10 @@ fn sample(store: &dyn Store, path: &str, hash: &mut Hash) -> Result<()> {
 }
 
 /// FNV-1a over 64-bit words, with a final mix.
-struct Hash(u64);
+pub(crate) struct Hash(u64);
 
 impl Hash {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
 
@@ -71,7 +71,12 @@ impl Hash {
         }
     }
 
-    fn word(&mut self, word: u64) {
+    /// The hash so far.
+    pub(crate) fn value(&self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn word(&mut self, word: u64) {
         for byte in word.to_le_bytes() {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ferrocyte_base::{Fault, Result, listing, nearest};
 
+use crate::fingerprint::Hash;
 use crate::text::{broken, delimiter, number, open, refuse_repeats};
 
 /// Genes × samples, and what else the file says of the genes.
@@ -17,6 +18,15 @@ pub struct ValueTable {
     pub values: Vec<f64>,
     /// Columns that are no samples: their names and texts, one per gene.
     pub annotation: Vec<(String, Vec<String>)>,
+}
+
+impl ValueTable {
+    /// What the values are: shape, and a hash of all of them.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Hash::new();
+        self.values.iter().for_each(|x| hash.word(x.to_bits()));
+        format!("{} x {}, all {:016x}", self.genes.len(), self.samples.len(), hash.value())
+    }
 }
 
 /// Where a column goes.

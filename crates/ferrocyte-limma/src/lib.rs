@@ -14,9 +14,12 @@
 //! * [`Expression`]: a borrowed matrix with the names of its genes and samples, which errors tell.
 //! * [`DesignMatrix`]: one row per sample, named columns.
 //! * [`Weights`]: of samples, genes or single values.
+//! * [`library_sizes`], [`norm_factors`], [`cpm`], [`filter_by_expr`]: counts before a fit.
 //! * [`lm_fit`]: a linear model for every gene.
 //! * [`sets`]: tests of gene sets.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
+//! * [`e_bayes`], [`treat`]: moderated t, F and B statistics, and tests against a threshold.
+//! * [`top_table`], [`decide_tests`]: tables of genes, and calls.
 
 mod contrasts;
 mod correlation;
@@ -28,7 +31,30 @@ mod weights;
 
 pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
 pub use correlation::{CorrelationOptions, DuplicateCorrelation, duplicate_correlation};
+mod counts;
+mod design;
+mod expression;
+mod fit;
+mod moderate;
+mod shrink_effects;
+mod tables;
+mod weights;
+
+pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
+pub use counts::{
+    CpmOptions, FilterOptions, Groups, NormMethod, NormOptions, ZeroLib, cpm, filter_by_expr, library_sizes,
+    norm_factors, rpkm,
+};
 pub use design::DesignMatrix;
 pub use expression::Expression;
+pub use fit::Fit;
+pub use moderate::{
+    Classifier, EBayesOptions, FStatistics, MixtureLimits, Moderated, Moderation, Odds, Threshold, TreatOptions, Trend,
+    classify_tests_f, e_bayes, tmixture, treat,
+};
+pub use shrink_effects::{Genas, genas, pred_fcm};
+pub use tables::{
+    DecideMethod, DecideOptions, Order, Top, TopOptions, call_p_values, counts, decide_tests, top_table, top_table_f,
+};
 pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use weights::Weights;

@@ -84,6 +84,7 @@ mod root;
 pub mod spline;
 pub mod squeeze_var;
 pub mod spectrum;
+pub mod selection;
 pub mod student_t;
 pub mod trend;
 pub mod true_null;
