@@ -32,6 +32,11 @@ mod _core {
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
     use super::limma::{
+        limma_barcode, limma_camera, limma_camera_pr, limma_fry, limma_gene_set_test, limma_inter_gene_correlation,
+        limma_mroast, limma_rank_sum, limma_romer, limma_tricube_moving_average,
+    };
+    #[pymodule_export]
+    use super::limma::{
         limma_contrast_as_coef, limma_contrasts_fit, limma_lm_fit, limma_make_contrasts, limma_model_matrix,
         limma_non_estimable,
     };

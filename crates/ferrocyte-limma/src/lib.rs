@@ -23,31 +23,25 @@
 
 mod contrasts;
 mod correlation;
-mod design;
-mod expression;
-mod fit;
-pub mod sets;
-mod weights;
-
-pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
-pub use correlation::{CorrelationOptions, DuplicateCorrelation, duplicate_correlation};
 mod counts;
 mod design;
 mod expression;
 mod fit;
 mod moderate;
+pub mod sets;
 mod shrink_effects;
 mod tables;
 mod weights;
 
 pub use contrasts::{ContrastDesign, contrast_as_coef, contrasts_fit, is_fullrank, make_contrasts, non_estimable};
+pub use correlation::{CorrelationOptions, DuplicateCorrelation, duplicate_correlation};
 pub use counts::{
     CpmOptions, FilterOptions, Groups, NormMethod, NormOptions, ZeroLib, cpm, filter_by_expr, library_sizes,
     norm_factors, rpkm,
 };
 pub use design::DesignMatrix;
 pub use expression::Expression;
-pub use fit::Fit;
+pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use moderate::{
     Classifier, EBayesOptions, FStatistics, MixtureLimits, Moderated, Moderation, Odds, Threshold, TreatOptions, Trend,
     classify_tests_f, e_bayes, tmixture, treat,
@@ -56,5 +50,4 @@ pub use shrink_effects::{Genas, genas, pred_fcm};
 pub use tables::{
     DecideMethod, DecideOptions, Order, Top, TopOptions, call_p_values, counts, decide_tests, top_table, top_table_f,
 };
-pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use weights::Weights;

@@ -3,8 +3,8 @@
 use ferrocyte_base::Result;
 use ferrocyte_limma::sets::{
     Alternative, CameraOptions, CameraTable, Contrast, Correlations, Effects, EffectsOptions, GeneSetTestOptions,
-    GeneSets, Prior, RoastOptions, SetStatistic, Standardize, StatisticKind, barcode, camera, camera_pr, fry,
-    gene_set_test, inter_gene_correlation, mroast, rank_sum_test_with_correlation,
+    GeneSets, Prior, RankStatistic, RoastOptions, RomerOptions, SetStatistic, Standardize, StatisticKind, barcode,
+    camera, camera_pr, fry, gene_set_test, inter_gene_correlation, mroast, rank_sum_test_with_correlation, romer,
 };
 use ferrocyte_math::moving_average::tricube_moving_average;
 use ferrocyte_math::multiple::Adjust;
@@ -54,11 +54,8 @@ impl Experiment<'_> {
         let y = self.0.expression()?.or_raise(py)?;
         let design = self.1.design()?.or_raise(py)?;
         let contrast = self.2.contrast();
-        let options = EffectsOptions {
-            weights: weights(self.3.as_ref())?,
-            block: self.4.as_deref(),
-            correlation: self.5,
-        };
+        let options =
+            EffectsOptions { weights: weights(self.3.as_ref())?, block: self.4.as_deref(), correlation: self.5 };
         attended(py, means, |run| test(run, &Effects::new(run, &y, &design, &contrast, &options)?))
     }
 }
@@ -70,8 +67,7 @@ pub(crate) struct SetsArgument<'py>(Vec<String>, Vec<usize>, PyReadonlyArray1<'p
 impl SetsArgument<'_> {
     fn sets(&self, n_genes: usize) -> PyResult<Result<GeneSets>> {
         let genes = self.2.as_slice()?;
-        let sets: Vec<Vec<usize>> =
-            self.1.windows(2).map(|ends| positions(&genes[ends[0]..ends[1]])).collect();
+        let sets: Vec<Vec<usize>> = self.1.windows(2).map(|ends| positions(&genes[ends[0]..ends[1]])).collect();
         Ok(GeneSets::new(self.0.clone(), &sets, n_genes))
     }
 }
@@ -202,6 +198,29 @@ pub(crate) fn limma_mroast<'py>(
     ] {
         out.set_item(name, column.into_pyarray(py))?;
     }
+    Ok(out)
+}
+
+/// Competitive tests of sets by rotation; `manner`: `(set_statistic, nrot, shrink_resid, seed)`.
+#[pyfunction]
+pub(crate) fn limma_romer<'py>(
+    py: Python<'py>,
+    experiment: Experiment<'py>,
+    sets: SetsArgument<'py>,
+    how_moderated: PriorArgument,
+    manner: (String, usize, bool, u64),
+    means: Means,
+) -> PyResult<Bound<'py, PyDict>> {
+    let (statistic, n_rotations, shrink, seed) = manner;
+    let statistic = RankStatistic::from_word(&statistic).or_raise(py)?;
+    let options = RomerOptions { statistic, prior: prior(how_moderated), n_rotations, shrink, seed };
+    let sets = sets.sets(experiment.0.n_genes()?)?.or_raise(py)?;
+    let table = experiment.tested(py, &means, |run, effects| romer(run, effects, &sets, &options))?;
+    let out = PyDict::new(py);
+    out.set_item("n_genes", table.n_genes)?;
+    out.set_item("up", table.up.into_pyarray(py))?;
+    out.set_item("down", table.down.into_pyarray(py))?;
+    out.set_item("mixed", table.mixed.into_pyarray(py))?;
     Ok(out)
 }
 

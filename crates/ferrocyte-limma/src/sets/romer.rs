@@ -12,8 +12,8 @@ use super::effects::{Effects, Prior};
 use super::gene_sets::GeneSets;
 use super::romer_ranks::Ranker;
 use super::rotations::{directions, unrotated};
-use crate::moderate::{EBayesOptions, Moderated, Moderation, Trend, e_bayes};
 use crate::Fit;
+use crate::moderate::{EBayesOptions, Moderated, Moderation, Trend, e_bayes};
 
 /// Rotations that are worked on at a time: their statistics of all genes fit a processor's cache.
 const ROTATIONS: usize = 8;
