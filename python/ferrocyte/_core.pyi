@@ -209,6 +209,56 @@ def limma_contrasts_fit(
     exact: bool,
     means: _Means,
 ) -> dict[str, Any]: ...
+
+# Gene sets: an experiment is (values, design, contrast, weights, block, correlation), sets are (names, starts, genes).
+_Experiment = tuple[Any, ...]
+_Sets = tuple[list[str], list[int], NDArray[np.int64]]
+
+def limma_camera(
+    experiment: _Experiment,
+    sets: _Sets,
+    use_ranks: bool,
+    allow_negative: bool,
+    correlations: list[float] | None,
+    how_moderated: tuple[bool, bool],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_camera_pr(
+    statistic: Floats, sets: _Sets, use_ranks: bool, correlations: list[float]
+) -> dict[str, Any]: ...
+def limma_fry(
+    experiment: _Experiment,
+    sets: _Sets,
+    standardize: str,
+    gene_weights: Floats | None,
+    how_moderated: tuple[bool, bool],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_mroast(
+    experiment: _Experiment,
+    sets: _Sets,
+    gene_weights: Floats | None,
+    how_moderated: tuple[bool, bool],
+    known_prior: tuple[float, float] | None,
+    manner: tuple[str, int, bool, str, bool, int],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_romer(
+    experiment: _Experiment,
+    sets: _Sets,
+    how_moderated: tuple[bool, bool],
+    manner: tuple[str, int, bool, int],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_inter_gene_correlation(values: _Values, design: _Design, means: _Means) -> tuple[float, float]: ...
+def limma_rank_sum(set: list[int], statistics: Floats, correlation: float, df: float) -> tuple[float, float]: ...
+def limma_gene_set_test(
+    set: list[int], statistics: Floats, manner: tuple[str, str, bool, int, int], means: _Means
+) -> float: ...
+def limma_barcode(
+    set: list[int], statistics: Floats, weights: list[float] | None, span: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]: ...
+def limma_tricube_moving_average(values: Floats, span: float) -> Floats: ...
 def pseudobulk_sums(
     source: _Matrix,
     n_cells: int,

@@ -16,7 +16,8 @@
 //! * [`Weights`]: of samples, genes or single values.
 //! * [`library_sizes`], [`norm_factors`], [`cpm`], [`filter_by_expr`]: counts before a fit.
 //! * [`lm_fit`]: a linear model for every gene.
-//! * [`sets`]: tests of gene sets.
+//! * [`sets`]: tests of gene sets; [`over_representation`] of terms.
+//! * [`diff_splice`]: exons that differ from the rest of their gene.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
 //! * [`e_bayes`], [`treat`]: moderated t, F and B statistics, and tests against a threshold.
 //! * [`top_table`], [`decide_tests`]: tables of genes, and calls.
@@ -25,11 +26,13 @@ mod contrasts;
 mod correlation;
 mod counts;
 mod design;
+mod enrichment;
 mod expression;
 mod fit;
 mod moderate;
 pub mod sets;
 mod shrink_effects;
+mod splice;
 mod tables;
 mod weights;
 
@@ -40,6 +43,7 @@ pub use counts::{
     norm_factors, rpkm,
 };
 pub use design::DesignMatrix;
+pub use enrichment::{Annotation, Enrichment, goana_trend, over_representation};
 pub use expression::Expression;
 pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use moderate::{
@@ -47,6 +51,7 @@ pub use moderate::{
     classify_tests_f, e_bayes, tmixture, treat,
 };
 pub use shrink_effects::{Genas, genas, pred_fcm};
+pub use splice::{SpliceOptions, Splicing, diff_splice};
 pub use tables::{
     DecideMethod, DecideOptions, Order, Top, TopOptions, call_p_values, counts, decide_tests, top_table, top_table_f,
 };
