@@ -259,6 +259,23 @@ def limma_barcode(
     set: list[int], statistics: Floats, weights: list[float] | None, span: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]: ...
 def limma_tricube_moving_average(values: Floats, span: float) -> Floats: ...
+def limma_diff_splice(
+    fit: tuple[Any, ...],
+    rows: NDArray[np.int64],
+    starts: list[int],
+    robust: bool,
+    legacy: bool,
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_over_representation(
+    n_genes: int,
+    n_terms: int,
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    selections: list[list[int]],
+    chances: Floats | None,
+    means: _Means,
+) -> tuple[list[int], list[tuple[list[int], Floats]]]: ...
+def limma_goana_trend(selected: list[int], covariate: Floats, n_prior: float) -> Floats: ...
 def pseudobulk_sums(
     source: _Matrix,
     n_cells: int,

@@ -32,8 +32,9 @@ mod _core {
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
     use super::limma::{
-        limma_barcode, limma_camera, limma_camera_pr, limma_fry, limma_gene_set_test, limma_inter_gene_correlation,
-        limma_mroast, limma_rank_sum, limma_romer, limma_tricube_moving_average,
+        limma_barcode, limma_camera, limma_camera_pr, limma_diff_splice, limma_fry, limma_gene_set_test,
+        limma_goana_trend, limma_inter_gene_correlation, limma_mroast, limma_over_representation, limma_rank_sum,
+        limma_romer, limma_tricube_moving_average,
     };
     #[pymodule_export]
     use super::limma::{

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ._containers import DGEList, EList, MArrayLM
 from ._design import contrast_as_coef, is_fullrank, make_contrasts, model_matrix, non_estimable
+from ._enrichment import goana, goana_trend, kegga, top_go, top_kegg
 from ._fit import contrasts_fit, fitted, lm_fit, residuals
 from ._gene_sets import ids2indices
 from ._sets import (
@@ -24,6 +25,7 @@ from ._sets import (
     tricube_moving_average,
     wilcox_gst,
 )
+from ._splice import diff_splice, top_splice
 
 __all__ = [
     "DGEList",
@@ -34,12 +36,16 @@ __all__ = [
     "camera_pr",
     "contrast_as_coef",
     "contrasts_fit",
+    "diff_splice",
     "fitted",
     "fry",
     "gene_set_test",
+    "goana",
+    "goana_trend",
     "ids2indices",
     "inter_gene_correlation",
     "is_fullrank",
+    "kegga",
     "lm_fit",
     "make_contrasts",
     "model_matrix",
@@ -49,7 +55,10 @@ __all__ = [
     "residuals",
     "roast",
     "romer",
+    "top_go",
+    "top_kegg",
     "top_romer",
+    "top_splice",
     "tricube_moving_average",
     "wilcox_gst",
 ]

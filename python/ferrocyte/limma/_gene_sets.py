@@ -136,7 +136,9 @@ class _Told:
         wanted = dict.fromkeys(map(str, np.atleast_1d(np.asarray(ids, dtype=object))))
         unknown = [gene for gene in wanted if gene not in positions]
         if unknown:
-            self.lines.append(f"`{name}` names {len(unknown)} of {len(wanted)} genes that are not there: {_few(unknown)}")
+            self.lines.append(
+                f"`{name}` names {len(unknown)} of {len(wanted)} genes that are not there: {_few(unknown)}"
+            )
         return np.sort(np.array([g for gene in wanted for g in positions.get(gene, ())], dtype=np.int64))
 
     def once(self, name: str, set_: Array) -> Array:

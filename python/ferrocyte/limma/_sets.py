@@ -757,5 +757,3 @@ def _barcode_set(index: Any, weights: Any, identifiers: Any, place: Array) -> tu
     given = None if weights is None else vector(weights, len(set_), "gene_weights", "gene of the set")
     there = place[set_] >= 0
     return place[set_][there], None if given is None else given[there]
-
-

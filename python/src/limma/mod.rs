@@ -3,15 +3,19 @@
 //! Objects of the package (fits, voom's values) are plain arrays in Python and travel as such; nothing of a fit lives
 //! here between two calls.
 
+mod enrichment;
 mod fit;
 mod fits;
 mod inputs;
 mod models;
 mod sets;
+mod splice;
 
+pub(crate) use enrichment::{limma_goana_trend, limma_over_representation};
 pub(crate) use fit::{limma_contrasts_fit, limma_lm_fit};
 pub(crate) use models::{limma_contrast_as_coef, limma_make_contrasts, limma_model_matrix, limma_non_estimable};
 pub(crate) use sets::{
     limma_barcode, limma_camera, limma_camera_pr, limma_fry, limma_gene_set_test, limma_inter_gene_correlation,
     limma_mroast, limma_rank_sum, limma_romer, limma_tricube_moving_average,
 };
+pub(crate) use splice::limma_diff_splice;

@@ -84,11 +84,12 @@ impl SetSums {
         let n = self.members.len();
         let half = n.div_ceil(2);
         let mean = |part: &[f64]| part.iter().sum::<f64>() / half as f64;
-        self.members.sort_unstable_by(f64::total_cmp);
+        self.members.select_nth_unstable_by(half - 1, f64::total_cmp);
         self.down[b] = -mean(&self.members[..half]);
+        self.members.select_nth_unstable_by(n - half, f64::total_cmp);
         self.up[b] = mean(&self.members[n - half..]);
         self.members.iter_mut().for_each(|x| *x = x.abs());
-        self.members.sort_unstable_by(f64::total_cmp);
+        self.members.select_nth_unstable_by(n - half, f64::total_cmp);
         self.mixed[b] = mean(&self.members[n - half..]);
     }
 }
