@@ -1,8 +1,13 @@
 //! Joint tests of several coefficients: the moderated F statistic.
 
+use std::borrow::Cow;
+
 use ferrocyte_base::{Fault, Result};
 use ferrocyte_math::f;
 use ferrocyte_math::linalg::{Matrix, symmetric_eigen};
+
+use super::{Moderated, df_uncapped};
+use crate::Fit;
 
 /// Eigenvalues below this share of the largest are zero.
 const SINGULAR: f64 = 1e-8;
@@ -31,6 +36,34 @@ impl FStatistics {
         let p_value = upper_tails(&statistic, whitening.rank, df2);
         Ok(Self { statistic, p_value, df1: whitening.rank, df2: df2.to_vec() })
     }
+}
+
+/// Joint tests of the coefficients `coefs`: those of the fit where they are of the same coefficients, else computed.
+///
+/// # Errors
+/// Where a coefficient cannot be estimated, or the fit holds tests against a threshold.
+pub(crate) fn joint<'a>(fit: &Fit, moderated: &'a Moderated, coefs: &[usize]) -> Result<Cow<'a, FStatistics>> {
+    let k = fit.n_coefficients();
+    if let Some(whole) = moderated.f.as_ref().filter(|_| coefs.iter().copied().eq(0..k)) {
+        return Ok(Cow::Borrowed(whole));
+    }
+    let fault = |message: &str| {
+        Err(Fault::bad_input(message.to_owned())
+            .at("coef")
+            .hint("joint tests need e_bayes on a design of full rank; ask for one coefficient"))
+    };
+    if moderated.threshold.is_some() {
+        return fault("tests against a threshold are of one coefficient");
+    }
+    if fit.rank < fit.pivot.len() || fit.cov_coefficients.n_rows() != k {
+        return fault("the fit has no joint tests: some coefficients of the design cannot be estimated");
+    }
+    let df2 = df_uncapped(fit, &moderated.df_prior);
+    let part = |rows: &[f64]| -> Vec<f64> { coefs.iter().map(|&j| rows[j]).collect() };
+    let t = (0..fit.n_genes()).flat_map(|g| part(moderated.t.row(g))).collect();
+    let covariance = coefs.iter().flat_map(|&i| part(fit.cov_coefficients.row(i))).collect();
+    let t = Matrix::from_rows(fit.n_genes(), coefs.len(), t);
+    FStatistics::of(&t, &Matrix::from_rows(coefs.len(), coefs.len(), covariance), &df2).map(Cow::Owned)
 }
 
 /// What makes correlated t independent: `Q = V diag(l)^(-1/2) / sqrt(r)` of their correlation `V diag(l) V'`.

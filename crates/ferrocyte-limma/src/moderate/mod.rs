@@ -16,6 +16,7 @@ use ferrocyte_math::student_t::{many, shared::Shared};
 pub use b_statistic::{MixtureLimits, tmixture};
 pub use classify::{Classifier, classify_tests_f};
 pub use f_statistic::FStatistics;
+pub(crate) use f_statistic::joint;
 pub use treat::{TreatOptions, treat};
 
 use crate::Fit;
@@ -190,7 +191,7 @@ fn df_total(fit: &Fit, df_prior: &Hyper) -> Vec<f64> {
 }
 
 /// Residual and prior degrees of freedom.
-pub(crate) fn df_uncapped(fit: &Fit, df_prior: &Hyper) -> Vec<f64> {
+fn df_uncapped(fit: &Fit, df_prior: &Hyper) -> Vec<f64> {
     fit.df_residual.iter().enumerate().map(|(g, d)| d + df_prior.at(g)).collect()
 }
 
@@ -208,7 +209,7 @@ fn t_statistics(fit: &Fit, s2_post: &[f64]) -> Matrix {
 }
 
 /// `P(|T| > |t|)` with the degrees of freedom of each row.
-pub(crate) fn p_values(run: &Run, t: &Matrix, df: &[f64]) -> Result<Matrix> {
+fn p_values(run: &Run, t: &Matrix, df: &[f64]) -> Result<Matrix> {
     let (n, k) = (t.n_rows(), t.n_cols());
     let common = df.first().filter(|first| df.iter().all(|d| d == *first));
     let mut p = vec![0.0; n * k];

@@ -6,7 +6,7 @@ use ferrocyte_math::multiple::Adjust;
 use ferrocyte_math::student_t::{many, shared::Shared};
 
 use crate::Fit;
-use crate::moderate::{Classifier, Moderated};
+use crate::moderate::{Classifier, Moderated, joint};
 
 choice! {
     /// How tests of several coefficients are adjusted together.
@@ -119,11 +119,8 @@ fn small_effects(calls: &mut [i8], coefficients: &Matrix, lfc: f64) {
 /// Genes by F, then coefficients within the genes chosen, at a level that accounts for the choice.
 fn within_genes(fit: &Fit, moderated: &Moderated, options: &DecideOptions) -> Result<Vec<i8>> {
     let method = options.method.word();
-    let Some(joint) = &moderated.f else {
-        return Err(Fault::bad_input(format!("`{method}` needs F statistics, and the fit has none"))
-            .at("method")
-            .hint("these come from e_bayes on a design of full rank; or take `separate` or `global`"));
-    };
+    let all: Vec<usize> = (0..fit.n_coefficients()).collect();
+    let joint = joint(fit, moderated, &all)?;
     if let Some(g) = joint.p_value.iter().position(|p| p.is_nan()) {
         return Err(Fault::bad_input(format!("`{method}` needs F for all genes; that of gene {} is NaN", g + 1))
             .at("method")

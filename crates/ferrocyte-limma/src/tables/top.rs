@@ -10,7 +10,7 @@ use ferrocyte_math::multiple::Adjust;
 use ferrocyte_math::student_t::StudentT;
 
 use crate::Fit;
-use crate::moderate::{FStatistics, Moderated, df_uncapped};
+use crate::moderate::{Moderated, joint};
 
 choice! {
     /// What the rows of a table are sorted by.
@@ -155,20 +155,7 @@ pub fn top_table_f(fit: &Fit, moderated: &Moderated, coefs: &[usize], options: &
     if let Some(coef) = coefs.iter().find(|&&coef| coef >= k) {
         return Err(Fault::missing(format!("there is no coefficient {coef}; there are {k}")).at("coef"));
     }
-    let Some(whole) = moderated.f.as_ref() else {
-        return Err(Fault::bad_input("the fit has no joint tests")
-            .at("coef")
-            .hint("these need e_bayes on a design of full rank; ask for one coefficient: coef=0, or coef=\"name\""));
-    };
-    let all: Vec<usize> = (0..k).collect();
-    let part;
-    let joint = if coefs == all {
-        whole
-    } else {
-        let df2 = df_uncapped(fit, &moderated.df_prior);
-        part = FStatistics::of(&columns(&moderated.t, coefs), &square(&fit.cov_coefficients, coefs), &df2)?;
-        &part
-    };
+    let joint = joint(fit, moderated, coefs)?;
     let adjusted = options.adjust.adjust(&joint.p_value);
     let large = |g: usize| options.lfc <= 0.0 || coefs.iter().any(|&j| fit.coefficients[(g, j)].abs() > options.lfc);
     let shown = |g: usize| (options.p_value >= 1.0 || adjusted[g] <= options.p_value) && large(g);
@@ -279,23 +266,6 @@ fn ln_p(fit: &Fit, moderated: &Moderated, g: usize, coef: usize) -> f64 {
     }
 }
 
-/// Columns of a matrix.
-fn columns(m: &Matrix, which: &[usize]) -> Matrix {
-    let mut out = Matrix::zeros(m.n_rows(), which.len());
-    for g in 0..m.n_rows() {
-        for (to, &from) in which.iter().enumerate() {
-            out[(g, to)] = m[(g, from)];
-        }
-    }
-    out
-}
-
-/// Rows and columns of a square matrix.
-fn square(m: &Matrix, which: &[usize]) -> Matrix {
-    let rows: Vec<f64> = which.iter().flat_map(|&i| m.row(i).to_vec()).collect();
-    columns(&Matrix::from_rows(which.len(), m.n_cols(), rows), which)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -374,6 +344,11 @@ mod tests {
         assert!(top_table(&fit, &moderated, 1, &TopOptions { confint: Some(1.0), ..options }).is_err());
         let beyond = treat(&Run::new(), &fit, &TreatOptions::default())?;
         assert!(top_table_f(&fit, &beyond, &[0, 1], &options).is_err());
+        let mut aliased = fit.clone();
+        aliased.pivot.push(2);
+        assert!(top_table_f(&aliased, &Moderated { f: None, ..moderated.clone() }, &[0, 1], &options).is_err());
+        let anew = top_table_f(&fit, &Moderated { f: None, ..moderated.clone() }, &[0, 1], &options)?;
+        assert_eq!(anew, top_table_f(&fit, &moderated, &[0, 1], &options)?);
         let names = top_table(&fit, &beyond, 1, &options)?.table;
         assert!(names.column("b").is_err() && rises(names.floats("p_value")?));
         Ok(())
