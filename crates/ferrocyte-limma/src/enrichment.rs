@@ -115,7 +115,7 @@ fn odds(genes: &[usize], chances: &[f64]) -> f64 {
 /// How likely each gene is to be selected, given a covariate such as its mean expression or length.
 ///
 /// `selected`: positions of the selected genes. Their share among genes with a similar covariate, shrunk towards the share
-/// among all as if `n_prior` further selected genes were spread evenly. A gene without a covariate (NaN) has the share
+/// among all that have one as if `n_prior` further selected genes were spread evenly. A gene without a covariate (NaN) has the share
 /// among all.
 ///
 /// # Errors
@@ -127,16 +127,16 @@ pub fn goana_trend(selected: &[usize], covariate: &[f64], n_prior: f64) -> Resul
         *marks.get_mut(g).ok_or_else(|| Fault::bad_input(format!("gene {g} of {n}")).at("index_de"))? = 1.0;
     }
     let there: Vec<usize> = (0..n).filter(|&g| !covariate[g].is_nan()).collect();
-    let n_selected: f64 = marks.iter().sum();
-    let share = (n_selected / n as f64).max(LEAST_SHARE);
-    let span = (1.0 - 0.5 * (n_selected - 20.0) / 180.0).clamp(0.5, 1.0);
+    let share = |selected: f64, of: usize| (selected / of as f64).max(LEAST_SHARE);
+    let mut out = vec![share(marks.iter().sum(), n); n];
     let values: Vec<f64> = there.iter().map(|&g| covariate[g]).collect();
     let order = ranks::rising(&values);
     let ordered: Vec<f64> = order.iter().map(|&i| marks[there[i]]).collect();
-    let smooth = tricube_moving_average(&ordered, span);
-    let mut out = vec![share; n];
-    for (&i, s) in order.iter().zip(smooth) {
-        out[there[i]] = (share * n_prior + s * n_selected) / (n_prior + n_selected);
+    let n_selected: f64 = ordered.iter().sum();
+    let span = (1.0 - 0.5 * (n_selected - 20.0) / 180.0).clamp(0.5, 1.0);
+    let prior = n_prior * share(n_selected, there.len());
+    for (&i, smooth) in order.iter().zip(tricube_moving_average(&ordered, span)) {
+        out[there[i]] = (prior + smooth * n_selected) / (n_prior + n_selected);
     }
     Ok(out)
 }

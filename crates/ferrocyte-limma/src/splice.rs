@@ -55,7 +55,8 @@ pub struct Splicing {
 /// Tests whether the coefficients of exons differ within their genes.
 ///
 /// The rows of `fit` are exons; `genes` has the rows of each gene. The residual variance of a gene is the mean of those of
-/// its exons, squeezed towards a prior over genes. An exon is compared with the weighted mean of all exons of its gene,
+/// its exons, each counting with its degrees of freedom, squeezed towards a prior over all genes; genes with several
+/// exons are tested. An exon is compared with the weighted mean of all exons of its gene,
 /// itself included, and the difference divided by the share of the others, so that it is the difference from these.
 /// Exons without an estimate are left out.
 ///
@@ -65,6 +66,13 @@ pub fn diff_splice(run: &Run, fit: &Fit, genes: &[Vec<usize>], options: SpliceOp
     if let Some(&row) = genes.iter().flatten().find(|&&row| row >= fit.n_genes()) {
         return Err(Fault::bad_input(format!("row {row} of a fit of {} exons", fit.n_genes())).at("geneid"));
     }
+    let tested: Vec<usize> = (0..genes.len()).filter(|&g| genes[g].len() > 1).collect();
+    if tested.is_empty() {
+        return Err(Fault::bad_input("no gene has more than one exon")
+            .at("geneid")
+            .hint("the rows of the fit must be exons, and geneid names the gene of each"));
+    }
+    // Genes with a single exon are not tested, but tell of the prior.
     let (variance, df): (Vec<f64>, Vec<f64>) = genes.iter().map(|rows| pooled(fit, rows)).unzip();
     let squeeze = SqueezeOptions {
         robust: options.robust.then_some(WINSOR_TAILS),
@@ -72,13 +80,8 @@ pub fn diff_splice(run: &Run, fit: &Fit, genes: &[Vec<usize>], options: SpliceOp
         ..SqueezeOptions::default()
     };
     let squeezed = squeeze_var(run, &variance, &df, &squeeze)?;
-    let most: f64 = df.iter().sum();
-    let tested: Vec<usize> = (0..genes.len()).filter(|&g| genes[g].len() > 1).collect();
-    if tested.is_empty() {
-        return Err(Fault::bad_input("no gene has more than one exon")
-            .at("geneid")
-            .hint("the rows of the fit must be exons, and geneid names the gene of each"));
-    }
+    let df_residual: Vec<f64> = tested.iter().map(|&g| df[g]).collect();
+    let most: f64 = df_residual.iter().sum();
     let df_total: Vec<f64> = tested.iter().map(|&g| (df[g] + squeezed.df_prior.at(g)).min(most)).collect();
     let k = fit.n_coefficients();
     let parts = run.map_ranges("genes with several exons", tested.len(), GENES, |range| {
@@ -112,10 +115,6 @@ pub fn diff_splice(run: &Run, fit: &Fit, genes: &[Vec<usize>], options: SpliceOp
     }
     let [coefficients, t, p_value] = exons;
     let [f, f_p_value, simes_p_value] = tests;
-    let df_prior = match &squeezed.df_prior {
-        Hyper::Common(df) => Hyper::Common(*df),
-        Hyper::Each(all) => Hyper::Each(tested.iter().map(|&g| all[g]).collect()),
-    };
     Ok(Splicing {
         exons: tested.iter().flat_map(|&g| genes[g].iter().copied()).collect(),
         n_exons,
@@ -125,24 +124,26 @@ pub fn diff_splice(run: &Run, fit: &Fit, genes: &[Vec<usize>], options: SpliceOp
         f,
         f_p_value,
         simes_p_value,
-        df_residual: tested.iter().map(|&g| df[g]).collect(),
+        df_residual,
         df_total,
-        s2_post: tested.iter().map(|&g| squeezed.var_post[g]).collect(),
         s2_prior: squeezed.var_prior.median(),
-        df_prior,
+        s2_post: tested.iter().map(|&g| squeezed.var_post[g]).collect(),
+        df_prior: match squeezed.df_prior {
+            Hyper::Common(df) => Hyper::Common(df),
+            Hyper::Each(all) => Hyper::Each(tested.iter().map(|&g| all[g]).collect()),
+        },
         genes: tested,
     })
 }
 
 /// Mean residual variance of the exons of a gene, and the sum of their degrees of freedom.
 fn pooled(fit: &Fit, rows: &[usize]) -> (f64, f64) {
-    let (mut sum, mut df, mut n) = (0.0, 0.0, 0.0);
+    let (mut sum, mut df) = (0.0, 0.0);
     for &row in rows.iter().filter(|&&row| fit.df_residual[row] > 0.0 && fit.sigma[row].is_finite()) {
-        sum += fit.sigma[row] * fit.sigma[row];
+        sum += fit.df_residual[row] * fit.sigma[row] * fit.sigma[row];
         df += fit.df_residual[row];
-        n += 1.0;
     }
-    (if n > 0.0 { sum / n } else { 0.0 }, df)
+    (if df > 0.0 { sum / df } else { 0.0 }, df)
 }
 
 /// Tests of some genes: coefficient, t and p of every exon, and F, its p and Simes' p; gene by gene, coefficient by
