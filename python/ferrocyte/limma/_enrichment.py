@@ -58,8 +58,8 @@ def kegga(
     covariate
         What that depends on, one number per gene of the universe; see :func:`goana_trend`.
     coef, geneid, fdr, trend
-        For fits: the coefficient; what genes are called in `gene_pathway` (a column of the annotation, or one per gene);
-        the cut-off; and the covariate, ``True`` for the mean log-value.
+        For fits: the coefficient; what genes are called in `gene_pathway` (a column of the annotation, or one per
+        gene); the cut-off; and the covariate, ``True`` for the mean log-value.
     n_threads
         Number of threads; all processors by default. Never changes the answer.
 
@@ -71,7 +71,8 @@ def kegga(
 
     Notes
     -----
-    P-values are tails of the hypergeometric distribution, with `prior_prob` or `covariate` of Wallenius' noncentral one.
+    P-values are tails of the hypergeometric distribution, with `prior_prob` or `covariate` of Wallenius' noncentral
+    one.
 
     Examples
     --------
@@ -82,9 +83,16 @@ def kegga(
     """
     names = _names(pathway_names, ["Pathway"])
     return _tested(
-        de, gene_pathway, names, ["Pathway"], universe, restrict_universe, prior_prob, covariate, coef, geneid, fdr, trend,
-        n_threads,
-    )  # fmt: skip
+        de,
+        gene_pathway,
+        names,
+        ["Pathway"],
+        universe,
+        restrict=restrict_universe,
+        odds=(prior_prob, covariate),
+        of_fit=(coef, geneid, fdr, trend),
+        n_threads=n_threads,
+    )
 
 
 def goana(
@@ -109,8 +117,8 @@ def goana(
     de, universe, restrict_universe, prior_prob, covariate, coef, geneid, fdr, trend, n_threads
         As for :func:`kegga`.
     gene_term
-        A table whose first two columns are gene and term; or genes by term. A gene has the terms that it is listed with:
-        ancestors of a term are not added.
+        A table whose first two columns are gene and term; or genes by term. A gene has the terms that it is listed
+        with: ancestors of a term are not added.
     term_names
         A table whose first columns are the identifier of a term, its name, and, if there is a third, its ontology.
 
@@ -122,9 +130,16 @@ def goana(
     names = _names(term_names, ["Term", "Ont"])
     columns = ["Term", "Ont"] if any(len(name) > 1 for name in names.values()) else ["Term"]
     return _tested(
-        de, gene_term, names, columns, universe, restrict_universe, prior_prob, covariate, coef, geneid, fdr, trend,
-        n_threads,
-    )  # fmt: skip
+        de,
+        gene_term,
+        names,
+        columns,
+        universe,
+        restrict=restrict_universe,
+        odds=(prior_prob, covariate),
+        of_fit=(coef, geneid, fdr, trend),
+        n_threads=n_threads,
+    )
 
 
 def goana_trend(index_de: Any, covariate: Any, n_prior: float = 10) -> Array:
@@ -201,22 +216,21 @@ def _tested(
     names: dict[str, tuple[Any, ...]],
     columns: list[str],
     universe: Any,
+    *,
     restrict: bool,
-    prior_prob: Any,
-    covariate: Any,
-    coef: Any,
-    geneid: Any,
-    fdr: float,
-    trend: Any,
+    odds: tuple[Any, Any],
+    of_fit: tuple[Any, Any, float, Any],
     n_threads: int | None,
 ) -> pd.DataFrame:
     import pandas as pd
 
+    prior_prob, covariate = odds
     if isinstance(de, MArrayLM):
-        de, universe, given = _of_fit(de, coef, geneid, fdr, trend)
+        de, universe, given = _of_fit(de, *of_fit)
         covariate = given if covariate is None else covariate
     lists = _lists(de)
     pairs = _pairs(annotation)
+    given_universe = universe is not None and not restrict
     if universe is None:
         if prior_prob is not None or covariate is not None:
             message = "prior_prob and covariate need the universe that they belong to"
@@ -242,7 +256,7 @@ def _tested(
         len(place),
         len(terms),
         (np.array([g for g, _ in there], dtype=np.int64), np.array([code[term] for _, term in there], dtype=np.int64)),
-        [_selected(name, genes, place) for name, genes in lists.items()],
+        [_selected(name, genes, place, tell=given_universe) for name, genes in lists.items()],
         None if chances is None else np.ascontiguousarray(chances),
         means(n_threads, progress=False),
     )
@@ -285,23 +299,20 @@ def _chances(rows: list[str], lists: dict[str, list[str]], prior_prob: Any, cova
 
 
 def _lists(de: Any) -> dict[str, list[str]]:
-    if isinstance(de, Mapping):
-        lists = {str(name): _texts(genes) for name, genes in de.items()}
-    else:
-        lists = {"DE": _texts(de)}
+    lists = {str(name): _texts(genes) for name, genes in (de if isinstance(de, Mapping) else {"DE": de}).items()}
     if any(name in {"N", "Pathway", "Term", "Ont"} for name in lists):
         message = "N, Pathway, Term and Ont are other columns"
         raise BadInputError(message, place="de", hint="give the list another name")
     return lists
 
 
-def _selected(name: str, genes: list[str], place: dict[str, int]) -> list[int]:
+def _selected(name: str, genes: list[str], place: dict[str, int], *, tell: bool) -> list[int]:
     wanted = list(dict.fromkeys(genes))
     found = [place[gene] for gene in wanted if gene in place]
     if not found:
         message = f"no gene of `{name}` is in the universe" if wanted else f"`{name}` has no genes"
         warn(message)
-    elif len(found) < len(wanted):
+    elif tell and len(found) < len(wanted):
         strange = [gene for gene in wanted if gene not in place]
         warn(f"{len(strange)} genes of `{name}` are not in the universe: {', '.join(strange[:5])}")
     return found
@@ -310,7 +321,7 @@ def _selected(name: str, genes: list[str], place: dict[str, int]) -> list[int]:
 def _pairs(annotation: Any) -> list[tuple[str, str]]:
     if isinstance(annotation, Mapping):
         return [(gene, str(term)) for term, genes in annotation.items() for gene in _texts(genes)]
-    if not hasattr(annotation, "iloc") or annotation.shape[1] < 2:  # noqa: PLR2004
+    if not hasattr(annotation, "iloc") or annotation.shape[1] < 2:
         message = "expected a table of genes and terms, or genes by term"
         raise BadInputError(message, place="gene_pathway")
     kept = annotation.iloc[:, :2].dropna()
@@ -322,10 +333,8 @@ def _names(table: Any, columns: list[str]) -> dict[str, tuple[Any, ...]]:
         return {}
     if isinstance(table, Mapping):
         return {str(term): (name,) for term, name in table.items()}
-    wanted = table.iloc[:, : len(columns) + 1]
-    return dict(
-        zip(_texts(wanted.iloc[:, 0]), zip(*(wanted.iloc[:, k] for k in range(1, wanted.shape[1]))), strict=True)
-    )
+    wanted = table.iloc[:, 1 : len(columns) + 1]
+    return dict(zip(_texts(table.iloc[:, 0]), wanted.itertuples(index=False, name=None), strict=True))
 
 
 def _nth(name: tuple[Any, ...], k: int) -> Any:

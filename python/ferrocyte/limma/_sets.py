@@ -67,8 +67,8 @@ def camera(
     design
         Design matrix; by default that of `y`.
     contrast
-        A coefficient (name or position), an expression such as ``"B - A"``, or weights of all coefficients; by default the
-        last coefficient.
+        A coefficient (name or position), an expression such as ``"B - A"``, or weights of all coefficients; by default
+        the last coefficient.
     weights
         A number, one per sample, one per gene, or genes × samples; by default those of `y`.
     geneid
@@ -97,8 +97,8 @@ def camera(
     Returns
     -------
     pandas.DataFrame
-        One row per set: ``n_genes``, ``correlation`` (where it is estimated or differs), ``direction``, ``p_value``, and
-        ``fdr`` (Benjamini-Hochberg) for several sets.
+        One row per set: ``n_genes``, ``correlation`` (where it is estimated or differs), ``direction``, ``p_value``,
+        and ``fdr`` (Benjamini-Hochberg) for several sets.
 
     Examples
     --------
@@ -201,8 +201,8 @@ def fry(
     Returns
     -------
     pandas.DataFrame
-        One row per set: ``n_genes``, ``direction``, ``p_value``, ``fdr``, ``p_value_mixed``, ``fdr_mixed``; the adjusted
-        ones for several sets.
+        One row per set: ``n_genes``, ``direction``, ``p_value``, ``fdr``, ``p_value_mixed``, ``fdr_mixed``; the
+        adjusted ones for several sets.
     """
     held = expressed(y, layer)
     sets = gene_sets(_or_all(index, held), identifiers_of(geneid, held.genes), held.values.shape[0])
@@ -404,7 +404,8 @@ def romer(
     array_weights
         Weights of samples: another word for `weights`.
     set_statistic
-        ``"mean"``, ``"floormean"`` or ``"mean50"``: the mean rank, that of ranks above the middle, or of the upper half.
+        ``"mean"``, ``"floormean"`` or ``"mean50"``: the mean rank, that of ranks above the middle, or of the upper
+        half.
     nrot
         Number of rotations.
     shrink_resid
@@ -444,7 +445,8 @@ def top_romer(x: pd.DataFrame, n: int = 10, alternative: str = "up") -> pd.DataF
     n
         Number of sets; may be infinite.
     alternative
-        ``"up"``, ``"down"`` or ``"mixed"``: by which p-value sets are ordered. Ties: by the other two, larger sets first.
+        ``"up"``, ``"down"`` or ``"mixed"``: by which p-value sets are ordered. Ties: by the other two, larger sets
+        first.
     """
     orders = {
         "up": ["Up", "Mixed", "Down"],
@@ -517,7 +519,7 @@ def gene_set_test(
     index: Any,
     statistics: Any,
     alternative: str = "mixed",
-    type: str = "auto",  # noqa: A002 (limma's word)
+    type: str = "auto",
     *,
     ranks_only: bool = True,
     nsim: int = 9999,
@@ -701,7 +703,7 @@ def _frame(columns: dict[str, Any], names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(kept, index=pd.Index(names))
 
 
-def _sorted(table: pd.DataFrame, sort: bool | str) -> pd.DataFrame:
+def _sorted(table: pd.DataFrame, sort: Any) -> pd.DataFrame:
     """By p-value, then share of genes that respond, then size."""
     if sort is False or sort == "none":
         return table

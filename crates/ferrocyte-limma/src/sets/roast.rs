@@ -291,9 +291,9 @@ mod tests {
         Effects { values: Matrix::from_rows(50, 7, values), stdev_unscaled: Hyper::Common(1.0), means: vec![0.0; 50] }
     }
 
-    fn sets() -> GeneSets {
+    fn sets() -> Result<GeneSets> {
         let names = ["up", "one", "other", "all"].map(String::from).to_vec();
-        GeneSets::new(names, &[(0..10).collect(), vec![3], (20..45).collect(), (0..50).collect()], 50).unwrap()
+        GeneSets::new(names, &[(0..10).collect(), vec![3], (20..45).collect(), (0..50).collect()], 50)
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
         let effects = effects();
         for statistic in [SetStatistic::Mean, SetStatistic::Mean50, SetStatistic::MeanSquare] {
             let options = RoastOptions { statistic, known_prior: Some((1.0, 0.0)), ..OPTIONS };
-            let table = mroast(&Run::new(), &effects, &sets(), &options)?;
+            let table = mroast(&Run::new(), &effects, &sets()?, &options)?;
             let t = effects.contrast(3) / effects.variances()[3].sqrt();
             let expected = student_t::two_sided(t, 6.0);
             assert!((table.p_value[1] - expected).abs() < 0.03, "{} {expected}", table.p_value[1]);
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn threads_and_company_change_nothing() -> Result<()> {
-        let (effects, sets) = (effects(), sets());
+        let (effects, sets) = (effects(), sets()?);
         for statistic in [SetStatistic::Mean, SetStatistic::FloorMean, SetStatistic::Mean50] {
             let options = RoastOptions { statistic, n_rotations: 500, ..OPTIONS };
             let one = mroast(&Run::new().threads(1), &effects, &sets, &options)?;
@@ -330,8 +330,8 @@ mod tests {
         let effects = effects();
         let weights = [-1.0; 50];
         let options = RoastOptions { n_rotations: 500, ..OPTIONS };
-        let plain = mroast(&Run::new(), &effects, &sets(), &options)?;
-        let turned = mroast(&Run::new(), &effects, &sets(), &RoastOptions { gene_weights: Some(&weights), ..options })?;
+        let plain = mroast(&Run::new(), &effects, &sets()?, &options)?;
+        let turned = mroast(&Run::new(), &effects, &sets()?, &RoastOptions { gene_weights: Some(&weights), ..options })?;
         assert_eq!((plain.p_up, plain.p_down, &plain.prop_up), (turned.p_down, turned.p_up, &turned.prop_down));
         assert_eq!(plain.p_value, turned.p_value);
         assert!(plain.p_value[0] < 0.05 && plain.prop_up[0] > 0.2, "{:?}", plain.p_value);
@@ -342,12 +342,12 @@ mod tests {
     fn formula_and_tails_agree() -> Result<()> {
         let effects = effects();
         let options = RoastOptions { n_rotations: 300, ..OPTIONS };
-        let formula = mroast(&Run::new(), &effects, &sets(), &options)?;
-        let tails = mroast(&Run::new(), &effects, &sets(), &RoastOptions { approximate: false, ..options })?;
+        let formula = mroast(&Run::new(), &effects, &sets()?, &options)?;
+        let tails = mroast(&Run::new(), &effects, &sets()?, &RoastOptions { approximate: false, ..options })?;
         for (a, b) in formula.p_value.iter().zip(&tails.p_value) {
             assert!((a - b).abs() < 0.02, "{a} {b}");
         }
-        assert!(mroast(&Run::new(), &effects, &sets(), &RoastOptions { n_rotations: 0, ..options }).is_err());
+        assert!(mroast(&Run::new(), &effects, &sets()?, &RoastOptions { n_rotations: 0, ..options }).is_err());
         Ok(())
     }
 }

@@ -277,15 +277,15 @@ mod tests {
         Effects { values: Matrix::from_rows(GENES, 6, values), stdev_unscaled: Hyper::Common(0.5), means }
     }
 
-    fn sets() -> GeneSets {
+    fn sets() -> Result<GeneSets> {
         let names = ["up", "one", "other"].map(String::from).to_vec();
-        GeneSets::new(names, &[(0..10).collect(), vec![40], (30..55).collect()], GENES).unwrap()
+        GeneSets::new(names, &[(0..10).collect(), vec![40], (30..55).collect()], GENES)
     }
 
     /// Rotation by rotation, with ranks by sorting and the formula of the moderated variance.
     #[test]
     fn p_values_are_those_of_the_definition() -> Result<()> {
-        let (effects, sets) = (effects(), sets());
+        let (effects, sets) = (effects(), sets()?);
         let run = Run::new();
         let options = RomerOptions { shrink: false, ..OPTIONS };
         let found = romer(&run, &effects, &sets, &options)?;
@@ -310,7 +310,7 @@ mod tests {
                 .collect()
         };
         let observed = statistics(&|k| if k == 0 { 1.0 } else { 0.0 });
-        let mut counts = vec![[0.0; 3]; 3];
+        let mut counts = [[0.0; 3]; 3];
         let rotations = directions(2, 0..400, 6);
         for r in 0..400 {
             for (s, rotated) in statistics(&|k| rotations[(k, r)]).iter().enumerate() {
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn shrinkage_and_statistics() -> Result<()> {
-        let (effects, sets) = (effects(), sets());
+        let (effects, sets) = (effects(), sets()?);
         let run = Run::new().threads(1);
         for statistic in [RankStatistic::Mean, RankStatistic::FloorMean, RankStatistic::Mean50] {
             let options = RomerOptions { statistic, ..OPTIONS };
