@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -230,34 +231,24 @@ def _tested(
         covariate = given if covariate is None else covariate
     lists = _lists(de)
     pairs = _pairs(annotation)
-    given_universe = universe is not None and not restrict
-    if universe is None:
-        if prior_prob is not None or covariate is not None:
-            message = "prior_prob and covariate need the universe that they belong to"
-            raise BadInputError(message, place="universe")
-        universe = [gene for gene, _ in pairs]
-    rows = _texts(universe)
-    chances = _chances(rows, lists, prior_prob, covariate)
-    place = {gene: g for g, gene in enumerate(dict.fromkeys(rows))}
-    if chances is not None:
-        chances = pd.Series(chances).groupby([place[gene] for gene in rows]).mean().to_numpy()
-    if restrict:
-        annotated = {gene for gene, _ in pairs}
-        kept = [gene for gene in place if gene in annotated]
-        chances = None if chances is None else chances[[place[gene] for gene in kept]]
-        place = {gene: g for g, gene in enumerate(kept)}
-    there = [(place[gene], term) for gene, term in pairs if gene in place]
-    if not there:
+    tell = universe is not None and not restrict
+    place, chances = _universe(universe, pairs.genes, lists, prior_prob, covariate, restrict=restrict)
+    genes = np.array([place.get(gene, -1) for gene in pairs.genes], dtype=np.int64)[pairs.gene]
+    there = genes >= 0
+    if not there.any():
         message = "no gene of the table is in the universe"
         raise BadInputError(message, place="universe", hint="compare the names of genes in both")
-    terms = sorted({term for _, term in there})
-    code = {term: t for t, term in enumerate(terms)}
+    used = np.unique(pairs.term[there])
+    used = used[np.argsort(np.array([pairs.terms[t] for t in used], dtype=object))]
+    code = np.empty(len(pairs.terms), dtype=np.int64)
+    code[used] = np.arange(len(used))
+    terms = [pairs.terms[t] for t in used]
     n_genes, tests = _core.limma_over_representation(
         len(place),
         len(terms),
-        (np.array([g for g, _ in there], dtype=np.int64), np.array([code[term] for _, term in there], dtype=np.int64)),
-        [_selected(name, genes, place, tell=given_universe) for name, genes in lists.items()],
-        None if chances is None else np.ascontiguousarray(chances),
+        (genes[there], code[pairs.term[there]]),
+        [_selected(name, chosen, place, tell=tell) for name, chosen in lists.items()],
+        chances,
         means(n_threads, progress=False),
     )
     table: dict[str, Any] = {
@@ -267,6 +258,26 @@ def _tested(
     table |= {name: counts for name, (counts, _) in zip(lists, tests, strict=True)}
     table |= {f"P.{name}": p_value for name, (_, p_value) in zip(lists, tests, strict=True)}
     return pd.DataFrame(table, index=pd.Index(terms))
+
+
+def _universe(
+    universe: Any, annotated: list[str], lists: dict[str, list[str]], prior_prob: Any, covariate: Any, *, restrict: bool
+) -> tuple[dict[str, int], Array | None]:
+    """Places of the genes that could have been selected, each once, and how likely they were."""
+    if universe is None:
+        if prior_prob is not None or covariate is not None:
+            message = "prior_prob and covariate need the universe that they belong to"
+            raise BadInputError(message, place="universe")
+        return {gene: g for g, gene in enumerate(annotated)}, None
+    rows = _texts(universe)
+    kept = set(annotated) if restrict else set(rows)
+    place = {gene: g for g, gene in enumerate(dict.fromkeys(gene for gene in rows if gene in kept))}
+    chances = _chances(rows, lists, prior_prob, covariate)
+    if chances is None:
+        return place, None
+    there = np.array([gene in kept for gene in rows])
+    codes = [place[gene] for gene in rows if gene in kept]
+    return place, np.bincount(codes, chances[there]) / np.bincount(codes)
 
 
 def _of_fit(fit: MArrayLM, coef: Any, geneid: Any, fdr: float, trend: Any) -> tuple[dict[str, Any], list[str], Any]:
@@ -318,14 +329,41 @@ def _selected(name: str, genes: list[str], place: dict[str, int], *, tell: bool)
     return found
 
 
-def _pairs(annotation: Any) -> list[tuple[str, str]]:
+@dataclass
+class _Pairs:
+    """Genes and terms that belong together: positions of both among their names."""
+
+    gene: Array
+    genes: list[str]
+    term: Array
+    terms: list[str]
+
+
+def _pairs(annotation: Any) -> _Pairs:
     if isinstance(annotation, Mapping):
-        return [(gene, str(term)) for term, genes in annotation.items() for gene in _texts(genes)]
-    if not hasattr(annotation, "iloc") or annotation.shape[1] < 2:
+        given = {term: _texts(genes) for term, genes in annotation.items()}
+        lengths = [len(genes) for genes in given.values()]
+        columns = (
+            np.array([gene for genes in given.values() for gene in genes], dtype=object),
+            np.repeat(np.array(list(given), dtype=object), lengths),
+        )
+    elif hasattr(annotation, "iloc") and annotation.shape[1] > 1:
+        kept = annotation.iloc[:, :2].dropna()
+        columns = kept.iloc[:, 0], kept.iloc[:, 1]
+    else:
         message = "expected a table of genes and terms, or genes by term"
         raise BadInputError(message, place="gene_pathway")
-    kept = annotation.iloc[:, :2].dropna()
-    return list(zip(_texts(kept.iloc[:, 0]), _texts(kept.iloc[:, 1]), strict=True))
+    return _Pairs(*_coded(columns[0]), *_coded(columns[1]))
+
+
+def _coded(values: Any) -> tuple[Array, list[str]]:
+    """Positions of identifiers among their texts, in the order of appearance."""
+    import pandas as pd
+
+    codes, found = pd.factorize(values)
+    # What differs as a number may not differ as a text.
+    again, names = pd.factorize(np.array(_texts(found), dtype=object))
+    return again[codes], list(names)
 
 
 def _names(table: Any, columns: list[str]) -> dict[str, tuple[Any, ...]]:

@@ -219,7 +219,7 @@ def test_contrasts_by_name_position_expression_and_weights(study):
     ):
         for table in camera[1:]:
             np.testing.assert_allclose(table.p_value, camera[0].p_value, rtol=1e-9)
-    with pytest.raises(fe.errors.FerrocyteError, match="`d`|d"):
+    with pytest.raises(fe.errors.FerrocyteError, match=r"`d`|d"):
         limma.camera(y, sets, design, "d")
 
 
@@ -236,7 +236,7 @@ def test_sets_that_are_not_there_are_told(study):
         limma.camera(y, {"far": [500]}, design, "b")
     with pytest.warns(fe.FerrocyteWarning, match="more than once"):
         limma.camera(y, {"twice": [1, 1, 2]}, design, "b")
-    with pytest.warns(fe.FerrocyteWarning, match="`b` names 1 of 1"):
+    with pytest.warns(fe.FerrocyteWarning, match=r"`b` names 1 of 1"):
         found = limma.ids2indices({"a": ["g2", "g2", "g0"], "b": ["x"]}, y.index)
     assert {name: list(set_) for name, set_ in found.items()} == {"a": [0, 2]}
 
@@ -247,7 +247,7 @@ def test_missing_values_weights_and_aliased_columns_are_named(study):
     holed.iloc[4, 2] = np.nan
     with pytest.raises(fe.errors.BadInputError, match=r"g4.*s2"):
         limma.fry(holed, sets, design, "b")
-    with pytest.raises(fe.errors.BadInputError, match="sample `s0` is 0"):
+    with pytest.raises(fe.errors.BadInputError, match=r"sample `s0` is 0"):
         limma.fry(y, sets, design, "b", weights=np.r_[0, np.ones(N - 1)])
     with pytest.raises(fe.errors.BadInputError, match="d"):
         limma.fry(y, sets, design.assign(d=design.b + design.c), "b")

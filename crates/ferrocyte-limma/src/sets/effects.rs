@@ -418,6 +418,7 @@ mod tests {
         assert!(fault.is_err_and(|f| f.to_string().contains("gene 4") && f.to_string().contains("sample 2")));
         let y = vec![1.0; 4 * N];
         assert!(effects(&y, &design, &Contrast::Coefficient(3), Weights::None).is_err());
-        assert!(effects(&y, &design, Contrast::Weights(vec![0.0; 3]), Weights::None).is_err());
+        assert!(effects(&y, &design, &Contrast::Weights(vec![0.0; 3]), Weights::None).is_err());
+        Ok(())
     }
 }

@@ -271,6 +271,7 @@ mod tests {
     use super::*;
     use ferrocyte_math::random::Stream;
     use ferrocyte_math::student_t;
+    use ferrocyte_testkit::assert_same_bits_over_runs;
 
     const OPTIONS: RoastOptions<'_> = RoastOptions {
         statistic: SetStatistic::Mean,
@@ -316,8 +317,9 @@ mod tests {
         let (effects, sets) = (effects(), sets()?);
         for statistic in [SetStatistic::Mean, SetStatistic::FloorMean, SetStatistic::Mean50] {
             let options = RoastOptions { statistic, n_rotations: 500, ..OPTIONS };
-            let one = mroast(&Run::new().threads(1), &effects, &sets, &options)?;
-            assert_eq!(one, mroast(&Run::new().threads(4), &effects, &sets, &options)?);
+            let p_values = |table: &RoastTable| [&table.p_value[..], &table.p_value_mixed, &table.p_up].concat();
+            assert_same_bits_over_runs(|run| mroast(run, &effects, &sets, &options), p_values)?;
+            let one = mroast(&Run::new(), &effects, &sets, &options)?;
             let alone = GeneSets::new(vec!["up".into()], &[sets[0].to_vec()], 50)?;
             let alone = mroast(&Run::new(), &effects, &alone, &options)?;
             assert_eq!((alone.p_value[0], alone.p_value_mixed[0]), (one.p_value[0], one.p_value_mixed[0]));
@@ -331,7 +333,8 @@ mod tests {
         let weights = [-1.0; 50];
         let options = RoastOptions { n_rotations: 500, ..OPTIONS };
         let plain = mroast(&Run::new(), &effects, &sets()?, &options)?;
-        let turned = mroast(&Run::new(), &effects, &sets()?, &RoastOptions { gene_weights: Some(&weights), ..options })?;
+        let turned =
+            mroast(&Run::new(), &effects, &sets()?, &RoastOptions { gene_weights: Some(&weights), ..options })?;
         assert_eq!((plain.p_up, plain.p_down, &plain.prop_up), (turned.p_down, turned.p_up, &turned.prop_down));
         assert_eq!(plain.p_value, turned.p_value);
         assert!(plain.p_value[0] < 0.05 && plain.prop_up[0] > 0.2, "{:?}", plain.p_value);
