@@ -114,8 +114,9 @@ def page(genes: int, found: list[Measured]) -> str:
         *table(["cells", "stored values", "file", "to simulate", "file to table", "peak memory"], rows),
         f"Peak memory of {last.cells:,} cells over that of {found[0].cells:,}: "
         f"{last.fitted.peak / found[0].fitted.peak:.2f}. "
-        "It is that of the sums and fits of all genes, of buffers that `--max-memory` bounds, once above 65,536 "
-        "cells of the second half of the sums, and of what the model knows of each cell (about 50 bytes).",
+        "It is that of the sums and fits of all genes, and of buffers that `--max-memory` bounds. With cells grow, once "
+        "above 65,536 of them, the sums, by what rounding would take from them, and what the model knows of each cell: "
+        "a byte for each of its factors.",
         "",
         f"## The log of {last.cells:,} cells",
         "",

@@ -186,7 +186,10 @@ _Values = tuple[Floats, list[str], list[str]]
 _Design = tuple[Floats, list[str], list[str]]
 _Weights = tuple[str, Floats]
 
-def limma_model_matrix(formula: str, n_samples: int, columns: Columns) -> tuple[Floats, list[str]]: ...
+def limma_variables(formula: str) -> list[str]: ...
+def limma_model_matrix(
+    formula: str, names: list[str], n_samples: int, columns: Columns
+) -> tuple[Floats, list[str]]: ...
 def limma_make_contrasts(expressions: list[str], levels: list[str]) -> Floats: ...
 def limma_non_estimable(design: _Design) -> list[str]: ...
 def limma_contrast_as_coef(
@@ -201,6 +204,36 @@ def limma_lm_fit(
     manner: tuple[int, int, str, bool, bool],
     means: _Means,
 ) -> dict[str, Any]: ...
+def limma_array_weights(
+    values: _Values,
+    design: _Design,
+    weights: _Weights | None,
+    var_group: list[int] | None,
+    var_design: Floats | None,
+    manner: tuple[float, str, int, float],
+    means: _Means,
+) -> Floats: ...
+def limma_array_weights_quick(values: _Values, design: _Design, fit: tuple[Any, ...], means: _Means) -> Floats: ...
+def limma_duplicate_correlation(
+    values: _Values,
+    design: _Design,
+    weights: _Weights | None,
+    block: list[int] | None,
+    manner: tuple[int, int, float],
+    means: _Means,
+) -> tuple[float, Floats]: ...
+def limma_remove_batch_effect(
+    values: _Values,
+    design: _Design,
+    batches: list[tuple[list[int], list[str]]],
+    covariates: Floats | None,
+    weights: _Weights | None,
+    manner: tuple[list[int] | None, float | None, str],
+    means: _Means,
+) -> Floats: ...
+def limma_wsva(values: _Values, design: _Design, n_sv: int, weight_by_sd: bool, means: _Means) -> Floats: ...
+def limma_average(values: Floats, weights: Floats | None, along: str, codes: list[int], n_groups: int) -> Floats: ...
+def limma_average_duplicates(values: Floats, weights: Floats | None, ndups: int, spacing: int) -> Floats: ...
 def limma_contrasts_fit(
     fit: tuple[Any, ...],
     contrasts: Floats,
@@ -276,6 +309,89 @@ def limma_over_representation(
     means: _Means,
 ) -> tuple[list[int], list[tuple[list[int], Floats]]]: ...
 def limma_goana_trend(selected: list[int], covariate: Floats, n_prior: float) -> Floats: ...
+_Manner = tuple[str, bool, str, float, bool, int]
+_Blocks = tuple[list[int] | None, float | None]
+_Variances = tuple[list[int] | None, Floats | None]
+_Refining = tuple[list[int] | None, bool, _Variances, float]
+_Predicting = tuple[Floats | None, Floats | None]
+
+def limma_norm_factors(
+    counts: _Values,
+    lib_size: Floats | None,
+    manner: tuple[str, str, int | None, float, float, bool, float, float],
+    means: _Means,
+) -> Floats: ...
+def limma_cpm(
+    counts: _Values,
+    lib_size: Floats | None,
+    lengths: Floats | None,
+    log: bool,
+    prior_count: float,
+    means: _Means,
+) -> Floats: ...
+def limma_filter_by_expr(
+    counts: _Values,
+    lib_size: Floats | None,
+    group: list[int] | None,
+    design: _Design | None,
+    limits: tuple[float, float, float, float],
+    means: _Means,
+) -> Any: ...
+def limma_lowess(
+    x: Floats, y: Floats, span: float, iterations: int, delta: float | None
+) -> tuple[Floats, Floats, Floats]: ...
+def limma_weighted_lowess(
+    x: Floats, y: Floats, weights: Floats, span: float, iterations: int, places: int
+) -> tuple[Floats, Floats, Floats, float]: ...
+def limma_loess_fit(
+    y: Floats, x: Floats, weights: Floats | None, span: float, iterations: int
+) -> tuple[Floats, Floats]: ...
+def limma_lowess_span(n: int, small: float, least: float, power: float) -> float: ...
+def limma_interpolate(x: Floats, y: Floats, at: Floats) -> Floats: ...
+def limma_normalize(values: _Values, weights: Floats | None, manner: _Manner, means: _Means) -> Floats: ...
+def limma_mds(values: _Values, top: int, selection: str, means: _Means) -> dict[str, Any]: ...
+def limma_voom(
+    counts: _Values,
+    design: _Design,
+    lib_size: Floats | None,
+    offset: tuple[Floats, bool] | None,
+    normalize: _Manner | None,
+    blocks: _Blocks,
+    weights: _Weights | None,
+    span: float | None,
+    quality: tuple[_Variances, tuple[str, float, int, float]] | None,
+    means: _Means,
+    learn_correlation: bool = False,
+) -> dict[str, Any]: ...
+def limma_voom_lm_fit(
+    counts: _Values,
+    design: _Design,
+    lib_size: Floats | None,
+    prior_weights: _Weights | None,
+    refining: _Refining,
+    span: float | None,
+    keep: tuple[bool, bool],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_vooma(
+    values: _Values,
+    design: _Design,
+    group: list[int] | None,
+    blocks: _Blocks,
+    predicting: _Predicting,
+    span: tuple[float | None, bool],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_vooma_lm_fit(
+    values: _Values,
+    design: _Design,
+    prior_weights: _Weights | None,
+    refining: _Refining,
+    predicting: _Predicting,
+    span: tuple[float | None, bool],
+    keep_covariances: bool,
+    means: _Means,
+) -> dict[str, Any]: ...
 def pseudobulk_sums(
     source: _Matrix,
     n_cells: int,
@@ -286,10 +402,14 @@ def pseudobulk_sums(
     min_cells: int,
     means: _Means,
 ) -> dict[str, Any]: ...
+def limma_de(values: _Values, samples: Columns, request: object, means: _Means) -> dict[str, Any]: ...
+def limma_options() -> list[tuple[str, list[str], str, list[str], str]]: ...
+def limma_statuses() -> list[tuple[str, str, str]]: ...
+def limma_arguments() -> list[tuple[str, str, str, list[str]]]: ...
 
-# limma: moderation. How variances are moderated: covariate, robust, winsor_tail_p, span, legacy. Moderated statistics: s2_prior,
-# df_prior, s2_post, df_total, t, p_value, lods, (lfc, upshot). Tables: number, adjust_method, sort_by, resort_by, p_value, lfc,
-# confint, log10_p_value.
+# limma: moderation. How variances are moderated: covariate, robust, winsor_tail_p, span, legacy. Moderated statistics:
+# s2_prior, df_prior, s2_post, df_total, t, p_value, lods, (lfc, upshot). Tables: number, adjust_method, sort_by,
+# resort_by, p_value, lfc, confint, log10_p_value.
 _Manner = tuple[Floats | None, bool, list[float], float | None, bool | None]
 _Shown = tuple[int | None, str, str, str | None, float, float, float | None, bool]
 _Decision = tuple[str, str, float, float]
@@ -308,7 +428,12 @@ def limma_fit_f_dist(
     x: Floats, df1: Floats, covariate: Floats | None, winsor_tail_p: list[float] | None, means: _Means
 ) -> dict[str, Any]: ...
 def limma_fit_f_dist_unequal(
-    x: Floats, df1: Floats, covariate: Floats | None, span: float | None, robust: bool, means: _Means
+    x: Floats,
+    df1: Floats,
+    covariate: Floats | None,
+    how: tuple[float | None, bool],
+    weights: Floats | None,
+    means: _Means,
 ) -> dict[str, Any]: ...
 def limma_gamma_function(name: str, x: Floats) -> Floats: ...
 def limma_tmixture(
@@ -320,10 +445,10 @@ def limma_top_table(
 def limma_top_table_f(
     fit: tuple[Any, ...], moderated: tuple[Any, ...], coefs: list[int], shown: _Shown
 ) -> tuple[Any, dict[str, Any]]: ...
-def limma_decide_tests(fit: tuple[Any, ...], moderated: tuple[Any, ...], how: _Decision) -> Any: ...
-def limma_call_p_values(p: Floats, coefficients: Floats | None, how: _Decision) -> Any: ...
-def limma_classify_tests_f(t: Floats, covariance: Floats, df: Floats, p_value: float) -> Any: ...
-def limma_f_statistics(t: Floats, covariance: Floats, df: Floats) -> tuple[Floats, Floats, int]: ...
+def limma_decide_tests(fit: tuple[Any, ...], moderated: tuple[Any, ...], how: _Decision) -> Floats: ...
+def limma_call_p_values(p: Floats, coefficients: Floats | None, how: _Decision) -> Floats: ...
+def limma_classify_tests_f(t: Floats, covariance: Floats, df: Floats, p_value: float) -> Floats: ...
+def limma_f_statistics(t: Floats, covariance: Floats, df: Floats) -> tuple[Floats, int]: ...
 def limma_p_adjust(p: Floats, method: str) -> Floats: ...
 def limma_prop_true_null(p: Floats, method: str) -> float: ...
 def limma_zscore_t(t: Floats, df: Floats, method: str) -> Floats: ...

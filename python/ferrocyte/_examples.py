@@ -21,7 +21,6 @@ def small_study(n_genes: int = 40, n_donors: int = 6, cells_per_sample: int = 20
     """
     import anndata as ad
     import pandas as pd
-    import pandas as pd
     from scipy import sparse
 
     rng = np.random.default_rng(seed)

@@ -18,6 +18,12 @@ pub(crate) fn lmm_arguments() -> Vec<(String, String, String, Vec<String>)> {
     ferrocyte_cli::lmm_arguments()
 }
 
+/// The options of `ferrocyte limma`, likewise.
+#[pyfunction]
+pub(crate) fn limma_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::limma_arguments()
+}
+
 /// The options of `ferrocyte simulate`, likewise.
 #[pyfunction]
 pub(crate) fn simulate_arguments() -> Vec<(String, String, String, Vec<String>)> {

@@ -1,5 +1,6 @@
 //! `fe.io`: what a file holds, and columns and genes of it.
 
+use ferrocyte_base::Run;
 use ferrocyte_io::H5ad;
 use ferrocyte_mixed::lmm::GeneMask;
 use numpy::{IntoPyArray, PyArray1};
@@ -36,7 +37,7 @@ pub(crate) fn h5ad_index(py: Python<'_>, path: &str, element: &str) -> PyResult<
 /// What a matrix of a file is: the same text as the program's, so that parts of both can be merged.
 #[pyfunction]
 pub(crate) fn h5ad_fingerprint(py: Python<'_>, path: &str, element: &str) -> PyResult<String> {
-    py.detach(|| H5ad::open(path)?.fingerprint(element)).or_raise(py)
+    py.detach(|| H5ad::open(path)?.fingerprint(&Run::new().threads(1), element)).or_raise(py)
 }
 
 /// The genes that a column of `var` chooses: a truth value for each.

@@ -39,7 +39,7 @@ pub(crate) fn pseudobulk_sums<'py>(
     let out = PyDict::new(py);
     out.set_item("values", matrix(py, values.len() / samples.len(), samples.len(), values)?)?;
     out.set_item("samples", columns(py, &samples.table)?)?;
-    let groups = samples.groups.map(|g| (g.codes.into_iter().map(|code| code as i32).collect::<Vec<_>>(), g.levels));
+    let groups = samples.groups.map(|g| (g.codes.iter().map(|code| code as i32).collect::<Vec<_>>(), g.levels));
     out.set_item("groups", groups)?;
     out.set_item("names", samples.names)?;
     out.set_item("n_cells", samples.n_cells)?;

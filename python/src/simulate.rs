@@ -24,7 +24,7 @@ pub(crate) fn columns<'py>(py: Python<'py>, frame: &Frame) -> PyResult<Bound<'py
             Some(ObsColumn::Number(numbers)) => columns.set_item(name, numbers.clone().into_pyarray(py))?,
             Some(ObsColumn::Factor(factor)) => {
                 // A missing level is u32::MAX here and -1 in pandas: the same bits.
-                let codes: Vec<i32> = factor.codes.iter().map(|&code| code as i32).collect();
+                let codes: Vec<i32> = factor.codes.iter().map(|code| code as i32).collect();
                 columns.set_item(name, (codes.into_pyarray(py), factor.levels.clone()))?;
             }
             None => {}

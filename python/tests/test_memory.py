@@ -94,4 +94,4 @@ def test_peak_memory_does_not_grow_with_cells(tmp_path):
     # be 381 MiB. One thread: others keep freed buffers of their own, which is not the point here.
     grown = peaks[500_000] - peaks[50_000]
     assert grown < 0.2 * peaks[50_000], peaks
-    assert grown * 1024 < 30 * 450_000, peaks
+    assert grown * 1024 < 10 * 450_000, peaks

@@ -178,6 +178,8 @@ LONG = """
     import numpy as np, scipy.sparse as sp, signal, sys, threading, time, os
     import anndata as ad, pandas as pd
     import ferrocyte as fe
+    # A shell that starts a job in the background has it ignore Ctrl-C, and Python and its children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = np.random.default_rng(1)
     n, q = 6000, 300
     obs = pd.DataFrame({{"a": np.arange(n) % q, "b": (np.arange(n) * 7) % 301}}, index=[str(i) for i in range(n)])
@@ -187,7 +189,7 @@ LONG = """
     sums = fe.lmm.sums(adata, "~ x + (1 | a) + (1 | b)")
     threading.Timer({delay}, lambda: (print(time.time(), flush=True), os.kill(os.getpid(), signal.SIGINT))).start()
     try:
-        fe.lmm.fit(sums)
+        fe.lmm.fit(sums, n_threads=1)
         print("finished")
     except KeyboardInterrupt:
         print(time.time())

@@ -1,21 +1,22 @@
 //! The arguments of the program, in one place.
 //!
-//! Options of the linear mixed models are built from [`ferrocyte_mixed::lmm::OPTIONS`], those of the simulators from
-//! [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`], the tables that the Python package follows too; only what belongs to files and to the program itself is defined here. Values stay text: they
-//! may come from the config file as well, and are read in one place ([`crate::config`]).
+//! Options of the linear mixed models are built from [`ferrocyte_mixed::lmm::OPTIONS`], those of limma from
+//! [`ferrocyte_limma::OPTIONS`], those of the simulators from [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`], the tables that
+//! the Python package follows too; only what belongs to files and to the program itself is defined here. Values stay
+//! text: they may come from the config file as well, and are read in one place ([`crate::config`]).
 
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
-use ferrocyte_base::VERSION;
-use ferrocyte_mixed::lmm::{OPTIONS, OptionInfo, SIMULATE_OPTIONS};
+use ferrocyte_base::{OptionInfo, VERSION};
+use ferrocyte_mixed::lmm::{OPTIONS, SIMULATE_OPTIONS};
 
 /// Ends the help of options without a default that a command cannot do without.
 const REQUIRED: &str = "[required for a study]";
 
 /// Options that may be given several times.
-const REPEATED: [&str; 5] = ["random", "contrast", "pairwise", "test", "joint"];
+const REPEATED: [&str; 6] = ["random", "contrast", "pairwise", "test", "joint", "by"];
 
 /// Options that never stand in a config file: they say where, not what.
 const PLACES: [&str; 5] = ["config", "output", "table", "support", "reference"];
@@ -35,6 +36,11 @@ pub type Argument = (String, String, String, Vec<String>);
 /// ```
 pub fn lmm_arguments() -> Vec<Argument> {
     arguments_of(&lmm())
+}
+
+/// The options of `ferrocyte limma`, likewise.
+pub fn limma_arguments() -> Vec<Argument> {
+    arguments_of(&limma())
 }
 
 /// The options of `ferrocyte simulate`, likewise.
@@ -75,6 +81,7 @@ pub(crate) fn command() -> Command {
         .disable_help_subcommand(true)
         .args(common())
         .subcommand(lmm())
+        .subcommand(limma())
         .subcommand(simulate())
         .subcommand(merge())
         .subcommand(info())
@@ -226,6 +233,39 @@ fn lmm() -> Command {
                 .arg(input("other", "FIT.npz", "the second fit"))
                 .args(options("compare"))
                 .arg(output("TABLE", "the table (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
+        )
+}
+
+fn limma() -> Command {
+    let options = |verb: &'static str| {
+        ferrocyte_limma::OPTIONS
+            .iter()
+            .filter(move |option| option.verbs.contains(&verb))
+            .map(|option| option_arg(option).allow_hyphen_values(option.name == "contrast"))
+    };
+    Command::new("limma")
+        .about("Linear models of samples with moderated statistics, from counts to a ranked list of genes")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("de")
+                .about("Filter, normalise, voom, fit, contrasts, moderated tests: the whole way in one command")
+                .arg(input("input", "COUNTS.tsv|STUDY.h5ad", "counts (genes x samples, with .gz), or a study"))
+                .arg(
+                    Arg::new("samples")
+                        .value_name("SAMPLES.tsv")
+                        .value_parser(value_parser!(PathBuf))
+                        .help("the samples, named in the first column as in the header of the counts"),
+                )
+                .args(options("de"))
+                .arg(output("DIR", "a folder for all tables, or the table of tests (.tsv, .csv, .jsonl, with .gz; -)")),
+        )
+        .subcommand(
+            Command::new("pseudobulk")
+                .about("The cells of each sample as one observation, in one pass")
+                .arg(input("study", "STUDY.h5ad", "the study of cells"))
+                .args(options("pseudobulk"))
+                .arg(output("OUT.h5ad", "where the samples go")),
         )
 }
 

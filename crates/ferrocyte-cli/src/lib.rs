@@ -6,6 +6,8 @@
 //! ferrocyte lmm sums STUDY.h5ad --formula F -o sums.npz     cells to sums, in one pass
 //! ferrocyte lmm fit  STUDY.h5ad|SUMS.npz ... -o OUT         sums to a fit (.npz) or a table of tests (.tsv, ...)
 //! ferrocyte lmm test FIT.npz|SUMS.npz --contrast ... -o OUT tests of a saved fit
+//! ferrocyte limma de COUNTS.tsv SAMPLES.tsv ... -o DIR      counts of samples, or of cells, to a ranked list of genes
+//! ferrocyte limma pseudobulk STUDY.h5ad --by C -o OUT.h5ad   cells to samples
 //! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
 //! ferrocyte info FILE                                       what a file holds
@@ -29,6 +31,7 @@ mod config;
 mod faults;
 mod info;
 mod interrupt;
+mod limma;
 mod lmm;
 mod merge;
 mod monitor;
@@ -42,7 +45,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
-pub use args::{Argument, help_pages, lmm_arguments, simulate_arguments};
+pub use args::{Argument, help_pages, limma_arguments, lmm_arguments, simulate_arguments};
 
 use crate::faults::Failure;
 use crate::session::Session;
@@ -78,6 +81,13 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
             }
             Some(("shares", verb)) => lmm::variances::shares(&Session::new(args, &["lmm", "shares"], verb)?, verb),
             Some(("compare", verb)) => lmm::compare::run(&Session::new(args, &["lmm", "compare"], verb)?, verb),
+            _ => Err(unknown()),
+        },
+        Some(("limma", family)) => match family.subcommand() {
+            Some(("de", verb)) => limma::de::run(&Session::new(args, &["limma", "de"], verb)?, verb),
+            Some(("pseudobulk", verb)) => {
+                limma::pseudobulk::run(&Session::new(args, &["limma", "pseudobulk"], verb)?, verb)
+            }
             _ => Err(unknown()),
         },
         Some(("simulate", family)) => match family.subcommand() {

@@ -80,8 +80,9 @@ impl<T: RowChunks + ?Sized> RowChunks for Box<T> {
 /// that of `run`: a block, the next one where reading goes ahead, and what it is decoded from. Changes time, never the
 /// answer.
 pub fn rows_per_block(run: &Run, source: &dyn RowChunks) -> usize {
-    // Enough to keep threads busy; with more, the first block and the last, which nothing overlaps, would take longer.
-    const AHEAD: u64 = 2 << 20;
+    // Enough to keep a thread busy; with more, the first block and the last, which nothing overlaps, would take longer,
+    // and the buffers of blocks would be most of the memory of a pass.
+    const AHEAD: u64 = 256 << 10;
     let n_rows = source.n_rows().max(1);
     let per_row = match source.n_stored() {
         Some(stored) => stored / n_rows as u64 + 1,
@@ -89,6 +90,6 @@ pub fn rows_per_block(run: &Run, source: &dyn RowChunks) -> usize {
     };
     // 12 bytes for a stored value and its column, and as much again for the next one or while it is decoded.
     let fitting = run.memory_bytes() / 8 / 24;
-    let values = if source.reads_ahead() { fitting.min(AHEAD) } else { fitting };
+    let values = if source.reads_ahead() { fitting.min(AHEAD * run.n_threads() as u64) } else { fitting };
     ((values / per_row.max(1)) as usize).clamp(256, 16_384)
 }

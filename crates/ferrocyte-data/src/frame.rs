@@ -2,13 +2,15 @@
 
 use ferrocyte_base::{Fault, Result, listing, nearest};
 
+use crate::Codes;
+
 /// A column with few distinct values: a code into `levels` per row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Factor {
     /// The distinct values, in their order; some may be unused.
     pub levels: Vec<String>,
     /// One code per row; [`Factor::MISSING`] where there is no value.
-    pub codes: Vec<u32>,
+    pub codes: Codes,
 }
 
 impl Factor {
@@ -45,19 +47,15 @@ impl Factor {
         for (new, &old) in order.iter().enumerate() {
             rank[old] = new as u32;
         }
-        for code in &mut codes {
-            if *code != Self::MISSING {
-                *code = rank[*code as usize];
-            }
-        }
         let levels = order.iter().map(|&i| std::mem::take(&mut first_seen[i])).collect();
-        Self { levels, codes }
+        let rank = |code: u32| if code == Self::MISSING { code } else { rank[code as usize] };
+        Self { levels, codes: codes.into_iter().map(rank).collect() }
     }
 
     /// How many rows have each level.
     pub fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.levels.len()];
-        for &code in &self.codes {
+        for code in self.codes.iter() {
             if code != Self::MISSING {
                 counts[code as usize] += 1;
             }
@@ -67,7 +65,7 @@ impl Factor {
 
     /// The level of a row, unless it is missing.
     pub fn level(&self, row: usize) -> Option<&str> {
-        let code = self.codes[row];
+        let code = self.codes.get(row);
         (code != Self::MISSING).then(|| self.levels[code as usize].as_str())
     }
 }
@@ -99,7 +97,7 @@ impl ObsColumn {
     pub fn n_missing(&self) -> usize {
         match self {
             Self::Number(values) => values.iter().filter(|v| v.is_nan()).count(),
-            Self::Factor(factor) => factor.codes.iter().filter(|&&c| c == Factor::MISSING).count(),
+            Self::Factor(factor) => factor.codes.iter().filter(|&c| c == Factor::MISSING).count(),
         }
     }
 
@@ -108,7 +106,7 @@ impl ObsColumn {
             Self::Number(values) => Self::Number(rows.iter().map(|&i| values[i]).collect()),
             Self::Factor(factor) => Self::Factor(Factor {
                 levels: factor.levels.clone(),
-                codes: rows.iter().map(|&i| factor.codes[i]).collect(),
+                codes: rows.iter().map(|&i| factor.codes.get(i)).collect(),
             }),
         }
     }

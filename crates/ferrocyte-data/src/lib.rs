@@ -16,7 +16,7 @@
 //! * [`plan`]: where a study is cut for several machines.
 //! * [`pseudobulk()`]: the cells of a sample as one column of counts.
 //! * [`Part`]: named arrays and a header: how summaries and results are stored.
-//! * [`Frame`]: the columns of `obs` that a model needs.
+//! * [`Frame`]: the columns of `obs` that a model needs; labels are [`Codes`].
 //!
 //! ```
 //! use ferrocyte_base::Run;
@@ -32,6 +32,7 @@
 
 mod block;
 mod chunks;
+mod codes;
 mod frame;
 mod memory;
 mod part;
@@ -43,6 +44,7 @@ mod transform;
 
 pub use block::{RowBlock, Values};
 pub use chunks::{RowChunks, rows_per_block};
+pub use codes::Codes;
 pub use frame::{Factor, Frame, ObsColumn};
 pub use memory::{Csc, Csr, Dense, Index, Number};
 pub use part::{Array, Data, Part};

@@ -36,7 +36,7 @@ impl Design {
             report(&columns.problems)?;
             return Err(ferrocyte_base::Fault::internal("a variable was not bound, and no problem says why"));
         };
-        check_size(&fixed, &mut columns);
+        check_size(&fixed, options.aliased, &mut columns);
         let mut problems = std::mem::take(&mut columns.problems);
         let p = fixed.names.len();
         let mut design = assemble(model, columns, rows, fixed, random);
@@ -83,7 +83,7 @@ impl Design {
     }
 
     fn is_complete(&self, i: usize) -> bool {
-        let present = |f: &BoundFactor| f.codes[i] != Factor::MISSING;
+        let present = |f: &BoundFactor| f.codes.get(i) != Factor::MISSING;
         self.factors.iter().all(present)
             && self.numbers.iter().all(|n| match &n.values {
                 Values::Stored(values) => values[i].is_finite(),
@@ -383,16 +383,25 @@ fn combined(grouping: &[usize], columns: &mut Columns<'_>) -> usize {
     if let Some(known) = columns.factors.iter().position(|f| f.name == name) {
         return known;
     }
-    let combination = |i: usize| -> Option<Vec<u32>> {
-        let codes = grouping.iter().rev().map(|&f| columns.factors[f].codes[i]);
-        codes.map(|code| (code != Factor::MISSING).then_some(code)).collect()
+    // Looked up once to find the distinct ones and again to number them, rather than kept: cells are many.
+    let combination = |i: usize, out: &mut Vec<u32>| {
+        out.clear();
+        out.extend(grouping.iter().rev().map(|&f| columns.factors[f].codes.get(i)));
+        !out.contains(&Factor::MISSING)
     };
-    let all: Vec<Option<Vec<u32>>> = (0..columns.n).map(combination).collect();
-    let distinct: Vec<&Vec<u32>> = all.iter().flatten().collect::<BTreeSet<_>>().into_iter().collect();
-    let codes = all
-        .iter()
-        .map(|c| c.as_ref().and_then(|c| distinct.binary_search(&c).ok()).map_or(Factor::MISSING, |code| code as u32))
-        .collect();
+    let mut here = Vec::new();
+    let mut distinct: BTreeSet<Vec<u32>> = BTreeSet::new();
+    for i in 0..columns.n {
+        if combination(i, &mut here) && !distinct.contains(&here) {
+            distinct.insert(here.clone());
+        }
+    }
+    let distinct: Vec<Vec<u32>> = distinct.into_iter().collect();
+    let number = |i: usize| {
+        let found = combination(i, &mut here).then(|| distinct.binary_search(&here).ok()).flatten();
+        found.map_or(Factor::MISSING, |code| code as u32)
+    };
+    let codes = (0..columns.n).map(number).collect();
     let label = |codes: &Vec<u32>| {
         let parts = grouping.iter().zip(codes.iter().rev()).map(|(&f, &code)| {
             let factor = &columns.factors[f];
@@ -400,13 +409,13 @@ fn combined(grouping: &[usize], columns: &mut Columns<'_>) -> usize {
         });
         parts.collect::<Vec<_>>().join(":")
     };
-    let levels = distinct.iter().map(|codes| label(codes)).collect();
+    let levels = distinct.iter().map(label).collect();
     columns.factors.push(BoundFactor { name, levels, codes });
     columns.factors.len() - 1
 }
 
 /// Keeps the problems of a design that is too large for its cells.
-fn check_size(fixed: &Fixed, columns: &mut Columns<'_>) {
+fn check_size(fixed: &Fixed, aliased: Aliased, columns: &mut Columns<'_>) {
     let (p, n) = (fixed.names.len(), columns.n);
     if p == 0 {
         columns.problems.push(Problem::new("the model has no fixed effect").hint("keep the intercept"));
@@ -415,7 +424,7 @@ fn check_size(fixed: &Fixed, columns: &mut Columns<'_>) {
         columns
             .problems
             .push(Problem::new(format!("the model has {p} fixed columns, at most {MOST_FIXED} can be fitted")));
-    } else if p >= n && n > 0 {
+    } else if p >= n && n > 0 && aliased != Aliased::Keep {
         columns.problems.push(
             Problem::new(format!("the model has {p} fixed columns and only {n} cells"))
                 .hint("leave terms out, or add cells"),

@@ -1,9 +1,10 @@
 //! The columns of obs that a model uses, read for the cells it is bound to; every problem is kept, none stops.
 
 use ferrocyte_base::{Fault, Kind, Result, listing, nearest};
-use ferrocyte_data::{Factor, Frame, ObsColumn};
+use ferrocyte_data::{Codes, Factor, Frame, ObsColumn};
 
 use crate::arithmetic::{Arithmetic, level_text};
+use crate::basis::Basis;
 use crate::model::LIBSIZE;
 use crate::parse::{Variable, variable_text};
 
@@ -54,7 +55,7 @@ pub(crate) fn report(problems: &[Problem]) -> Result<()> {
 pub(crate) struct BoundFactor {
     pub(crate) name: String,
     pub(crate) levels: Vec<String>,
-    pub(crate) codes: Vec<u32>,
+    pub(crate) codes: Codes,
 }
 
 /// What a number is computed from when the cell's total is known.
@@ -134,6 +135,7 @@ impl<'a> Columns<'a> {
         match variable {
             Variable::Factor(name) => self.factor(name).map(Bound::Factor),
             Variable::Expression(expression) => self.number(expression, variable_text(variable)).map(Bound::Number),
+            Variable::Basis(basis) => self.basis(basis, variable_text(variable)).map(Bound::Number),
             Variable::Column(name) if matches!(self.obs.get(name), Some(ObsColumn::Factor(_))) => {
                 self.factor(name).map(Bound::Factor)
             }
@@ -188,7 +190,7 @@ impl<'a> Columns<'a> {
         let mut used = vec![false; whole.levels.len()];
         let mut missing = 0;
         for i in 0..self.n {
-            match whole.codes[self.row(i)] {
+            match whole.codes.get(self.row(i)) {
                 Factor::MISSING => missing += 1,
                 code => used[code as usize] = true,
             }
@@ -203,8 +205,12 @@ impl<'a> Columns<'a> {
                 unused.push(level.clone());
             }
         }
-        let code_of = |code: u32| if code == Factor::MISSING { code } else { place[code as usize] };
-        let codes: Vec<u32> = (0..self.n).map(|i| code_of(whole.codes[self.row(i)])).collect();
+        let codes = if self.rows.is_none() && unused.is_empty() {
+            whole.codes.clone()
+        } else {
+            let code_of = |code: u32| if code == Factor::MISSING { code } else { place[code as usize] };
+            (0..self.n).map(|i| code_of(whole.codes.get(self.row(i)))).collect()
+        };
         self.missing_values(name, missing);
         if let [only] = levels.as_slice() {
             self.problems.push(
@@ -247,6 +253,40 @@ impl<'a> Columns<'a> {
         };
         self.numbers.push(BoundNumber { text, columns, values });
         Some(self.numbers.len() - 1)
+    }
+
+    /// A column of an expanded covariate.
+    fn basis(&mut self, basis: &Basis, text: String) -> Option<usize> {
+        if let Some(found) = self.numbers.iter().position(|n| n.text == text) {
+            return Some(found);
+        }
+        let columns: Vec<String> = basis.argument.columns().into_iter().cloned().collect();
+        let mut readable = true;
+        for name in &columns {
+            readable &= self.check_numbers(name, &text);
+        }
+        if !readable {
+            return None;
+        }
+        let argument = self.evaluate(&basis.argument, &columns, &text);
+        if argument.iter().any(|x| !x.is_finite()) {
+            // Said already.
+            return None;
+        }
+        match basis.values(&argument) {
+            Ok(values) => {
+                self.numbers.push(BoundNumber { text, columns, values: Values::Stored(values) });
+                Some(self.numbers.len() - 1)
+            }
+            Err(fault) => {
+                let problem = Problem::new(format!("`{text}`: {fault}"));
+                self.problems.push(match fault.way_out() {
+                    Some(way_out) => problem.hint(way_out),
+                    None => problem,
+                });
+                None
+            }
+        }
     }
 
     fn values_of(&self, name: &str) -> Vec<f64> {

@@ -286,7 +286,7 @@ impl<'a> RandomSides<'a> {
         let variable = |v: &usize| &model.random_variables[*v];
         let plain = |variable: &'a Variable| match variable {
             Variable::Column(name) | Variable::Factor(name) => Some(name.as_str()),
-            Variable::Expression(_) => None,
+            Variable::Expression(_) | Variable::Basis(_) => None,
         };
         match term {
             RandomTerm::Bar { slope, grouping } => Self {

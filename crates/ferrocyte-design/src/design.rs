@@ -160,7 +160,7 @@ impl Design {
     fn column_of(&self, block: &Block, i: usize) -> Option<usize> {
         let mut column = block.first;
         for &(factor, stride, contrasts) in &block.factors {
-            let code = self.factors[factor].codes[i] as usize;
+            let code = self.factors[factor].codes.get(i) as usize;
             column += stride * code.checked_sub(usize::from(contrasts))?;
         }
         Some(column)

@@ -38,6 +38,7 @@
 
 pub mod alias;
 mod arithmetic;
+mod basis;
 mod bind;
 mod coding;
 mod coefficients;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ferrocyte_base::Result;
 
-use crate::parse::{Parsed, RandomTerm, Term, Variable, grouping_text, term_text};
+use crate::parse::{Dialect, Parsed, RandomTerm, Term, Variable, grouping_text, term_text};
 
 /// The variable whose values are the cells' totals unless obs has a column of this name.
 pub const LIBSIZE: &str = "libsize";
@@ -42,7 +42,24 @@ impl Model {
     /// (`~ 0 + sam`, `~ 0 + sam:time`), each term of which is a variance component with one column per level.
     /// Faults show the text and point at the character.
     pub fn parse(formula: &str, random: &[String]) -> Result<Self> {
-        let mut parsed = Parsed::default();
+        Self::parse_as(Dialect::Cells, formula, random)
+    }
+
+    /// Parses the formula of a design of samples, which are all at hand: also `(a + b)^2`, `a/b`, `poly(x, 2)`, `ns(x, 3)`
+    /// and `bs(x, 5)`.
+    ///
+    /// ```
+    /// use ferrocyte_design::Model;
+    /// let model = Model::parse_for_samples("~ (a + b)^2 + poly(age, 2)")?;
+    /// assert_eq!(model.display(), "~ a + b + poly(age, 2)1 + poly(age, 2)2 + a:b");
+    /// # Ok::<(), ferrocyte_base::Fault>(())
+    /// ```
+    pub fn parse_for_samples(formula: &str) -> Result<Self> {
+        Self::parse_as(Dialect::Samples, formula, &[])
+    }
+
+    fn parse_as(dialect: Dialect, formula: &str, random: &[String]) -> Result<Self> {
+        let mut parsed = Parsed { dialect, ..Parsed::default() };
         parsed.formula(formula)?;
         for entry in random {
             parsed.random_entry(entry)?;
@@ -123,6 +140,7 @@ pub(crate) fn columns_of(variable: &Variable) -> Vec<&String> {
     match variable {
         Variable::Column(name) | Variable::Factor(name) => vec![name],
         Variable::Expression(expression) => expression.columns(),
+        Variable::Basis(basis) => basis.argument.columns(),
     }
 }
 

@@ -3,16 +3,21 @@
 //! ```text
 //! formula     = ["~"] sum
 //! sum         = ["+" | "-"] product { ("+" | "-") product }
-//! product     = interaction { "*" interaction }
-//! interaction = primary { ":" primary }
+//! product     = interaction { ("*" | "/") interaction }
+//! interaction = power { ":" power }
+//! power       = primary [ "^" NUMBER ]
 //! primary     = "0" | "1" | variable | "(" sum ")" | "(" bar ")"
 //! bar         = sum ("|" | "||") interaction-of-variables { "/" interaction-of-variables }
 //! variable    = NAME | "factor(" NAME ")" | FUNCTION "(" arithmetic ")"
+//!             | ("poly" | "ns" | "bs") "(" arithmetic "," [("degree" | "df") "="] NUMBER ")"
 //! ```
+//!
+//! `/` and `^` between fixed terms and `poly`, `ns`, `bs` are for designs of samples ([`Dialect::Samples`]).
 
 use ferrocyte_base::{Fault, Kind, Result, listing};
 
 use crate::arithmetic::{Arithmetic, Function, Operator};
+use crate::basis::{Basis, Expansion};
 use crate::refuse;
 use crate::source::{MOST_DEPTH, Placed, Source, Token};
 
@@ -25,6 +30,18 @@ pub(crate) enum Variable {
     Factor(String),
     /// Arithmetic on columns: `log(libsize)`, `I(age^2)`.
     Expression(Arithmetic<String>),
+    /// One column of several that a covariate is expanded to: `poly(age, 2)1`.
+    Basis(Basis),
+}
+
+/// What a formula may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Dialect {
+    /// What can be computed cell by cell.
+    #[default]
+    Cells,
+    /// All that R has for fixed terms.
+    Samples,
 }
 
 /// A product of variables: their positions, ascending, each once. The intercept is the empty term.
@@ -77,6 +94,7 @@ pub(crate) struct Parsed {
     pub(crate) random: Vec<RandomTerm>,
     /// Variables of the random terms, in order of appearance.
     pub(crate) random_variables: Vec<Variable>,
+    pub(crate) dialect: Dialect,
 }
 
 impl Parsed {
@@ -231,23 +249,96 @@ impl<'a> Parser<'a> {
     fn product(&mut self) -> Result<Sum> {
         let place = self.place();
         let mut left = self.interaction()?;
-        while self.skip_symbol("*") {
-            let right = self.interaction()?;
-            let both = self.cross(&left, &right, place)?;
-            left.add(right);
-            left.add(both);
+        loop {
+            if self.skip_symbol("*") {
+                let right = self.interaction()?;
+                let both = self.cross(&left, &right, place)?;
+                left.add(right);
+                left.add(both);
+            } else if self.is_wide() && self.skip_symbol("/") {
+                // `a/b` is a and b within a; `(a + b)/c` is a, b and c within both.
+                let right = self.interaction()?;
+                let all = left.terms.iter().fold(Term::new(), |all, term| joined(&all, term));
+                let within = self.cross(&Sum::of(vec![all]), &right, place)?;
+                left.add(within);
+            } else {
+                return Ok(left);
+            }
         }
-        Ok(left)
+    }
+
+    fn is_wide(&self) -> bool {
+        self.out.dialect == Dialect::Samples && self.side == Side::Fixed
     }
 
     fn interaction(&mut self) -> Result<Sum> {
         let place = self.place();
-        let mut left = self.primary()?;
+        let mut left = self.power()?;
         while self.skip_symbol(":") {
-            let right = self.primary()?;
+            let right = self.power()?;
             left = self.cross(&left, &right, place)?;
         }
         Ok(left)
+    }
+
+    /// `(a + b + c)^2`: the terms and their products of two at most.
+    fn power(&mut self) -> Result<Sum> {
+        let place = self.place();
+        let base = self.primary()?;
+        if !self.is_wide() || !self.skip_symbol("^") {
+            return Ok(base);
+        }
+        let Some(&Token::Number(exponent)) = self.peek() else { return Err(self.unexpected("a whole number")) };
+        if !(1.0..=9.0).contains(&exponent) || exponent != exponent.trunc() {
+            return Err(self.source.fault(self.place(), format!("`{exponent}` is no whole number from 1 to 9")));
+        }
+        self.at += 1;
+        let mut sum = base.clone();
+        for _ in 1..exponent as usize {
+            let products = self.cross(&sum, &base, place)?;
+            sum.add(products);
+            // Columns of one expansion are no variables of their own.
+            let apart = |term: &Term| !self.holds_twins(term);
+            sum.terms.retain(apart);
+        }
+        Ok(sum)
+    }
+
+    /// Whether a term multiplies columns of the same expansion.
+    fn holds_twins(&self, term: &[usize]) -> bool {
+        let of = |v: usize| if let Variable::Basis(basis) = &self.out.variables[v] { Some(basis) } else { None };
+        let twins = |(k, &v): (usize, &usize)| {
+            of(v).is_some_and(|basis| term[..k].iter().filter_map(|&w| of(w)).any(|other| other.same(basis)))
+        };
+        term.iter().enumerate().any(twins)
+    }
+
+    /// `poly(age, 2)` and its like, as a sum of their columns; `None` where there is none.
+    fn expansion(&mut self) -> Result<Option<Sum>> {
+        let Some(Token::Name(name)) = self.peek() else { return Ok(None) };
+        let quoted = self.source.text.chars().nth(self.place()) == Some('`');
+        let Some(expansion) = Expansion::named(name).filter(|_| self.is_wide() && !quoted) else { return Ok(None) };
+        if !self.is_symbol(self.at + 1, "(") {
+            return Ok(None);
+        }
+        self.at += 2;
+        let argument = self.arithmetic(Operator::Add)?;
+        self.expect(",")?;
+        let by_name = matches!(self.peek(), Some(Token::Name(name)) if name == expansion.argument());
+        if by_name {
+            self.at += 1;
+            self.expect("=")?;
+        }
+        let Some(&Token::Number(size)) = self.peek() else { return Err(self.unexpected("a whole number")) };
+        if !(1.0..=100.0).contains(&size) || size != size.trunc() {
+            return Err(self.source.fault(self.place(), format!("`{size}` is no whole number from 1 to 100")));
+        }
+        self.at += 1;
+        self.expect(")")?;
+        let size = size as usize;
+        let column = |column| Variable::Basis(Basis { expansion, argument: argument.clone(), size, by_name, column });
+        let columns: Vec<Variable> = (0..size).map(column).collect();
+        Ok(Some(Sum::of(columns.into_iter().map(|variable| vec![self.intern(variable)]).collect())))
     }
 
     /// Every term of one sum with every term of another.
@@ -285,6 +376,9 @@ impl<'a> Parser<'a> {
                 Ok(inner)
             }
             Some(Token::Name(_)) => {
+                if let Some(columns) = self.expansion()? {
+                    return Ok(columns);
+                }
                 let variable = self.variable()?;
                 let position = self.intern(variable);
                 Ok(Sum::of(vec![vec![position]]))
@@ -509,6 +603,9 @@ impl<'a> Parser<'a> {
                     Variable::Expression(e) => {
                         return Err(self.source.fault(place, format!("`{e}` is a number and cannot group cells")));
                     }
+                    Variable::Basis(e) => {
+                        return Err(self.source.fault(place, format!("`{e}` is a number and cannot group cells")));
+                    }
                 };
                 let position = self.intern(variable);
                 grouping = joined(&grouping, &[position]);
@@ -547,6 +644,7 @@ pub(crate) fn variable_text(variable: &Variable) -> String {
         Variable::Column(name) => crate::source::written(name),
         Variable::Factor(name) => format!("factor({})", crate::source::written(name)),
         Variable::Expression(expression) => expression.to_string(),
+        Variable::Basis(basis) => basis.to_string(),
     }
 }
 

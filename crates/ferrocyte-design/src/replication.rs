@@ -6,7 +6,7 @@
 //! within which the variable is constant (`sample`) names the term that is missing.
 
 use ferrocyte_base::listing;
-use ferrocyte_data::{Factor, Frame, ObsColumn};
+use ferrocyte_data::{Codes, Factor, Frame, ObsColumn};
 
 use crate::Design;
 use crate::coefficients::Part;
@@ -53,16 +53,16 @@ pub fn warnings(design: &Design, obs: &Frame, variable: Option<&str>) -> Vec<Str
 }
 
 /// A fixed variable: a value per bound cell.
-struct Subject {
+struct Subject<'a> {
     name: String,
     /// Number of levels of a factor; `None` for a number.
     n_levels: Option<usize>,
-    values: Vec<u64>,
+    value: Box<dyn Fn(usize) -> u64 + 'a>,
 }
 
-impl Subject {
+impl Subject<'_> {
     fn is_constant_in(&self, grouping: &BoundFactor) -> bool {
-        is_constant_within(&grouping.codes, grouping.levels.len(), |i| self.values[i])
+        is_constant_within(&grouping.codes, grouping.levels.len(), &self.value)
     }
 }
 
@@ -79,16 +79,16 @@ fn groupings(design: &Design) -> Vec<&BoundFactor> {
 }
 
 /// The columns of obs behind the fixed terms, each once.
-fn subjects(design: &Design, obs: &Frame) -> Vec<Subject> {
-    let mut subjects: Vec<Subject> = Vec::new();
+fn subjects<'a>(design: &'a Design, obs: &'a Frame) -> Vec<Subject<'a>> {
+    let mut subjects: Vec<Subject<'a>> = Vec::new();
     for part in design.coefficients().parts.iter().flatten().flatten() {
         match part {
             Part::Level { variable, .. } => {
                 if subjects.iter().all(|s| s.name != *variable)
                     && let Some(factor) = design.factors.iter().find(|f| f.name == *variable)
                 {
-                    let values = factor.codes.iter().map(|&c| u64::from(c)).collect();
-                    subjects.push(Subject { name: variable.clone(), n_levels: Some(factor.levels.len()), values });
+                    let value = Box::new(|i| u64::from(factor.codes.get(i)));
+                    subjects.push(Subject { name: variable.clone(), n_levels: Some(factor.levels.len()), value });
                 }
             }
             Part::Number(text) => {
@@ -96,8 +96,8 @@ fn subjects(design: &Design, obs: &Frame) -> Vec<Subject> {
                     if subjects.iter().all(|s| s.name != *column)
                         && let Some(ObsColumn::Number(values)) = obs.get(column)
                     {
-                        let values = (0..design.n).map(|i| values[design.obs_row(i)].to_bits()).collect();
-                        subjects.push(Subject { name: column.clone(), n_levels: None, values });
+                        let value = Box::new(|i| values[design.obs_row(i)].to_bits());
+                        subjects.push(Subject { name: column.clone(), n_levels: None, value });
                     }
                 }
             }
@@ -111,7 +111,7 @@ fn subjects(design: &Design, obs: &Frame) -> Vec<Subject> {
 fn missing_term(
     design: &Design,
     obs: &Frame,
-    subject: &Subject,
+    subject: &Subject<'_>,
     groupings: &[&BoundFactor],
 ) -> Option<(String, String)> {
     let mut best: Option<(usize, (String, String))> = None;
@@ -120,15 +120,15 @@ fn missing_term(
         if name == subject.name {
             continue;
         }
-        let codes: Vec<u32> = (0..design.n).map(|i| label.codes[design.obs_row(i)]).collect();
+        let codes: Codes = (0..design.n).map(|i| label.codes.get(design.obs_row(i))).collect();
         let n_used = count_distinct(&codes, label.levels.len());
-        if codes.contains(&Factor::MISSING) || 2 * n_used > design.n || best.as_ref().is_some_and(|b| n_used >= b.0) {
+        if codes.contains(Factor::MISSING) || 2 * n_used > design.n || best.as_ref().is_some_and(|b| n_used >= b.0) {
             continue;
         }
         let constant = |value: &dyn Fn(usize) -> u64| is_constant_within(&codes, label.levels.len(), value);
-        let split = groupings.iter().find(|g| constant(&|i| u64::from(g.codes[i])));
+        let split = groupings.iter().find(|g| constant(&|i| u64::from(g.codes.get(i))));
         if let Some(grouping) = split
-            && constant(&|i| subject.values[i])
+            && constant(&subject.value)
         {
             best = Some((n_used, (written(name), grouping.name.clone())));
         }
@@ -136,9 +136,9 @@ fn missing_term(
     best.map(|(_, found)| found)
 }
 
-fn count_distinct(codes: &[u32], n_levels: usize) -> usize {
+fn count_distinct(codes: &Codes, n_levels: usize) -> usize {
     let mut used = vec![false; n_levels];
-    for &code in codes {
+    for code in codes.iter() {
         if let Some(slot) = used.get_mut(code as usize) {
             *slot = true;
         }
@@ -153,7 +153,7 @@ struct Missing {
     variables: Vec<String>,
 }
 
-fn gather(missing: &mut Vec<Missing>, (term, grouping): (String, String), subject: &Subject) {
+fn gather(missing: &mut Vec<Missing>, (term, grouping): (String, String), subject: &Subject<'_>) {
     match missing.iter_mut().find(|m| m.term == term && m.grouping == grouping) {
         Some(known) => known.variables.push(subject.name.clone()),
         None => missing.push(Missing { term, grouping, variables: vec![subject.name.clone()] }),

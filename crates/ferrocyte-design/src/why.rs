@@ -1,7 +1,7 @@
 //! Why a column is aliased, in words.
 
 use ferrocyte_base::listing;
-use ferrocyte_data::Factor;
+use ferrocyte_data::{Codes, Factor};
 
 use crate::Design;
 use crate::alias::{Alias, AliasReport};
@@ -52,7 +52,7 @@ impl Design {
 
     fn level(&self, variable: &str, i: usize) -> Option<&str> {
         let factor = self.factors.iter().find(|f| f.name == variable)?;
-        factor.levels.get(factor.codes[i] as usize).map(String::as_str)
+        factor.levels.get(factor.codes.get(i) as usize).map(String::as_str)
     }
 
     /// What in the study makes a column a combination of others, if it is one of the usual causes.
@@ -113,14 +113,14 @@ impl Design {
     pub(crate) fn is_nested(&self, outer: &str, inner: &str) -> bool {
         let find = |name: &str| self.factors.iter().find(|f| f.name == name);
         let (Some(outer), Some(inner)) = (find(outer), find(inner)) else { return false };
-        is_constant_within(&inner.codes, inner.levels.len(), |i| u64::from(outer.codes[i]))
+        is_constant_within(&inner.codes, inner.levels.len(), |i| u64::from(outer.codes.get(i)))
     }
 }
 
 /// Whether `value` is the same for all rows of each code; rows without a code are passed over.
-pub(crate) fn is_constant_within(codes: &[u32], n_levels: usize, value: impl Fn(usize) -> u64) -> bool {
+pub(crate) fn is_constant_within(codes: &Codes, n_levels: usize, value: impl Fn(usize) -> u64) -> bool {
     let mut seen: Vec<Option<u64>> = vec![None; n_levels];
-    codes.iter().enumerate().filter(|(_, code)| **code != Factor::MISSING).all(|(i, &code)| {
+    codes.iter().enumerate().filter(|(_, code)| *code != Factor::MISSING).all(|(i, code)| {
         let here = value(i);
         *seen[code as usize].get_or_insert(here) == here
     })

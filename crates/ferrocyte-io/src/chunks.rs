@@ -224,6 +224,23 @@ impl ChunkedFile {
         Ok(read!(I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), F32(f32), F64(f64)))
     }
 
+    /// The numbers of several ranges, which rise; those that begin in one chunk are decoded together. `None` as in
+    /// [`ChunkedFile::numbers`].
+    pub(crate) fn numbers_of(&self, run: &Run, dtype: &Dtype, ranges: &[Range<usize>]) -> Result<Option<Vec<Numbers>>> {
+        let width = self.extents[1];
+        let groups: Vec<&[Range<usize>]> =
+            ranges.chunk_by(|a, b| a.start / self.chunk[0] == b.start / self.chunk[0]).collect();
+        let read = |group: &[Range<usize>]| -> Result<Option<Vec<Numbers>>> {
+            let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(Some(Vec::new())) };
+            let from = first.start;
+            let Some(all) = self.numbers(run, dtype, from..last.end)? else { return Ok(None) };
+            Ok(Some(group.iter().map(|r| all.slice((r.start - from) * width..(r.end - from) * width)).collect()))
+        };
+        let read =
+            run.map_quietly(groups.len(), 1, |which| which.map(|i| read(groups[i])).collect::<Result<Vec<_>>>())?;
+        Ok(read.into_iter().flatten().collect::<Option<Vec<_>>>().map(|found| found.into_iter().flatten().collect()))
+    }
+
     /// The elements of a range of rows, from the chunks with the numbers `first..`.
     fn read<T: Copy + Default + Send>(
         &self,

@@ -86,7 +86,7 @@ impl ColumnData {
             Self::Texts { values, .. } => ObsColumn::Factor(Factor::from_texts(values.iter().map(Option::as_ref))),
             Self::Categorical { codes, levels, .. } => {
                 let levels = levels.to_texts().into_iter().map(|l| l.unwrap_or_else(|| "NA".to_owned())).collect();
-                ObsColumn::Factor(Factor { levels, codes: codes.clone() })
+                ObsColumn::Factor(Factor { levels, codes: codes.iter().copied().collect() })
             }
         }
     }
@@ -433,11 +433,11 @@ mod tests {
         let flags = Numbers::Bool(vec![true, false, true]);
         let column = ColumnData::NullableNumbers { values: flags, missing: vec![false, false, true] };
         let ObsColumn::Factor(factor) = column.to_obs() else { unreachable!("truth values are a factor") };
-        assert_eq!((factor.levels.join(" "), factor.codes), ("FALSE TRUE".into(), vec![1, 0, Factor::MISSING]));
+        assert_eq!((factor.levels.join(" "), factor.codes), ("FALSE TRUE".into(), vec![1, 0, Factor::MISSING].into()));
         let levels = Box::new(ColumnData::Numbers(Numbers::I64(vec![10, 2])));
         let column = ColumnData::Categorical { codes: vec![1, 0, 1], levels, ordered: true };
         let ObsColumn::Factor(factor) = column.to_obs() else { unreachable!("categories are a factor") };
-        assert_eq!((factor.levels.join(" "), factor.codes), ("10 2".into(), vec![1, 0, 1]));
+        assert_eq!((factor.levels.join(" "), factor.codes), ("10 2".into(), vec![1, 0, 1].into()));
     }
 
     #[test]

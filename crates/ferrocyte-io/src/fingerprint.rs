@@ -5,7 +5,7 @@
 //! content only: neither on compression, the width of indices, path nor time. A change that leaves all of that as
 //! it was goes unseen; it is a label, not a proof.
 
-use ferrocyte_base::{Fault, Result};
+use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::RowChunks;
 
 use crate::h5ad::H5ad;
@@ -19,15 +19,15 @@ impl H5ad {
     /// The fingerprint of a matrix (named as in [`H5ad::matrix`]), such as
     /// `csr float32 4470 x 9015, 2865213 stored, sample 9f1c...`. The same content gives the same text, whatever
     /// the compression and the widths of indices; see the module for what is looked at.
-    pub fn fingerprint(&self, element: &str) -> Result<String> {
+    pub fn fingerprint(&self, run: &Run, element: &str) -> Result<String> {
         let matrix = self.matrix(element)?;
         let path = matrix.element();
         let mut hash = Hash::new();
         if matrix.kind() == MatrixKind::Dense {
-            sample(self.store(), path, &mut hash)?;
+            sample(run, self.store(), path, &mut hash)?;
         } else {
             for array in ["indptr", "indices", "data"] {
-                sample(self.store(), &format!("{path}/{array}"), &mut hash)?;
+                sample(run, self.store(), &format!("{path}/{array}"), &mut hash)?;
             }
         }
         let stored = matrix.n_stored().map_or_else(String::new, |n| format!(", {n} stored"));
@@ -43,21 +43,35 @@ impl H5ad {
 }
 
 /// Adds stretches of an array, spread evenly, to the hash.
-fn sample(store: &dyn Store, path: &str, hash: &mut Hash) -> Result<()> {
+fn sample(run: &Run, store: &dyn Store, path: &str, hash: &mut Hash) -> Result<()> {
     let array = store.array(path)?;
     let (n, width) = (array.info().n_rows(), array.info().width());
     // Of wide rows fewer are taken, so that the work stays the same.
     let length = (LENGTH / width.max(1)).max(1).min(n);
     let steps = STRETCHES.min(n.div_ceil(length.max(1)));
-    for i in 0..steps {
-        let start = if steps == 1 { 0 } else { ((n - length) as u128 * i as u128 / (steps - 1) as u128) as usize };
-        let at = |f: Fault| f.at(store.place());
-        hash.add(&array.numbers(start..start + length).map_err(at)?);
-    }
+    let start =
+        |i: usize| if steps == 1 { 0 } else { ((n - length) as u128 * i as u128 / (steps - 1) as u128) as usize };
+    let stretches: Vec<_> = (0..steps).map(|i| start(i)..start(i) + length).collect();
+    let found = array.numbers_of(run, &stretches).map_err(|fault: Fault| fault.at(store.place()))?;
+    found.iter().for_each(|numbers| hash.add(numbers));
     Ok(())
 }
 
-/// FNV-1a over 64-bit words, with a final mix.
+/// The prime of FNV-1a for 64 bits.
+const PRIME: u64 = 0x0000_0100_0000_01b3;
+
+/// Its powers 0 to 8.
+const POWERS: [u64; 9] = {
+    let mut powers = [1_u64; 9];
+    let mut k = 1;
+    while k < powers.len() {
+        powers[k] = powers[k - 1].wrapping_mul(PRIME);
+        k += 1;
+    }
+    powers
+};
+
+/// FNV-1a over the bytes of 64-bit words, the lowest first.
 pub(crate) struct Hash(u64);
 
 impl Hash {
@@ -76,9 +90,13 @@ impl Hash {
         self.0
     }
 
+    /// Adds a word.
     pub(crate) fn word(&mut self, word: u64) {
-        for byte in word.to_le_bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        // The low bytes of small whole numbers are zero, and a zero byte only multiplies: all of them at once.
+        let zeros = word.trailing_zeros() as usize / 8;
+        self.0 = self.0.wrapping_mul(POWERS[zeros]);
+        for &byte in &word.to_le_bytes()[zeros..] {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(PRIME);
         }
     }
 }
@@ -95,10 +113,15 @@ mod tests {
         let mut wide = Hash::new();
         wide.add(&Numbers::I64(vec![1]));
         assert_eq!(hash.0, wide.0);
-        let mut expected = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in [0, 0, 0, 0, 0, 0, 0xf0, 0x3f] {
-            expected = (expected ^ byte).wrapping_mul(0x0000_0100_0000_01b3);
+        let start = 0xcbf2_9ce4_8422_2325_u64;
+        let by_bytes = |word: u64| {
+            word.to_le_bytes().iter().fold(start, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+        };
+        assert_eq!(hash.0, by_bytes(0x3ff0_0000_0000_0000));
+        for word in [0, 1, 0x100, 0xff00_0000, 0x4008_0000_0000_0000, 0x1200_0000_0000_0034, 1 << 63, u64::MAX] {
+            let mut hash = Hash::new();
+            hash.word(word);
+            assert_eq!(hash.0, by_bytes(word), "{word:x}");
         }
-        assert_eq!(hash.0, expected);
     }
 }

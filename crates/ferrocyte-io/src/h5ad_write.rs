@@ -88,7 +88,7 @@ impl Annotation {
         let column = |name: &str| {
             let data = match frame.get(name)? {
                 ObsColumn::Number(values) => ColumnData::Numbers(Numbers::F64(values.clone())),
-                ObsColumn::Factor(factor) => categories(factor.codes.clone(), &factor.levels),
+                ObsColumn::Factor(factor) => categories(factor.codes.iter().collect(), &factor.levels),
             };
             Some((name.to_owned(), data))
         };

@@ -21,8 +21,17 @@ use crate::store::{ArrayInfo, Attr, Dtype, Node, Numbers, Store, StoredArray};
 /// The most bytes that one read may ask for. More than that is a damaged header, not data.
 const LARGEST_READ: usize = 1 << 36;
 
+/// Arrays of no more elements than this are read at once where several ranges of them are asked for.
+const SMALL: usize = 1 << 18;
+
 /// The most chunks of an array whose places are kept (16 bytes each); arrays in more are read by the library.
 const MOST_CHUNKS: usize = 1 << 21;
+
+/// What the library keeps of decoded chunks, for each array that is open: little, since ranges are read so that no chunk
+/// is decoded twice. Slots to find a chunk by, bytes, and whether chunks that were read in full are the first to go.
+const CACHE_SLOTS: usize = 521;
+const CACHE_BYTES: usize = 1 << 20;
+const CACHE_FULL_FIRST: f64 = 1.0;
 
 /// An HDF5 file, opened for reading.
 #[derive(Debug)]
@@ -38,7 +47,9 @@ impl Hdf5 {
     pub fn open(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
         let bytes = look_at(path).map_err(|f| f.at(place.as_str()))?;
-        let file = hdf5::File::open(path).map_err(|e| why_not_opened(&e).at(place.as_str()))?;
+        let mut access = hdf5::File::with_options();
+        access.with_fapl(|plist| plist.chunk_cache(CACHE_SLOTS, CACHE_BYTES, CACHE_FULL_FIRST));
+        let file = access.open(path).map_err(|e| why_not_opened(&e).at(place.as_str()))?;
         Ok(Self { file, bytes: bytes.map(Arc::new), place })
     }
 
@@ -269,6 +280,22 @@ impl StoredArray for Hdf5Array {
             // The library has the last word; if it cannot read them either, the fault that names the chunk is told.
             Err(fault) => self.numbers(rows).map_err(|_| fault.at(self.info.path.as_str())),
         }
+    }
+
+    fn numbers_of(&self, run: &Run, ranges: &[Range<usize>]) -> Result<Vec<Numbers>> {
+        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(Vec::new()) };
+        self.check(&(first.start..last.end), 0)?;
+        if let Some(chunks) = self.chunks.get_or_init(|| self.find_chunks())
+            && let Ok(Some(numbers)) = chunks.numbers_of(run, &self.info.dtype, ranges)
+        {
+            return Ok(numbers);
+        }
+        let (span, width) = (first.start..last.end, self.info.width());
+        if span.len() * width > SMALL {
+            return ranges.iter().map(|rows| self.numbers(rows.clone())).collect();
+        }
+        let all = self.numbers(span.clone())?;
+        Ok(ranges.iter().map(|r| all.slice((r.start - span.start) * width..(r.end - span.start) * width)).collect())
     }
 
     fn texts(&self, rows: Range<usize>) -> Result<Vec<String>> {

@@ -200,9 +200,15 @@ mod tests {
         let Some(ObsColumn::Number(age)) = frame.get("age") else { unreachable!("age is a number") };
         assert_eq!((age[0], age[1].is_nan(), age[2]), (31.5, true, 1000.0));
         let treated = frame.factor("treated").unwrap();
-        assert_eq!((treated.levels.join(" "), &treated.codes), ("FALSE TRUE".into(), &vec![1, 0, Factor::MISSING]));
+        assert_eq!(
+            (treated.levels.join(" "), &treated.codes),
+            ("FALSE TRUE".into(), &[1, 0, Factor::MISSING].into_iter().collect())
+        );
         let donor = frame.factor("donor").unwrap();
-        assert_eq!((donor.levels.join(" "), &donor.codes), ("d1 d2".into(), &vec![1, Factor::MISSING, 0]));
+        assert_eq!(
+            (donor.levels.join(" "), &donor.codes),
+            ("d1 d2".into(), &[1, Factor::MISSING, 0].into_iter().collect())
+        );
         assert_eq!(frame.get("none").map(ObsColumn::n_missing), Some(3));
     }
 

@@ -69,19 +69,17 @@ impl Window {
         let width = self.info().width();
         let from = rows.start / self.step * self.step;
         let to = rows.end.next_multiple_of(self.step).min(self.n_rows()).max(rows.end);
-        let whole = self.array.numbers_with(run, from..to)?;
-        if (from, to) == (rows.start, rows.end) {
-            self.held = None;
-            return Ok(whole);
-        }
-        let wanted = whole.slice((rows.start - from) * width..(rows.end - from) * width);
+        let mut whole = self.array.numbers_with(run, from..to)?;
+        let slice =
+            |whole: &Numbers, rows: Range<usize>| whole.slice((rows.start - from) * width..(rows.end - from) * width);
         let last = (to - 1) / self.step * self.step;
-        self.held = if last == from {
-            Some((from..to, whole))
-        } else {
-            Some((last..to, whole.slice((last - from) * width..(to - from) * width)))
-        };
-        Ok(wanted)
+        self.held = (to > rows.end).then(|| (last..to, slice(&whole, last..to)));
+        if from < rows.start {
+            return Ok(slice(&whole, rows));
+        }
+        // The usual case: reads that follow each other begin with a chunk. No copy is made of what may be large.
+        whole.truncate(rows.len() * width);
+        Ok(whole)
     }
 }
 

@@ -259,8 +259,8 @@ fn a_model_sees_numbers_and_factors() {
     for truth in ["flag", "bool_na"] {
         assert_eq!(obs.factor(truth).unwrap().levels, ["FALSE", "TRUE"]);
     }
-    assert_eq!(obs.factor("bool_na").unwrap().codes[0], Factor::MISSING);
-    assert_eq!(obs.factor("celltype_na").unwrap().codes[0], Factor::MISSING);
+    assert_eq!(obs.factor("bool_na").unwrap().codes.get(0), Factor::MISSING);
+    assert_eq!(obs.factor("celltype_na").unwrap().codes.get(0), Factor::MISSING);
     let Some(ObsColumn::Number(numbers)) = obs.get("int_na") else { panic!("integers are numbers") };
     assert!(numbers[0].is_nan() && numbers[1] == 1.0);
     let Some(ObsColumn::Factor(ids)) = study.var(&["gene_ids"]).unwrap().get("gene_ids").cloned() else {
@@ -305,7 +305,7 @@ fn the_description_names_what_is_there() {
 #[test]
 fn fingerprints_depend_on_content_only() {
     // The same study, written by two generations of writers, compressed and not.
-    let of = |name: &str| open(&format!("cells/io/{name}.h5ad")).fingerprint("X").unwrap();
+    let of = |name: &str| open(&format!("cells/io/{name}.h5ad")).fingerprint(&Run::new(), "X").unwrap();
     let gzip = of("full_gzip_ad012");
     assert_eq!(gzip, of("full_gzip_ad013"));
     assert_eq!(gzip, of("nocompress_ad012"));

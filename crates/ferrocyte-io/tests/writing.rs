@@ -103,6 +103,24 @@ fn rows_come_back_in_every_storage_and_type() {
 }
 
 #[test]
+fn fingerprints_depend_neither_on_storage_nor_on_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.h5ad");
+    // Stretches that overlap, that share chunks, that are far apart; read beside the library or by it, at once or not.
+    for n_rows in [0, 50, 9_000, 20_000] {
+        let mut found = Vec::new();
+        for storage in STORAGES {
+            let (obs, var) = plain(n_rows);
+            let options = H5adOptions { values: MatrixType::F32, storage };
+            write_h5ad(&Run::new(), &path, &mut Made { n_rows, whole: false }, &obs, &var, options).unwrap();
+            let file = H5ad::open(&path).unwrap();
+            found.extend([1, 3].map(|threads| file.fingerprint(&Run::new().threads(threads), "X").unwrap()));
+        }
+        assert!(found.iter().all(|f| f == &found[0]), "{found:?}");
+    }
+}
+
+#[test]
 fn bytes_depend_on_content_alone() {
     let folder = tempfile::tempdir().unwrap();
     let made = Made { n_rows: 300_000, whole: true };

@@ -1,7 +1,7 @@
 //! [`DesignMatrix`]: one row per sample, named columns.
 
 use ferrocyte_base::{Fault, Result, listing};
-use ferrocyte_data::Frame;
+use ferrocyte_data::{Factor, Frame, ObsColumn};
 use ferrocyte_design::{Aliased, BindOptions, Design, Model};
 use ferrocyte_math::linalg::Matrix;
 
@@ -42,8 +42,13 @@ impl DesignMatrix {
 
     /// The design of a formula over a table of samples: R's `model.matrix`. Columns that depend on others are kept.
     pub fn from_formula(formula: &str, samples: &Frame, names: &[String]) -> Result<Self> {
-        let model = Model::parse(formula, &[])?;
-        let design = Design::bind(&model, samples, None, &BindOptions { aliased: Aliased::Keep })?;
+        Self::bind(&Model::parse_for_samples(formula)?, samples, names).map(|(design, _)| design)
+    }
+
+    /// A model over a table of samples: its matrix, and the model bound, which knows what stands behind the names.
+    pub fn bind(model: &Model, samples: &Frame, names: &[String]) -> Result<(Self, Design)> {
+        refuse_missing(model, samples, names)?;
+        let design = Design::bind(model, samples, None, &BindOptions { aliased: Aliased::Keep })?;
         if !design.components().is_empty() {
             return Err(Fault::unsupported("a design matrix has no random effects")
                 .at("formula")
@@ -57,7 +62,13 @@ impl DesignMatrix {
                 matrix[(i, column as usize)] = value;
             }
         }
-        Self::new(matrix, design.fixed_names().to_vec(), names.to_vec())
+        let matrix = Self::new(matrix, design.fixed_names().to_vec(), names.to_vec())?;
+        Ok((matrix, design))
+    }
+
+    /// The columns of the table of samples that a formula uses.
+    pub fn variables(formula: &str) -> Result<Vec<String>> {
+        Ok(Model::parse_for_samples(formula)?.variables())
     }
 
     /// The entries, samples × coefficients.
@@ -109,5 +120,71 @@ impl DesignMatrix {
         ))
         .at("design")
         .hint("order the rows of the design as the columns of the data: design.loc[samples]"))
+    }
+}
+
+/// Fails where a covariate has no value in some sample, naming both. R leaves such samples out silently.
+fn refuse_missing(model: &Model, samples: &Frame, names: &[String]) -> Result<()> {
+    for variable in model.variables() {
+        let missing: Vec<usize> = match samples.get(&variable) {
+            None => continue,
+            Some(ObsColumn::Number(values)) => (0..values.len()).filter(|&i| !values[i].is_finite()).collect(),
+            Some(ObsColumn::Factor(factor)) => {
+                (0..factor.codes.len()).filter(|&i| factor.codes.get(i) == Factor::MISSING).collect()
+            }
+        };
+        if !missing.is_empty() {
+            let name = |&i: &usize| names.get(i).cloned().unwrap_or_else(|| format!("{}", i + 1));
+            let missing: Vec<String> = missing.iter().map(name).collect();
+            return Err(Fault::bad_input(format!("`{variable}` has no value in sample {}", listing(&missing, 5)))
+                .at("data")
+                .hint("leave these samples out of the table and of the data, or give them a value"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples() -> Result<Frame> {
+        let mut frame = Frame::new(6);
+        let texts = |all: &str| ObsColumn::Factor(Factor::from_texts(all.split(' ').map(Some)));
+        frame.insert("a", texts("x x x y y y"))?;
+        frame.insert("b", texts("u v w u v w"))?;
+        frame.insert("age", ObsColumn::Number(vec![1.0, 2.0, 4.0, 3.0, 7.0, 6.0]))?;
+        Ok(frame)
+    }
+
+    #[test]
+    fn powers_and_slashes_are_written_out() -> Result<()> {
+        let names = |formula: &str| DesignMatrix::from_formula(formula, &samples()?, &[]).map(|d| d.names().to_vec());
+        assert_eq!(names("~ (a + b)^2")?, names("~ a*b")?);
+        assert_eq!(names("~ a/b")?, names("~ a + a:b")?);
+        assert_eq!(names("~ (a + age)^2 - age")?, names("~ a + a:age")?);
+        assert_eq!(names("~ (a + b)/age")?, names("~ a + b + a:b:age")?);
+        assert_eq!(names("~ (a + poly(age, 2))^2")?, names("~ a*poly(age, 2)")?);
+        let splines = ["(Intercept)", "ns(age, df = 3)1", "ns(age, df = 3)2", "ns(age, df = 3)3"];
+        assert_eq!(names("~ ns(age, df = 3)")?, splines);
+        assert_eq!(names("~ 0 + poly(log(age), 1)")?, ["poly(log(age), 1)1"]);
+        assert!(names("~ poly(age, 6)").is_err_and(|fault| fault.to_string().contains("6 distinct values")));
+        Ok(())
+    }
+
+    #[test]
+    fn as_many_coefficients_as_samples_are_fine() -> Result<()> {
+        assert_eq!(DesignMatrix::from_formula("~ a*b", &samples()?, &[])?.n_coefficients(), 6);
+        Ok(())
+    }
+
+    #[test]
+    fn missing_covariates_are_named() -> Result<()> {
+        let mut frame = samples()?;
+        frame.insert("dose", ObsColumn::Number(vec![1.0, f64::NAN, 2.0, 3.0, 4.0, 5.0]))?;
+        let names: Vec<String> = (0..6).map(|i| format!("s{i}")).collect();
+        let outcome = DesignMatrix::from_formula("~ a + dose", &frame, &names);
+        assert!(outcome.is_err_and(|fault| fault.to_string() == "data: `dose` has no value in sample `s1`"));
+        Ok(())
     }
 }

@@ -21,14 +21,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
-        Self::Ok,
-        Self::FewCounts,
-        Self::NotEstimable,
-        Self::PriorOnly,
-        Self::NoVariance,
-        Self::GroupNotFitted,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::FewCounts, Self::NotEstimable, Self::PriorOnly, Self::NoVariance, Self::GroupNotFitted];
 
     /// The status that tables carry.
     pub const fn status(self) -> Status {

@@ -11,16 +11,29 @@ use crate::lowess::rising;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interpolator {
-    /// Knots, strictly rising.
-    x: Vec<f64>,
-    y: Vec<f64>,
-    /// Slope to the right of each knot; 0 at the last.
-    slope: Vec<f64>,
+    /// Strictly rising.
+    knots: Vec<Knot>,
     /// Of each cell of a uniform grid over the range: the last knot in an earlier cell, or the first of all.
     cells: Vec<u32>,
     /// Cells per unit of x.
     scale: f64,
 }
+
+/// A point, and the line to the right of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Knot {
+    x: f64,
+    y: f64,
+    slope: f64,
+    /// Where the next knot is.
+    end: f64,
+}
+
+/// Cells of the grid per knot: so many that most hold none, and a look-up mostly finds its knot at once.
+const CELLS_PER_KNOT: usize = 16;
+
+/// More cells than this leave the nearest cache.
+const FEW_CELLS: usize = 4096;
 
 impl Interpolator {
     /// A function through points in any order; those at the same `x` become one at their mean. Points with NaN are
@@ -50,48 +63,52 @@ impl Interpolator {
                 tied = 1.0;
             }
         }
-        Self::of_knots(x, y)
+        Self::of_knots(&x, &y)
     }
 
-    fn of_knots(x: Vec<f64>, y: Vec<f64>) -> Self {
+    fn of_knots(x: &[f64], y: &[f64]) -> Self {
         let n = x.len();
-        let mut slope: Vec<f64> = (1..n).map(|i| (y[i] - y[i - 1]) / (x[i] - x[i - 1])).collect();
-        slope.push(0.0);
-        let n_cells = (4 * n).next_power_of_two();
+        let knot = |i: usize| {
+            let end = x.get(i + 1).copied().unwrap_or(f64::INFINITY);
+            let slope = if i + 1 < n { (y[i + 1] - y[i]) / (end - x[i]) } else { 0.0 };
+            Knot { x: x[i], y: y[i], slope, end }
+        };
+        let n_cells = (CELLS_PER_KNOT * n).min(FEW_CELLS).max(4 * n).next_power_of_two();
         let range = if n > 1 { x[n - 1] - x[0] } else { 0.0 };
         let scale = n_cells as f64 / range;
         let scale = if scale.is_finite() { scale } else { 0.0 };
         let mut cells = Vec::with_capacity(n_cells + 1);
-        let mut knot = 0;
+        let mut last = 0;
         for cell in 0..=n_cells {
             // The same arithmetic as in the look-up decides in which cell a knot lies.
-            while knot + 1 < n && (((x[knot + 1] - x[0]) * scale) as usize) < cell {
-                knot += 1;
+            while last + 1 < n && (((x[last + 1] - x[0]) * scale) as usize) < cell {
+                last += 1;
             }
-            cells.push(knot as u32);
+            cells.push(last as u32);
         }
-        Self { x, y, slope, cells, scale }
+        Self { knots: (0..n).map(knot).collect(), cells, scale }
     }
 
     /// The value at `x`; NaN for NaN, and everywhere if there are no knots.
     #[inline]
     pub fn at(&self, x: f64) -> f64 {
-        let Some(&last) = self.x.last() else { return f64::NAN };
-        let first = self.x[0];
+        let (Some(first), Some(last)) = (self.knots.first(), self.knots.last()) else { return f64::NAN };
         // Not `clamp`: NaN passes through.
-        let v = if x < first { first } else { x };
-        let v = if v > last { last } else { v };
-        let cell = ((v - first) * self.scale) as usize;
-        let mut knot = self.cells[cell.min(self.cells.len() - 1)] as usize;
-        while knot + 1 < self.x.len() && self.x[knot + 1] <= v {
-            knot += 1;
+        let v = if x < first.x { first.x } else { x };
+        let v = if v > last.x { last.x } else { v };
+        let cell = ((v - first.x) * self.scale) as usize;
+        let mut place = self.cells[cell.min(self.cells.len() - 1)] as usize;
+        let mut knot = self.knots[place];
+        while v >= knot.end {
+            place += 1;
+            knot = self.knots[place];
         }
-        self.y[knot] + self.slope[knot] * (v - self.x[knot])
+        knot.y + knot.slope * (v - knot.x)
     }
 
-    /// Knots and values, `x` strictly rising.
-    pub fn knots(&self) -> (&[f64], &[f64]) {
-        (&self.x, &self.y)
+    /// The knots, `x` strictly rising, as x and y.
+    pub fn knots(&self) -> (Vec<f64>, Vec<f64>) {
+        self.knots.iter().map(|knot| (knot.x, knot.y)).unzip()
     }
 }
 
@@ -126,7 +143,7 @@ mod tests {
         assert!(Interpolator::new(&[], &[]).at(1.0).is_nan());
         assert_eq!(Interpolator::new(&[3.0], &[7.0]).at(-1.0), 7.0);
         let line = Interpolator::new(&[1.0, f64::NAN, 2.0], &[1.0, 5.0, f64::NAN]);
-        assert_eq!(line.knots(), (&[1.0][..], &[1.0][..]));
+        assert_eq!(line.knots(), (vec![1.0], vec![1.0]));
         assert!(line.at(f64::NAN).is_nan());
         // Knots that are far closer to one another than to the rest.
         let line = Interpolator::new(&[0.0, 1e-12, 1.0], &[0.0, 1.0, 1.0]);

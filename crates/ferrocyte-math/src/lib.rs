@@ -42,6 +42,8 @@
 //!
 //! [`hypergeometric`] urns, and [`wallenius`] for draws that prefer some items.
 //!
+//! * [`basis`]: columns that a covariate is expanded to, R's `poly`, `ns` and `bs`.
+//!
 //! # Sums in any order
 //!
 //! [`exact`] adds numbers so that the bits of a total depend on what was added, not on the order.
@@ -60,6 +62,7 @@
 //! [`linalg`] is the only file that calls the linear-algebra library. [`pivoted_qr`] finds which columns of a design
 //! depend on others, and least squares without them; [`spectrum`] has the eigenvalues of many small matrices.
 
+pub mod basis;
 pub mod beta;
 pub mod brent;
 pub mod chi_squared;

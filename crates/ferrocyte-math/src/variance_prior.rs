@@ -279,15 +279,13 @@ impl<'a> Problem<'a> {
                 )));
             }
         }
-        let blocks = run.map_quietly(rows.len(), BLOCK, |range| {
-            let mut out = vec![0.0; range.len() * n];
-            for (out, i) in out.chunks_exact_mut(n).zip(range) {
+        let mut likelihood = vec![0.0; rows.len() * n];
+        run.for_each_chunk(&mut likelihood, BLOCK * n, |block, part| {
+            for (out, i) in part.chunks_exact_mut(n).zip(block * BLOCK..) {
                 out.iter_mut().zip(rows[i]).for_each(|(out, l)| *out = l - top[i]);
             }
-            wide::widest(Exponentials(&mut out));
-            Ok(out)
+            wide::widest(Exponentials(part));
         })?;
-        let likelihood = blocks.concat();
         Ok(Self { x, step, likelihood, ln_likelihood: rows, top, z: genes.iter().map(|&g| z(g)).collect() })
     }
 

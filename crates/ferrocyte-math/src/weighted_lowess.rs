@@ -8,6 +8,7 @@
 
 use ferrocyte_base::{Fault, Result};
 
+use crate::interpolate::Interpolator;
 use crate::lowess::{LowessOptions, Sums, check, lowess, rising, straight};
 use crate::wide::{self, Kernel};
 
@@ -43,6 +44,15 @@ pub struct WeightedLowess {
     pub weights: Vec<f64>,
     /// Distance between places.
     pub delta: f64,
+    /// The places and the curve there.
+    places: Vec<(f64, f64)>,
+}
+
+impl WeightedLowess {
+    /// The curve between the points, constant beyond them.
+    pub fn curve(&self) -> Interpolator {
+        Interpolator::of_sorted(self.places.iter().copied())
+    }
 }
 
 /// The robust locally weighted line of `y` over `x` for points of the given weights.
@@ -80,7 +90,13 @@ pub fn weighted_lowess(
             *c = w * r;
         }
     }
-    let mut out = WeightedLowess { fitted: vec![0.0; n], residuals: vec![0.0; n], weights: vec![0.0; n], delta };
+    let mut out = WeightedLowess {
+        fitted: vec![0.0; n],
+        residuals: vec![0.0; n],
+        weights: vec![0.0; n],
+        delta,
+        places: places.iter().map(|place| (x[place.at], curve[place.at])).collect(),
+    };
     for (k, &i) in order.iter().enumerate() {
         out.fitted[i] = curve[k];
         out.residuals[i] = y[k] - curve[k];
@@ -384,6 +400,15 @@ mod tests {
         let fit = loess_fit(&holed, &x, Some(&w), 0.4, 4)?;
         assert!(fit.fitted[7].is_nan() && fit.fitted.iter().filter(|f| f.is_nan()).count() == 1);
         assert!(weighted_lowess(&x, &y, &vec![0.0; 50], &WeightedLowessOptions::new(0.4)).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn the_curve_between_points_passes_through_them() -> Result<()> {
+        let (x, y, w) = example(1000);
+        let fit = weighted_lowess(&x, &y, &w, &WeightedLowessOptions::new(0.3))?;
+        let curve = fit.curve();
+        assert!(x.iter().zip(&fit.fitted).all(|(x, f)| (curve.at(*x) - f).abs() < 1e-12));
         Ok(())
     }
 

@@ -13,7 +13,7 @@ fn study() -> Result<Study> {
     let samples = study.obs.factor("sample")?.codes.clone();
     let batches = Factor::from_texts((0..n).map(|i| Some(format!("b{}", i * 7 % 5))));
     study.obs.insert("batch", ObsColumn::Factor(batches))?;
-    study.obs.insert("age", ObsColumn::Number(samples.iter().map(|&s| 40.0 + f64::from(s * 13 % 30)).collect()))?;
+    study.obs.insert("age", ObsColumn::Number(samples.iter().map(|s| 40.0 + f64::from(s * 13 % 30)).collect()))?;
     // So few genes leave cells without a count: totals come from elsewhere.
     study.obs.insert("libsize", ObsColumn::Number((0..n).map(|i| 900.0 + (i * 37 % 500) as f64).collect()))?;
     Ok(study)

@@ -106,7 +106,7 @@ fn depth_and_types_multiply_means() -> Result<()> {
     for (gene, counts) in cohort.genes.iter().zip(&genes) {
         for kind in 0..4 {
             // The scale of a type within a gene is estimated, the rest is the law: residuals have mean 0, variance 1.
-            let of = |i: &usize| types[*i] == kind;
+            let of = |i: &usize| types.get(*i) == kind;
             let cells: Vec<usize> = (0..counts.len()).filter(of).collect();
             let total: f64 = cells.iter().map(|&i| counts[i]).sum();
             let scale = total / cells.iter().map(|&i| depth[i]).sum::<f64>();
@@ -174,7 +174,7 @@ fn variance_components_are_those_of_the_genes() -> Result<()> {
         let (mut found, mut asked) = (0.0, 0.0);
         for (gene, counts) in cohort.genes.iter().zip(&genes) {
             let (mut sums, mut cells) = (vec![0.0; n_units], vec![0.0; n_units]);
-            for (&unit, &count) in codes.iter().zip(counts) {
+            for (unit, &count) in codes.iter().zip(counts) {
                 sums[unit as usize] += count;
                 cells[unit as usize] += 1.0;
             }
@@ -245,7 +245,7 @@ fn planted_effects_are_there_and_nowhere_else() -> Result<()> {
     for (g, counts) in genes.iter().enumerate() {
         for kind in 0..3 {
             let of_arm = |arm: u32| -> (f64, f64) {
-                let own = (0..counts.len()).filter(|&i| arms[i] == arm && types[i] == kind);
+                let own = (0..counts.len()).filter(|&i| arms.get(i) == arm && types.get(i) == kind);
                 own.fold((0.0, 0.0), |(sum, n), i| (sum + counts[i], n + 1.0))
             };
             let (base, n_base) = of_arm(0);
@@ -298,7 +298,7 @@ fn shares_sizes_and_batches_are_as_asked() -> Result<()> {
     let mut chi_squared = 0.0;
     for sample in &cohort.samples {
         for (kind, share) in sample.shares.iter().enumerate() {
-            let found = types[sample.cells.clone()].iter().filter(|&&t| t as usize == kind).count() as f64;
+            let found = sample.cells.clone().filter(|&i| types.get(i) as usize == kind).count() as f64;
             let expected = share * sample.cells.len() as f64;
             chi_squared += (found - expected) * (found - expected) / expected.max(1e-9);
         }

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from .._run import means
 from ..errors import BadInputError
-from ._fit import _MODERATED, _arrays
+from ._fit import _MODERATED, core_fit
 from ._inputs import grid, vector
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def e_bayes(
 ) -> MArrayLM:
     """Moderated t, F and B statistics (Smyth 2004).
 
-    The residual variances of all genes are squeezed towards a prior that is estimated from them; t and F are formed with
-    the posterior variances.
+    The residual variances of all genes are squeezed towards a prior that is estimated from them; t and F are formed
+    with the posterior variances.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def e_bayes(
     Returns
     -------
     MArrayLM
-        A new fit that also has ``s2_prior``, ``df_prior`` (a number, or one per gene), ``s2_post``, ``df_total`` (genes),
-        ``t``, ``p_value``, ``lods`` (genes × coefficients), ``var_prior`` (coefficients), ``proportion`` and, on designs
-        of full rank, ``F`` and ``F_p_value`` (genes).
+        A new fit that also has ``s2_prior``, ``df_prior`` (a number, or one per gene), ``s2_post``, ``df_total``
+        (genes), ``t``, ``p_value``, ``lods`` (genes × coefficients), ``var_prior`` (coefficients), ``proportion`` and,
+        on designs of full rank, ``F`` and ``F_p_value`` (genes).
 
     Raises
     ------
@@ -85,7 +85,7 @@ def e_bayes(
     low, high = stdev_coef_lim
     design = fit.get("design")
     out = _core.limma_e_bayes(
-        _arrays(fit),
+        core_fit(fit),
         None if design is None else grid(np.asarray(design, dtype=float), "design"),
         float(proportion),
         [float(low), float(high)],
@@ -135,7 +135,7 @@ def treat(
             raise BadInputError(message, place="fc", hint="give its reciprocal, or a logarithm as lfc=")
         lfc = math.log2(fc)
     out = _core.limma_treat(
-        _arrays(fit),
+        core_fit(fit),
         float(lfc),
         upshot,
         _manner(_covariate(fit, trend), robust, winsor_tail_p, span, legacy),
@@ -238,7 +238,13 @@ def fit_f_dist_robustly(
 
 
 def fit_f_dist_unequal_df1(
-    x: Any, df1: Any, covariate: Any = None, *, span: float | None = None, robust: bool = False
+    x: Any,
+    df1: Any,
+    covariate: Any = None,
+    *,
+    span: float | None = None,
+    robust: bool = False,
+    prior_weights: Any = None,
 ) -> dict[str, Any]:
     """Estimate a scaled F distribution by profile maximum likelihood, for any degrees of freedom.
 
@@ -250,6 +256,8 @@ def fit_f_dist_unequal_df1(
         Share of the variances that the trend looks at.
     robust
         Whether outliers are found and given less prior information.
+    prior_weights
+        How much each variance counts; by default all the same.
 
     Returns
     -------
@@ -261,8 +269,8 @@ def fit_f_dist_unequal_df1(
         values,
         _repeated(df1, len(values), "df1"),
         _optional(covariate, len(values)),
-        span,
-        robust,
+        (span, robust),
+        None if prior_weights is None else vector(prior_weights, len(values), "prior_weights", "variance"),
         means(1, progress=False),
     )
 

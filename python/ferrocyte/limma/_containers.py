@@ -60,6 +60,9 @@ class Container:
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
     def __setitem__(self, name: str, value: Any) -> None:
         setattr(self, name, value)
 
@@ -177,6 +180,10 @@ class EList(Container):
     lib_size: Array | None
     genes: pd.DataFrame
     samples: pd.DataFrame
+    span: float
+    block: Array | None
+    correlation: float | None
+    sample_weights: Array | None
 
     def row_names(self) -> pd.Index[Any]:
         """Names of the genes."""

@@ -12,7 +12,7 @@ from ..errors import BadInputError
 from ._inputs import Held, design_of, grid, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
@@ -55,21 +55,21 @@ def model_matrix(formula: str, data: Any) -> pd.DataFrame:
     if samples is None:
         message = f"expected a table of samples, found {type(data).__name__}"
         raise BadInputError(message, place="data")
-    wanted = columns(samples, _core.lmm_variables(formula, []))
-    matrix, names = _core.limma_model_matrix(formula, len(samples), wanted)
+    wanted = columns(samples, _core.limma_variables(formula))
+    matrix, names = _core.limma_model_matrix(formula, [str(name) for name in samples.index], len(samples), wanted)
     return pd.DataFrame(matrix, index=samples.index, columns=names)
 
 
 def make_contrasts(
-    *expressions: str, contrasts: str | Sequence[str] | Mapping[str, str] | None = None, levels: Any
+    *expressions: str, contrasts: str | Sequence[str] | dict[str, str] | None = None, levels: Any
 ) -> pd.DataFrame:
     """Contrasts from arithmetic on names of coefficients.
 
     Parameters
     ----------
     expressions
-        Such as ``"B - A"`` or ``"(B + C)/2 - A"``. Names that read as arithmetic go into backticks, although a name that
-        is known is found without them. ``(Intercept)`` is known as ``Intercept``.
+        Such as ``"B - A"`` or ``"(B + C)/2 - A"``. Names that read as arithmetic go into backticks, although a name
+        that is known is found without them. ``(Intercept)`` is known as ``Intercept``.
     contrasts
         The same as a list, or as ``{name: expression}``.
     levels
@@ -92,7 +92,7 @@ def make_contrasts(
     if isinstance(contrasts, str):
         contrasts = [contrasts]
     if contrasts is not None:
-        named |= dict(contrasts) if hasattr(contrasts, "items") else {text: text for text in contrasts}
+        named |= contrasts if isinstance(contrasts, dict) else {text: text for text in contrasts}
     names = [str(level) for level in (levels.columns if isinstance(levels, pd.DataFrame) else levels)]
     matrix = _core.limma_make_contrasts(list(named.values()), names)
     rows = ["Intercept" if name == "(Intercept)" else name for name in names]

@@ -15,7 +15,6 @@ from ._inputs import design_frame, design_of, expressed, grid, labels, names_of,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
 
 __all__ = ["contrasts_fit", "fitted", "lm_fit", "residuals"]
 
@@ -57,8 +56,8 @@ def lm_fit(
     Parameters
     ----------
     data
-        Log-values of genes × samples (data frame or array), an ``EList``, or an AnnData, whose voom layers are used where
-        they exist.
+        Log-values of genes × samples (data frame or array), an ``EList``, or an AnnData, whose voom layers are used
+        where they exist.
     design
         Design matrix, samples × coefficients; by default that of `data`, else one mean.
     ndups, spacing
@@ -116,8 +115,8 @@ def lm_fit(
         annotation = annotation.iloc[first]
     fit = MArrayLM(**out, design=design_frame(model, held), genes=annotation, method=method)
     if block is not None or ndups > 1:
-        fit.correlation = float(correlation) if correlation is not None else None
-        fit.block = None if block is None else np.asarray(block)
+        fit["correlation"] = None if correlation is None else float(correlation)
+        fit["block"] = None if block is None else np.asarray(block)
     return fit
 
 
@@ -140,9 +139,9 @@ def contrasts_fit(
     coefficients
         Instead of contrasts: names or positions of coefficients to keep.
     exact
-        Whether errors use the correlations of each gene's own weights and missing values. By default those of the design
-        are taken for all genes, as limma does; with weights of genes and a design that is not orthogonal the errors
-        are then approximate.
+        Whether errors use the correlations of each gene's own weights and missing values. By default those of the
+        design are taken for all genes, as limma does; with weights of genes and a design that is not orthogonal the
+        errors are then approximate.
     n_threads
         Number of threads; all processors by default. Never changes the answer.
 
@@ -157,7 +156,7 @@ def contrasts_fit(
     if coefficients is not None:
         return _select(fit, coefficients)
     matrix, rows, names = _contrast_matrix(fit, contrasts)
-    out = _core.limma_contrasts_fit(_arrays(fit), matrix, rows, names, exact, means(n_threads, progress=False))
+    out = _core.limma_contrasts_fit(core_fit(fit), matrix, rows, names, exact, means(n_threads, progress=False))
     return _refit(fit, out, matrix)
 
 
@@ -180,12 +179,12 @@ def residuals(fit: MArrayLM, data: Any, *, layer: str | None = None) -> np.ndarr
     return expressed(data, layer).values - fitted(fit)
 
 
-def blocks_of(block: Any, n_samples: int) -> list[int]:
+def blocks_of(block: Any, n_samples: int, place: str = "block") -> list[int]:
     """Numbers of blocks from labels of samples; a sample without a label is an error."""
-    codes, _ = labels(block, n_samples, "block")
+    codes, _ = labels(block, n_samples, place)
     if (codes < 0).any():
-        message = f"sample {int(np.flatnonzero(codes < 0)[0]) + 1} has no block"
-        raise BadInputError(message, place="block", hint="give it a block of its own, or leave it out")
+        message = f"sample {int(np.flatnonzero(codes < 0)[0]) + 1} has no label"
+        raise BadInputError(message, place=place, hint="give it one of its own, or leave it out")
     return [int(code) for code in codes]
 
 
@@ -206,7 +205,8 @@ def _contrast_matrix(fit: MArrayLM, contrasts: Any) -> tuple[Any, list[str], lis
     return grid(weights, "contrasts"), [], [f"contrast{k + 1}" for k in range(weights.shape[1])]
 
 
-def _arrays(fit: MArrayLM) -> tuple[Any, ...]:
+def core_fit(fit: MArrayLM) -> tuple[Any, ...]:
+    """A fit for the compiled module."""
     return (
         grid(fit.coefficients),
         grid(fit.stdev_unscaled),
@@ -228,7 +228,7 @@ def _refit(fit: MArrayLM, fields: dict[str, Any], contrasts: Any) -> MArrayLM:
     for name in _MODERATED:
         out.__dict__.pop(name, None)
     out.__dict__.update(fields)
-    out.contrasts = pd.DataFrame(contrasts, index=list(fit.coef_names), columns=fields["coef_names"])
+    out["contrasts"] = pd.DataFrame(contrasts, index=list(fit.coef_names), columns=fields["coef_names"])
     return out
 
 
@@ -249,5 +249,3 @@ def _select(fit: MArrayLM, coefficients: Sequence[Any] | Any) -> MArrayLM:
         "coef_names": [fit.coef_names[j] for j in columns],
     }
     return _refit(fit, fields, weights)
-
-

@@ -163,8 +163,8 @@ def md_points(fit: MArrayLM, coef: int | str = -1, calls: Any = None) -> pd.Data
 
             made = np.asarray(decide_tests(fit[:, [column]])).reshape(-1).astype(int)
     else:
-        made = np.asarray(calls)
-        made = made if made.ndim == 1 else made[:, column if made.shape[1] > 1 else 0]
+        given: np.ndarray[Any, Any] = np.asarray(calls)
+        made = given if given.ndim == 1 else given[:, column if given.shape[1] > 1 else 0]
     columns = {"ave_expr": fit.Amean, "log_fc": fit.coefficients[:, column], "call": made}
     return pd.DataFrame(columns, index=fit.genes.index)
 
@@ -189,14 +189,11 @@ def volcano_points(fit: MArrayLM, coef: int | str = -1, style: Literal["p-value"
     import pandas as pd
 
     column = fit.coef_index(coef)
-    if style == "B":
-        evidence = fit["lods"][:, column]
-    elif style == "p-value":
-        with np.errstate(divide="ignore"):
-            evidence = -np.log10(fit["p_value"][:, column])
-    else:
+    if style not in ("p-value", "B"):
         message = f"there is no choice `{style}`"
         raise BadInputError(message, place="style", hint="it is one of `p-value`, `B`")
+    with np.errstate(divide="ignore"):
+        evidence = fit["lods"][:, column] if style == "B" else -np.log10(fit["p_value"][:, column])
     return pd.DataFrame({"log_fc": fit.coefficients[:, column], "evidence": evidence}, index=fit.genes.index)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from .. import _core
 from ..errors import BadInputError
 from ._bayes import _numbers, _repeated
-from ._fit import _arrays
+from ._fit import core_fit
 from ._tables import moderated_arrays
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def pred_fcm(fit: MArrayLM, coef: Any = 1) -> Array:
     coef
         Position or name of a coefficient.
     """
-    return _core.limma_pred_fcm(_arrays(fit), moderated_arrays(fit), fit.coef_index(coef))
+    return _core.limma_pred_fcm(core_fit(fit), moderated_arrays(fit), fit.coef_index(coef))
 
 
 def genas(fit: MArrayLM, coef: Any = (0, 1)) -> dict[str, Any]:
@@ -121,15 +121,15 @@ def genas(fit: MArrayLM, coef: Any = (0, 1)) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``technical_correlation`` (of the errors), ``biological_correlation`` (of true effects), ``covariance_matrix`` (2 ×
-        2, of true effects over the residual variance), ``deviance`` and ``p_value`` of the biological correlation,
-        ``n`` (genes).
+        ``technical_correlation`` (of the errors), ``biological_correlation`` (of true effects), ``covariance_matrix``
+        (2 × 2, of true effects over the residual variance), ``deviance`` and ``p_value`` of the biological
+        correlation, ``n`` (genes).
     """
     chosen = [fit.coef_index(c) for c in coef]
     if len(chosen) != 2:
         message = f"expected two coefficients, found {len(chosen)}"
         raise BadInputError(message, place="coef")
-    out = _core.limma_genas(_arrays(fit), moderated_arrays(fit), chosen)
+    out = _core.limma_genas(core_fit(fit), moderated_arrays(fit), chosen)
     v11, v12, v22 = out.pop("covariance")
     out["covariance_matrix"] = np.array([[v11, v12], [v12, v22]])
     return out

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from .._tables import frame
 from ..errors import BadInputError
-from ._fit import _arrays
+from ._fit import core_fit
 from ._inputs import grid
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def top_table(
         level,
         log10_p_value,
     )
-    rows, table = _core.limma_top_table(_arrays(fit), moderated_arrays(fit), coefs[0], shown)
+    rows, table = _core.limma_top_table(core_fit(fit), moderated_arrays(fit), coefs[0], shown)
     return _with_genes(fit, rows, table, genelist)
 
 
@@ -164,7 +164,7 @@ def top_table_f(
         None,
         log10_p_value,
     )
-    rows, table = _core.limma_top_table_f(_arrays(fit), moderated_arrays(fit), coefs, shown)
+    rows, table = _core.limma_top_table_f(core_fit(fit), moderated_arrays(fit), coefs, shown)
     return _with_genes(fit, rows, table, genelist)
 
 
@@ -219,7 +219,7 @@ def decide_tests(
     Returns
     -------
     pandas.DataFrame
-        -1, 0 or 1, genes × coefficients; :func:`count_calls` counts them.
+        -1, 0 or 1, genes × coefficients (NaN where there is no test); :func:`count_calls` counts them.
     """
     import pandas as pd
 
@@ -227,16 +227,13 @@ def decide_tests(
 
     how = (method, adjust_method, float(p_value), float(lfc))
     if isinstance(fit, MArrayLM):
-        calls = _core.limma_decide_tests(_arrays(fit), moderated_arrays(fit), how)
-        return pd.DataFrame(calls, index=fit.row_names(), columns=fit.column_names())
+        calls = _core.limma_decide_tests(core_fit(fit), moderated_arrays(fit), how)
+        return _calls(calls, fit.row_names(), fit.column_names())
     values = np.asarray(fit, dtype=np.float64)
     p = grid(values[:, None] if values.ndim == 1 else values, "p_value")
     signs = None if coefficients is None else grid(np.reshape(coefficients, p.shape), "coefficients")
-    calls = _core.limma_call_p_values(p, signs, how)
-    if lfc > 0 and signs is not None:
-        calls[~(np.abs(signs) > lfc)] = 0
     named = fit if isinstance(fit, pd.DataFrame) else pd.DataFrame(p)
-    return pd.DataFrame(calls, index=named.index, columns=named.columns)
+    return _calls(_core.limma_call_p_values(p, signs, how), named.index, named.columns)
 
 
 def count_calls(calls: Any) -> pd.DataFrame:
@@ -268,12 +265,12 @@ def classify_tests_f(
     p_value
         The level.
     fstat_only
-        Whether F and its p-value are returned (data frame with ``F``, ``p_value``) instead of calls.
+        Whether F is returned instead of calls.
 
     Returns
     -------
     pandas.DataFrame
-        -1, 0 or 1, genes × tests.
+        -1, 0 or 1, genes × tests. With `fstat_only` a series of F, whose ``attrs`` hold ``df1`` and ``df2``.
     """
     import pandas as pd
 
@@ -289,10 +286,19 @@ def classify_tests_f(
     correlation = grid(np.eye(t.shape[1]) if cor_matrix is None else np.asarray(cor_matrix), "cor_matrix")
     df2 = np.ascontiguousarray(np.broadcast_to(np.asarray(df, dtype=np.float64), (t.shape[0],)))
     if fstat_only:
-        statistic, p, _ = _core.limma_f_statistics(t, correlation, df2)
-        return pd.DataFrame({"F": statistic, "p_value": p}, index=index)
-    calls = _core.limma_classify_tests_f(t, correlation, df2, float(p_value))
-    return pd.DataFrame(calls, index=index, columns=columns)
+        statistic, df1 = _core.limma_f_statistics(t, correlation, df2)
+        found = pd.Series(statistic, index=index, name="F")
+        found.attrs = {"df1": df1, "df2": df2.tolist()}
+        return found
+    return _calls(_core.limma_classify_tests_f(t, correlation, df2, float(p_value)), index, columns)
+
+
+def _calls(calls: Array, index: Any, columns: Any) -> pd.DataFrame:
+    """Calls as whole numbers, unless some are missing."""
+    import pandas as pd
+
+    whole = calls if np.isnan(calls).any() else calls.astype(np.int8)
+    return pd.DataFrame(whole, index=index, columns=columns)
 
 
 def moderated_arrays(fit: MArrayLM) -> tuple[Any, ...]:

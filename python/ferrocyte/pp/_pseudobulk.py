@@ -106,6 +106,8 @@ def pseudobulk(
     )
     names = made["names"]
     if made["groups"] is not None:
+        # Categories whose samples are all too small stay, so that nobody wonders where they are.
+        obs[groups] = pd.Categorical.from_codes(made["groups"][0], categories=made["groups"][1])
         levels = obs[groups].astype(str)
         names = [f"{name}_{level}" for name, level in zip(names, levels, strict=True)]
     obs.index = pd.Index(names, dtype=object)

@@ -190,20 +190,21 @@ pub(crate) fn limma_fit_f_dist<'py>(
     f_dist(py, found)
 }
 
-/// A scaled F distribution by maximum likelihood.
+/// A scaled F distribution by maximum likelihood; `how` is `(span, robust)`.
 #[pyfunction]
 pub(crate) fn limma_fit_f_dist_unequal<'py>(
     py: Python<'py>,
     x: Vector<'py>,
     df1: Vector<'py>,
     covariate: Option<Vector<'py>>,
-    span: Option<f64>,
-    robust: bool,
+    how: (Option<f64>, bool),
+    weights: Option<Vector<'py>>,
     means: Means,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (x, df1) = (x.as_slice()?, df1.as_slice()?);
     let covariate = covariate.as_ref().map(|c| c.as_slice()).transpose()?;
-    let options = LikelihoodOptions { covariate, span, robust };
+    let weights = weights.as_ref().map(|w| w.as_slice()).transpose()?;
+    let options = LikelihoodOptions { covariate, span: how.0, robust: how.1, weights };
     f_dist(py, attended(py, &means, |run| fit_f_dist_unequal_df1(run, x, df1, &options))?)
 }
 

@@ -16,14 +16,21 @@ use crate::values::matrix;
 pub(crate) fn limma_model_matrix<'py>(
     py: Python<'py>,
     formula: &str,
+    names: Vec<String>,
     n_samples: usize,
     columns: &Bound<'py, PyDict>,
 ) -> PyResult<(Bound<'py, PyArray2<f64>>, Vec<String>)> {
     let samples = frame(py, n_samples, columns)?;
-    let design = DesignMatrix::from_formula(formula, &samples, &[]).or_raise(py)?;
+    let design = DesignMatrix::from_formula(formula, &samples, &names).or_raise(py)?;
     let (rows, names) = (design.n_samples(), design.names().to_vec());
     let entries = design.matrix().entries().to_vec();
     Ok((matrix(py, rows, names.len(), entries)?, names))
+}
+
+/// The columns of the table of samples that a formula uses.
+#[pyfunction]
+pub(crate) fn limma_variables(py: Python<'_>, formula: &str) -> PyResult<Vec<String>> {
+    DesignMatrix::variables(formula).or_raise(py)
 }
 
 /// Contrasts written as expressions: coefficients × expressions.

@@ -2,16 +2,16 @@
 
 use ferrocyte_base::Table;
 use ferrocyte_limma::{
-    DecideMethod, DecideOptions, Order, TopOptions, call_p_values, classify_tests_f, decide_tests, top_table,
-    top_table_f,
+    DecideMethod, DecideOptions, FStatistics, Order, TopOptions, call_p_values, classify_tests_f, decide_tests,
+    top_table, top_table_f,
 };
 use ferrocyte_math::multiple::Adjust;
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::bayes::ModeratedArrays;
-use super::fits::FitArrays;
+use super::fits::{FitArrays, array};
 use super::inputs::Grid;
 use crate::faults::OrRaise;
 use crate::values::table;
@@ -79,10 +79,6 @@ fn decision(py: Python<'_>, how: (String, String, f64, f64)) -> PyResult<DecideO
     })
 }
 
-fn grid(py: Python<'_>, rows: usize, columns: usize, calls: Vec<i8>) -> PyResult<Bound<'_, PyArray2<i8>>> {
-    calls.into_pyarray(py).reshape([rows, columns])
-}
-
 /// -1, 0 or 1 for each coefficient of each gene; `how` is `(method, adjust_method, p_value, lfc)`.
 #[pyfunction]
 pub(crate) fn limma_decide_tests<'py>(
@@ -90,10 +86,9 @@ pub(crate) fn limma_decide_tests<'py>(
     fit: FitArrays<'py>,
     moderated: ModeratedArrays<'py>,
     how: (String, String, f64, f64),
-) -> PyResult<Bound<'py, PyArray2<i8>>> {
+) -> PyResult<Bound<'py, PyAny>> {
     let (fit, moderated, options) = (fit.fit()?, moderated.moderated()?, decision(py, how)?);
-    let calls = py.detach(|| decide_tests(&fit, &moderated, &options)).or_raise(py)?;
-    grid(py, fit.n_genes(), fit.n_coefficients(), calls)
+    array(py, py.detach(|| decide_tests(&fit, &moderated, &options)).or_raise(py)?)
 }
 
 /// Calls from p-values alone, with the signs of coefficients if these are given.
@@ -103,11 +98,10 @@ pub(crate) fn limma_call_p_values<'py>(
     p: Grid<'py>,
     coefficients: Option<Grid<'py>>,
     how: (String, String, f64, f64),
-) -> PyResult<Bound<'py, PyArray2<i8>>> {
+) -> PyResult<Bound<'py, PyAny>> {
     let (p, options) = (p.owned()?, decision(py, how)?);
     let coefficients = coefficients.as_ref().map(Grid::owned).transpose()?;
-    let calls = call_p_values(&p, coefficients.as_ref(), &options).or_raise(py)?;
-    grid(py, p.n_rows(), p.n_cols(), calls)
+    array(py, call_p_values(&p, coefficients.as_ref(), &options).or_raise(py)?)
 }
 
 /// Nested F tests of each row of t.
@@ -118,20 +112,19 @@ pub(crate) fn limma_classify_tests_f<'py>(
     covariance: Grid<'py>,
     df: PyReadonlyArray1<'py, f64>,
     p_value: f64,
-) -> PyResult<Bound<'py, PyArray2<i8>>> {
+) -> PyResult<Bound<'py, PyAny>> {
     let (t, covariance) = (t.owned()?, covariance.owned()?);
-    let calls = classify_tests_f(&t, &covariance, df.as_slice()?, p_value).or_raise(py)?;
-    grid(py, t.n_rows(), t.n_cols(), calls)
+    array(py, classify_tests_f(&t, &covariance, df.as_slice()?, p_value).or_raise(py)?)
 }
 
-/// F of each row of t: the statistics, their p-values, and the numerator degrees of freedom.
+/// F of each row of t: the statistics and the numerator degrees of freedom.
 #[pyfunction]
 pub(crate) fn limma_f_statistics<'py>(
     py: Python<'py>,
     t: Grid<'py>,
     covariance: Grid<'py>,
     df: PyReadonlyArray1<'py, f64>,
-) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>, usize)> {
-    let found = ferrocyte_limma::FStatistics::of(&t.owned()?, &covariance.owned()?, df.as_slice()?).or_raise(py)?;
-    Ok((found.statistic.into_pyarray(py), found.p_value.into_pyarray(py), found.df1))
+) -> PyResult<(Bound<'py, PyArray1<f64>>, usize)> {
+    let found = FStatistics::of(&t.owned()?, &covariance.owned()?, df.as_slice()?).or_raise(py)?;
+    Ok((found.statistic.into_pyarray(py), found.df1))
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ferrocyte import limma
 
 if TYPE_CHECKING:
@@ -14,4 +16,10 @@ FN: dict[str, Callable[..., Any]] = {
     "contrasts_fit": limma.contrasts_fit,
     "model_matrix": limma.model_matrix,
     "make_contrasts": limma.make_contrasts,
+    "array_weights": limma.array_weights,
+    "duplicate_correlation": limma.duplicate_correlation,
+    "remove_batch_effect": limma.remove_batch_effect,
+    "wsva": lambda *args, **kwargs: {"abs_sv": np.abs(limma.wsva(*args, **kwargs))},
+    "ave_reps": limma.ave_reps,
+    "aver_arrays": limma.aver_arrays,
 }

@@ -46,7 +46,7 @@ pub(super) fn collect(run: &Run, path: &Path, settings: &Settings) -> std::resul
         mask,
         rows,
         cell_name: Some(Arc::new(cell_name)),
-        fingerprint: study.fingerprint(layer)?,
+        fingerprint: study.fingerprint(run, layer)?,
         ..SumsOptions::default()
     };
     Ok(sums(run, &mut matrix, &genes, &obs, &model, &options)?)

@@ -63,6 +63,6 @@ fn learn(session: &Session, path: &Path) -> Result<(ReferenceMoments, Input), Fa
     let layer = session.settings.one("layer").unwrap_or("X");
     let study = H5ad::open(path)?;
     let mut matrix = study.matrix(layer)?;
-    let input = Input { name: matrix.name(), fingerprint: study.fingerprint(layer)? };
+    let input = Input { name: matrix.name(), fingerprint: study.fingerprint(&session.run, layer)? };
     Ok((ReferenceMoments::of(&session.run, &mut matrix)?, input))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ferrocyte_base::{Fault, Result, listing};
 
-use crate::{Factor, Frame, ObsColumn};
+use crate::{Codes, Factor, Frame, ObsColumn};
 
 /// A sample that was left out because it has few cells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +38,11 @@ pub struct TooFew {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
     /// The sample of each cell, [`Factor::MISSING`] for a cell of none.
-    pub codes: Vec<u32>,
+    pub codes: Codes,
     /// Names: the levels, joined by `_`. Unique within a group.
     pub names: Vec<String>,
-    /// The group of each sample, if there are groups.
+    /// The group of each sample, if there are groups; levels that no cell has are left out, those whose samples all
+    /// have too few cells are not.
     pub groups: Option<Factor>,
     /// Cells of each sample.
     pub n_cells: Vec<usize>,
@@ -92,19 +93,19 @@ impl Samples {
             names.push(name);
             firsts.push(first);
             n_cells.push(n);
-            group_codes.push(factors[0].codes[first]);
+            group_codes.push(factors[0].codes.get(first));
         }
         if names.is_empty() {
             return Err(Fault::bad_input(format!("no sample has {min_cells} cells or more"))
                 .at(format!("pseudobulk by {}", listing(by, 9)))
                 .hint("allow fewer cells (min_cells), or make samples by fewer columns"));
         }
-        let codes: Vec<u32> = (0..obs.n_rows())
+        let codes: Codes = (0..obs.n_rows())
             .map(|i| keys.of_row(i).and_then(|key| place.get(&key).copied()).unwrap_or(Factor::MISSING))
             .collect();
         let (table, varying) = known(obs, &codes, &firsts)?;
         Ok(Self {
-            groups: groups.map(|_| Factor { levels: factors[0].levels.clone(), codes: group_codes }),
+            groups: groups.map(|_| present(&factors[0], group_codes)),
             n_unassigned: obs.n_rows() - cells.values().map(|&(_, n)| n).sum::<usize>(),
             codes,
             names,
@@ -144,9 +145,21 @@ impl<'a> Keys<'a> {
 
     /// `None` where a level is missing.
     fn of_row(&self, row: usize) -> Option<u64> {
-        let code = |factor: &Factor| Some(factor.codes[row]).filter(|&code| code != Factor::MISSING);
+        let code = |factor: &Factor| Some(factor.codes.get(row)).filter(|&code| code != Factor::MISSING);
         self.0.iter().map(|&(factor, stride)| code(factor).map(|code| u64::from(code) * stride)).sum()
     }
+}
+
+/// The levels that cells have, and codes of samples into them.
+fn present(factor: &Factor, codes: Vec<u32>) -> Factor {
+    let counts = factor.counts();
+    let mut place = vec![Factor::MISSING; counts.len()];
+    let mut levels = Vec::new();
+    for (old, level) in factor.levels.iter().enumerate().filter(|&(old, _)| counts[old] > 0) {
+        place[old] = levels.len() as u32;
+        levels.push(level.clone());
+    }
+    Factor { levels, codes: codes.into_iter().map(|code| place[code as usize]).collect() }
 }
 
 /// A column as a factor; numbers become levels in their order.
@@ -173,18 +186,18 @@ fn as_factor(obs: &Frame, name: &str) -> Result<Factor> {
 }
 
 /// The columns that do not vary within samples, and the names of those that do.
-fn known(obs: &Frame, codes: &[u32], firsts: &[usize]) -> Result<(Frame, Vec<String>)> {
+fn known(obs: &Frame, codes: &Codes, firsts: &[usize]) -> Result<(Frame, Vec<String>)> {
     let same = |column: &ObsColumn, i: usize, j: usize| match column {
         ObsColumn::Number(values) => values[i].to_bits() == values[j].to_bits(),
-        ObsColumn::Factor(factor) => factor.codes[i] == factor.codes[j],
+        ObsColumn::Factor(factor) => factor.codes.get(i) == factor.codes.get(j),
     };
     let first_rows = obs.take(firsts);
     let (mut table, mut varying) = (Frame::new(firsts.len()), Vec::new());
     for name in obs.names() {
         let column = obs.column(name)?;
         let constant = (0..codes.len())
-            .filter(|&i| codes[i] != Factor::MISSING)
-            .all(|i| same(column, i, firsts[codes[i] as usize]));
+            .filter(|&i| codes.get(i) != Factor::MISSING)
+            .all(|i| same(column, i, firsts[codes.get(i) as usize]));
         if constant {
             table.insert(name, first_rows.column(name)?.clone())?;
         } else {
@@ -213,7 +226,7 @@ mod tests {
         assert_eq!(samples.names, ["2", "10", "2", "10"]);
         assert_eq!(samples.n_cells, [1, 1, 2, 1]);
         assert_eq!(samples.codes, [2, 0, 3, 2, 1, Factor::MISSING]);
-        assert_eq!(samples.groups.as_ref().map(|g| g.codes.clone()), Some(vec![0, 0, 1, 1]));
+        assert_eq!(samples.groups.as_ref().map(|g| g.codes.clone()), Some(vec![0, 0, 1, 1].into()));
         assert!(samples.table.get("age").is_some() && samples.n_unassigned == 1);
         Ok(())
     }

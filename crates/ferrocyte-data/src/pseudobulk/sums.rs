@@ -4,7 +4,7 @@ use ferrocyte_base::{Fault, Result, Run};
 
 use super::{Aggregate, Samples};
 use crate::transform::GuardFinding;
-use crate::{Factor, RowBlock, RowChunks, Summary, fold};
+use crate::{Codes, Factor, RowBlock, RowChunks, Summary, fold};
 
 /// Genes that one thread adds at a time.
 const TILE: usize = 512;
@@ -15,7 +15,7 @@ const TILE: usize = 512;
 /// threads nor blocks.
 #[derive(Debug)]
 pub struct GroupedSums<'a> {
-    codes: &'a [u32],
+    codes: &'a Codes,
     n_groups: usize,
     only_counts: bool,
     sums: Vec<f64>,
@@ -24,7 +24,7 @@ pub struct GroupedSums<'a> {
 impl<'a> GroupedSums<'a> {
     /// Nothing added yet. `codes` has the group of each row of the source, [`Factor::MISSING`] for none. With
     /// `only_counts` a value that is negative or not whole is a fault.
-    pub fn new(run: &Run, codes: &'a [u32], n_groups: usize, n_genes: usize, only_counts: bool) -> Result<Self> {
+    pub fn new(run: &Run, codes: &'a Codes, n_groups: usize, n_genes: usize, only_counts: bool) -> Result<Self> {
         run.reserve(&format!("sums of {n_genes} genes in {n_groups} samples"), 8 * (n_genes * n_groups) as u64)?;
         Ok(Self { codes, n_groups, only_counts, sums: vec![0.0; n_genes * n_groups] })
     }
@@ -46,7 +46,8 @@ impl Summary for GroupedSums<'_> {
             ))
             .hint("give the layer that holds counts, or mode=\"mean\""));
         }
-        let (n_groups, codes) = (self.n_groups, &self.codes[block.start()..block.start() + block.n_rows()]);
+        let (n_groups, start) = (self.n_groups, block.start());
+        let codes: Vec<u32> = (0..block.n_rows()).map(|i| self.codes.get(start + i)).collect();
         let (pointers, indices, values) = (block.pointers(), block.indices(), block.values());
         run.for_each_chunk(&mut self.sums, TILE * n_groups.max(1), |tile, sums| {
             let first = (tile * TILE) as u32;

@@ -1,5 +1,7 @@
 //! [`cpm`] and [`rpkm`]: counts per million, and per thousand bases of transcript.
 
+#![allow(clippy::inline_always)]
+
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::wide::{self, Kernel};

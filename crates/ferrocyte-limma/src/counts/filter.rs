@@ -102,7 +102,7 @@ fn median(values: &[f64]) -> f64 {
     match n {
         0 => f64::NAN,
         _ if n % 2 == 1 => sorted[n / 2],
-        _ => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
+        _ => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
     }
 }
 

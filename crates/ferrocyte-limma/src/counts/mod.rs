@@ -10,6 +10,8 @@ use ferrocyte_base::{Fault, Result, Run};
 
 use crate::Expression;
 
+pub(crate) use filter::leverages;
+
 pub use cpm::{CpmOptions, cpm, rpkm};
 pub use filter::{FilterOptions, Groups, filter_by_expr};
 pub use norm_factors::{NormMethod, NormOptions, ZeroLib, norm_factors};
@@ -29,7 +31,7 @@ pub fn library_sizes(run: &Run, counts: &Expression<'_>) -> Result<Vec<f64>> {
             let row = counts.row(g);
             let mut strange = false;
             for (sum, &count) in sums.iter_mut().zip(row) {
-                strange |= !(count >= 0.0 && count < f64::INFINITY);
+                strange |= !(0.0..f64::INFINITY).contains(&count);
                 *sum += count;
             }
             if strange {

@@ -3,6 +3,8 @@
 //! A few very abundant genes take reads from all others; a factor says by how much a library is in effect larger or
 //! smaller than its total. Their product is 1.
 
+#![allow(clippy::inline_always)]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ferrocyte_base::{Fault, Result, Run, choice};
@@ -306,7 +308,7 @@ mod tests {
         let mut genes = Vec::new();
         for (&o, &r) in column.iter().zip(reference) {
             let m = ((o / size) / (r / reference_size)).log2();
-            let a = ((o / size).log2() + (r / reference_size).log2()) / 2.0;
+            let a = 0.5 * ((o / size).log2() + (r / reference_size).log2());
             if m.is_finite() && a.is_finite() {
                 let v = (size - o) / size / o + (reference_size - r) / reference_size / r;
                 genes.push((m, a, v));
@@ -317,7 +319,7 @@ mod tests {
             let low = (k * trim).floor() + 1.0;
             let rank = |x: f64| {
                 let below = values.iter().filter(|v| **v < x).count() as f64;
-                below + (values.iter().filter(|v| **v == x).count() as f64 + 1.0) / 2.0
+                below + 0.5 * (values.iter().filter(|v| **v == x).count() as f64 + 1.0)
             };
             values.iter().map(|&x| (low..=k + 1.0 - low).contains(&rank(x))).collect()
         };

@@ -7,7 +7,8 @@
 //! logarithm matters there. Logarithms are therefore first computed fast, and again with the system's own where a gene
 //! lies within rounding of a boundary.
 
-#![allow(clippy::inline_always)]
+// Both sides of a comparison without a branch between them.
+#![allow(clippy::inline_always, clippy::needless_bitwise_bool)]
 
 use std::cmp::Ordering;
 
@@ -80,7 +81,7 @@ impl Tmm {
         });
         self.trim(options.sum_trim, Ties::Mean, Of::A, |i, tmm| {
             let (here, there) = share(i, tmm);
-            ((here.log2() + there.log2()) / 2.0, 0.0)
+            (0.5 * (here.log2() + there.log2()), 0.0)
         });
         self.mean(size, reference.size, options.weighted.then_some(0.0))
     }
@@ -340,32 +341,35 @@ impl Kernel for Stretches<'_> {
             Side::Bottom => (bottom, f64::INFINITY),
             Side::Top => (f64::NEG_INFINITY, top),
         };
-        let mut below = 0;
+        for (kept, &v) in self.kept.iter_mut().zip(self.values) {
+            *kept *= indicator((v >= least) & (v <= most));
+        }
         let (stretches, tail) = self.values.as_chunks::<STRETCH>();
-        let (kept, kept_tail) = self.kept.as_chunks_mut::<STRETCH>();
-        for (i, (values, kept)) in stretches.iter().zip(kept).enumerate() {
-            // Counted in floating point, for one kind of register.
-            let (mut lower, mut near) = (0.0, 0.0);
-            for lane in 0..STRETCH {
-                let v = values[lane];
-                lower += if v < bottom { 1.0 } else { 0.0 };
-                near += if (v >= bottom) & (v <= top) { 1.0 } else { 0.0 };
-                kept[lane] = if (v >= least) & (v <= most) { kept[lane] } else { 0.0 };
+        let mut below = [0.0; LANES];
+        for (i, values) in stretches.iter().enumerate() {
+            let mut near = [0.0; LANES];
+            for (k, &v) in values.iter().enumerate() {
+                below[k % LANES] += indicator(v < bottom);
+                near[k % LANES] += indicator((v >= bottom) & (v <= top));
             }
-            below += lower as usize;
-            if near > 0.0 {
+            if near != [0.0; LANES] {
                 self.close.push((i * STRETCH) as u32);
             }
-        }
-        for (&v, kept) in tail.iter().zip(kept_tail) {
-            below += usize::from(v < bottom);
-            *kept = if (v >= least) & (v <= most) { *kept } else { 0.0 };
         }
         if !tail.is_empty() {
             self.close.push((self.values.len() - tail.len()) as u32);
         }
-        below
+        below.iter().sum::<f64>() as usize + tail.iter().filter(|v| **v < bottom).count()
     }
+}
+
+/// Numbers worked on at once.
+const LANES: usize = 4;
+
+/// 1 for true, so that truths are counted in the registers that decided them.
+#[inline(always)]
+fn indicator(truth: bool) -> f64 {
+    if truth { 1.0 } else { 0.0 }
 }
 
 /// The weighted mean of the log ratios that are kept.

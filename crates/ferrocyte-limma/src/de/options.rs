@@ -2,6 +2,8 @@
 
 use ferrocyte_base::{OptionInfo, choice};
 
+use crate::counts::NormMethod;
+
 choice! {
     /// From counts or values to a fit.
     DeMethod, "method" {
@@ -11,22 +13,6 @@ choice! {
         Voom = "voom",
         /// log2 counts per million, or the values as they are, and a prior variance that depends on their mean.
         Trend = "trend",
-    }
-}
-
-choice! {
-    /// How library sizes are made comparable.
-    Normalization, "normalize" {
-        /// Trimmed mean of M-values.
-        Tmm = "TMM",
-        /// The same for data with many zeros.
-        TmmWsp = "TMMwsp",
-        /// Relative log expression.
-        Rle = "RLE",
-        /// Upper quartile.
-        UpperQuartile = "upperquartile",
-        /// Library sizes as they are.
-        None = "none",
     }
 }
 
@@ -54,7 +40,7 @@ pub struct DeOptions {
     /// The log2 fold change that a gene must exceed (`treat`); 0: any.
     pub lfc: f64,
     /// How library sizes are made comparable.
-    pub normalize: Normalization,
+    pub normalize: NormMethod,
     /// Counts that a gene must reach in enough samples (at the median library size).
     pub min_count: f64,
     /// Counts that a gene must reach over all samples.
@@ -71,7 +57,7 @@ impl Default for DeOptions {
             robust: false,
             sample_weights: false,
             lfc: 0.0,
-            normalize: Normalization::Tmm,
+            normalize: NormMethod::Tmm,
             min_count: 10.0,
             min_total_count: 15.0,
             adjust: Adjust::Group,
@@ -91,9 +77,14 @@ const fn free(
 
 /// All options of the family, in the order of the documentation.
 pub const OPTIONS: &[OptionInfo] = &[
-    free("formula", &["de", "voom"], "-", "the design: ~ 0 + group, ~ donor + condition, ~ group * sex + age"),
+    free("formula", &["de"], "-", "the design: ~ 0 + group, ~ donor + condition, ~ group * sex + age"),
     free("contrast", &["de"], "", "[NAME=]EXPRESSION of coefficients or levels, such as stim - ctrl [repeatable]"),
-    free("by", &["de", "pseudobulk"], "", "obs columns whose combinations make the samples of a study of cells: donor,condition"),
+    free(
+        "by",
+        &["de", "pseudobulk"],
+        "",
+        "obs columns whose combinations make the samples of a study of cells: donor,condition",
+    ),
     free("groups", &["de", "pseudobulk"], "", "obs column whose levels are analysed apart, such as the cell type"),
     free("layer", &["de", "pseudobulk"], "", "matrix to use: X, a layer, or raw/X"),
     OptionInfo {
@@ -111,7 +102,7 @@ pub const OPTIONS: &[OptionInfo] = &[
         choices: DeMethod::WORDS,
         meaning: "from counts to a fit; trend is for values that are no counts",
     },
-    free("block", &["de", "voom"], "", "column of samples whose levels are blocks of correlated samples"),
+    free("block", &["de"], "", "column of samples whose levels are blocks of correlated samples"),
     OptionInfo {
         name: "robust",
         verbs: &["de"],
@@ -121,7 +112,7 @@ pub const OPTIONS: &[OptionInfo] = &[
     },
     OptionInfo {
         name: "sample_weights",
-        verbs: &["de", "voom"],
+        verbs: &["de"],
         default: "false",
         choices: &["true", "false"],
         meaning: "whether samples get weights, estimated from the data",
@@ -129,13 +120,13 @@ pub const OPTIONS: &[OptionInfo] = &[
     free("lfc", &["de"], "0", "log2 fold change that a gene must exceed; 0 tests for any difference"),
     OptionInfo {
         name: "normalize",
-        verbs: &["de", "voom"],
+        verbs: &["de"],
         default: "TMM",
-        choices: Normalization::WORDS,
+        choices: NormMethod::WORDS,
         meaning: "how library sizes are made comparable",
     },
-    free("min_count", &["de", "voom"], "10", "counts that a gene must reach in enough samples; 0 keeps all genes"),
-    free("min_total_count", &["de", "voom"], "15", "counts that a gene must reach over all samples"),
+    free("min_count", &["de"], "10", "counts that a gene must reach in enough samples; 0 keeps all genes"),
+    free("min_total_count", &["de"], "15", "counts that a gene must reach over all samples"),
     OptionInfo {
         name: "adjust",
         verbs: &["de"],

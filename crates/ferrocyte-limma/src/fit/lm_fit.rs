@@ -42,6 +42,18 @@ const LARGEST_LOG_VALUE: f64 = 50.0;
 /// Where shapes or names differ, weights or correlations cannot be, a block comes without a correlation, or values look
 /// like counts.
 pub fn lm_fit(run: &Run, y: &Expression<'_>, design: &DesignMatrix, options: &LmFitOptions<'_>) -> Result<Fit> {
+    let fit = fit_silently(run, y, design, options)?;
+    warn_of_missing(run, &fit);
+    Ok(fit)
+}
+
+/// [`lm_fit`] without a word on coefficients that cannot be estimated.
+pub(crate) fn fit_silently(
+    run: &Run,
+    y: &Expression<'_>,
+    design: &DesignMatrix,
+    options: &LmFitOptions<'_>,
+) -> Result<Fit> {
     design.check_samples(y.n_samples(), y.samples())?;
     options.weights.check(y.n_genes(), y.n_samples())?;
     if options.check_counts {
@@ -86,7 +98,7 @@ pub(crate) fn least_squares(
             (part, Whitening::new(y.n_samples(), None, correlation).design(design.matrix()))
         }
     };
-    Ok(assemble(run, design, part, &qr, amean))
+    Ok(assemble(design, part, &qr, amean))
 }
 
 /// Fits of genes with weights or missing values of their own.
@@ -137,16 +149,16 @@ fn means(run: &Run, y: &Expression<'_>) -> Result<(Vec<f64>, bool)> {
     Ok((parts.into_iter().flat_map(|(means, _)| means).collect(), complete))
 }
 
-/// The fit of all genes, with what the design says; warns of coefficients that could not be estimated.
-pub(super) fn assemble(run: &Run, design: &DesignMatrix, part: Part, qr: &PivotedQr, amean: Vec<f64>) -> Fit {
-    let (p, r) = (design.n_coefficients(), qr.rank());
-    let aliased: Vec<&String> = qr.pivot()[r..].iter().map(|&j| &design.names()[j]).collect();
+/// Warns of coefficients that could not be estimated.
+pub(crate) fn warn_of_missing(run: &Run, fit: &Fit) {
+    let (kept, aliased) = fit.pivot.split_at(fit.rank);
+    let aliased: Vec<&String> = aliased.iter().map(|&j| &fit.names[j]).collect();
     if !aliased.is_empty() {
         run.warn(&format!("coefficients that the design cannot estimate: {}", listing(&aliased, 9)));
     }
-    let partial = part.coefficients.chunks_exact(p.max(1)).filter(|row| {
-        let missing = qr.pivot()[..r].iter().filter(|&&j| row[j].is_nan()).count();
-        missing > 0 && missing < r
+    let partial = (0..fit.n_genes()).filter(|&g| {
+        let missing = kept.iter().filter(|&&j| fit.coefficients[(g, j)].is_nan()).count();
+        missing > 0 && missing < fit.rank
     });
     let partial = partial.count();
     if partial > 0 {
@@ -154,6 +166,11 @@ pub(super) fn assemble(run: &Run, design: &DesignMatrix, part: Part, qr: &Pivote
             "partial coefficients for {partial} genes: missing values leave some inestimable, which are NaN"
         ));
     }
+}
+
+/// The fit of all genes, with what the design says.
+pub(crate) fn assemble(design: &DesignMatrix, part: Part, qr: &PivotedQr, amean: Vec<f64>) -> Fit {
+    let p = design.n_coefficients();
     let genes = part.sigma.len();
     let pairs = p * (p + 1) / 2;
     Fit {
@@ -162,7 +179,7 @@ pub(super) fn assemble(run: &Run, design: &DesignMatrix, part: Part, qr: &Pivote
         sigma: part.sigma,
         df_residual: part.df_residual,
         cov_coefficients: qr.covariance(),
-        rank: r,
+        rank: qr.rank(),
         pivot: qr.pivot().to_vec(),
         amean,
         gene_covariances: (!part.covariances.is_empty()).then(|| Matrix::from_rows(genes, pairs, part.covariances)),

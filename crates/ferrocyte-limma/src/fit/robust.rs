@@ -35,7 +35,7 @@ pub(super) fn fit(run: &Run, y: &Expression<'_>, design: &DesignMatrix, weights:
         Ok(part)
     })?;
     let amean = (0..y.n_genes()).map(|g| mean(y.row(g).iter().copied())).collect();
-    Ok(assemble(run, design, Part::join(parts), &PivotedQr::new(design.matrix()), amean))
+    Ok(assemble(design, Part::join(parts), &PivotedQr::new(design.matrix()), amean))
 }
 
 #[derive(Default)]

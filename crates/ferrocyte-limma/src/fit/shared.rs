@@ -17,36 +17,72 @@ pub(crate) fn fit(
     weights: Option<&[f64]>,
     correlation: Option<&Exchangeable>,
 ) -> Result<(Part, PivotedQr)> {
-    let whitening = Whitening::new(y.n_samples(), weights, correlation);
-    let qr = whitening.design(design.matrix());
-    let (n, p, r) = (y.n_samples(), design.n_coefficients(), qr.rank());
-    let kept = &qr.pivot()[..r];
-    let basis = qr.basis();
-    let basis_transposed = basis.transpose();
-    let to_coefficients = qr.r_inverse().transpose();
-    let stdev: Vec<f64> = qr.covariance().diagonal().iter().map(|v| v.sqrt()).collect();
+    let n = y.n_samples();
+    let solver = SharedSolver::new(design, weights, correlation);
     let parts = run.map_ranges("fitting genes", y.n_genes(), genes_at_once(n), |genes| {
-        let mut part = Part::missing(genes.len(), p, false);
         let mut values = y.values().entries()[genes.start * n..genes.end * n].to_vec();
-        whitening.rows(&mut values);
+        Ok(solver.solve_block(&mut values))
+    })?;
+    Ok((Part::join(parts), solver.qr))
+}
+
+/// What the fits of all genes share where nothing distinguishes them.
+#[derive(Debug)]
+pub(crate) struct SharedSolver<'a> {
+    whitening: Whitening<'a>,
+    qr: PivotedQr,
+    n_coefficients: usize,
+    basis: Matrix,
+    basis_transposed: Matrix,
+    to_coefficients: Matrix,
+    stdev: Vec<f64>,
+}
+
+impl<'a> SharedSolver<'a> {
+    /// Prepares fits on a design.
+    pub(crate) fn new(design: &DesignMatrix, weights: Option<&[f64]>, correlation: Option<&'a Exchangeable>) -> Self {
+        let whitening = Whitening::new(design.n_samples(), weights, correlation);
+        let qr = whitening.design(design.matrix());
+        let basis = qr.basis();
+        Self {
+            whitening,
+            n_coefficients: design.n_coefficients(),
+            basis_transposed: basis.transpose(),
+            basis,
+            to_coefficients: qr.r_inverse().transpose(),
+            stdev: qr.covariance().diagonal().iter().map(|v| v.sqrt()).collect(),
+            qr,
+        }
+    }
+
+    /// The decomposition of the whitened design.
+    pub(crate) fn qr(&self) -> &PivotedQr {
+        &self.qr
+    }
+
+    /// Fits a block of genes, genes × n; in place of `values` it leaves their whitened residuals.
+    pub(crate) fn solve_block(&self, values: &mut [f64]) -> Part {
+        let (n, p, r) = (self.basis.n_rows(), self.n_coefficients, self.qr.rank());
+        let genes = values.len() / n.max(1);
+        let mut part = Part::missing(genes, p, false);
+        self.whitening.rows(values);
         let totals: Vec<f64> = values.chunks_exact(n.max(1)).map(|row| dot(row, row)).collect();
-        let mut effects = vec![0.0; genes.len() * r];
-        let mut estimates = vec![0.0; genes.len() * r];
-        product(&values, n, &basis, &mut effects);
-        subtract_product(&effects, r, &basis_transposed, &mut values);
-        product(&effects, r, &to_coefficients, &mut estimates);
+        let mut effects = vec![0.0; genes * r];
+        let mut estimates = vec![0.0; genes * r];
+        product(values, n, &self.basis, &mut effects);
+        subtract_product(&effects, r, &self.basis_transposed, values);
+        product(&effects, r, &self.to_coefficients, &mut estimates);
         for (g, &total) in totals.iter().enumerate() {
             let mut gene = part.gene(g, p);
             let left = &values[g * n..(g + 1) * n];
             gene.set_variance(n, r, dot(left, left), total);
-            for (a, &j) in kept.iter().enumerate() {
+            for (a, &j) in self.qr.pivot()[..r].iter().enumerate() {
                 gene.coefficients[j] = estimates[g * r + a];
-                gene.stdev_unscaled[j] = stdev[a];
+                gene.stdev_unscaled[j] = self.stdev[a];
             }
         }
-        Ok(part)
-    })?;
-    Ok((Part::join(parts), qr))
+        part
+    }
 }
 
 /// What makes the values of all samples uncorrelated, with equal variance.

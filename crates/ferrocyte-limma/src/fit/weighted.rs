@@ -15,7 +15,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use ferrocyte_math::linalg::{
-    Matrix, cholesky_in_place, dot, product, solve_lower, solve_lower_transposed, subtract_product,
+    Matrix, cholesky_in_place, cross_product, dot, product, solve_lower, solve_lower_transposed, subtract_product,
 };
 use ferrocyte_math::pivoted_qr::PivotedQr;
 
@@ -50,6 +50,8 @@ pub(crate) struct Solver<'a> {
 struct Scratch {
     /// Weights, zero where missing, genes × n.
     weights: Vec<f64>,
+    /// Roots of the weights, genes × n, where samples are correlated.
+    roots: Vec<f64>,
     /// Values, then residuals, genes × n.
     left: Vec<f64>,
     /// Weighted residuals, genes × n.
@@ -71,7 +73,10 @@ struct GeneScratch {
     solver: GeneSolver,
     shares: Vec<f64>,
     sums: Vec<f64>,
-    block_rows: Matrix,
+    /// Sums over blocks of the rows of Q times roots of weights, blocks × r, and the same times the shares of blocks.
+    block_rows: Vec<f64>,
+    shared_rows: Vec<f64>,
+    square: Matrix,
 }
 
 impl<'a> Solver<'a> {
@@ -111,6 +116,10 @@ impl<'a> Solver<'a> {
         }
         let mut s = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         let counts = s.load(y, w, n);
+        if self.correlation.is_some() {
+            s.roots.clear();
+            s.roots.extend(s.weights.iter().map(|w| w.sqrt()));
+        }
         let r = self.qr.rank();
         resize(&mut s.effects, genes * r);
         product(&s.left, n, &self.basis, &mut s.effects);
@@ -159,15 +168,16 @@ impl<'a> Solver<'a> {
         };
         resize(&mut s.weighted, s.left.len());
         let GeneScratch { shares, sums, .. } = &mut s.gene;
-        let rows = s.weighted.chunks_exact_mut(n).zip(s.left.chunks_exact(n)).zip(s.weights.chunks_exact(n));
-        for ((out, left), w) in rows {
-            v.shares(w.iter().map(|&w| w > 0.0), shares);
-            for ((out, x), w) in out.iter_mut().zip(left).zip(w) {
-                *out = x * w.sqrt();
+        let rows = s.weighted.chunks_exact_mut(n).zip(s.left.chunks_exact(n)).zip(s.roots.chunks_exact(n));
+        for ((out, left), roots) in rows {
+            v.shares(roots.iter().map(|&u| u > 0.0), shares);
+            for ((out, x), u) in out.iter_mut().zip(left).zip(roots) {
+                *out = x * u;
             }
             v.sums(out, sums);
-            for ((out, w), &b) in out.iter_mut().zip(w).zip(v.block_of()) {
-                *out = w.sqrt() * v.precision() * (*out - shares[b] * sums[b]);
+            sums.iter_mut().zip(shares.iter()).for_each(|(sum, share)| *sum *= share);
+            for ((out, u), &b) in out.iter_mut().zip(roots).zip(v.block_of()) {
+                *out = u * v.precision() * (*out - sums[b]);
             }
         }
     }
@@ -192,7 +202,7 @@ impl<'a> Solver<'a> {
             gram[(b, a)] = value;
         }
         if let Some(v) = self.correlation {
-            self.correlate(v, &s.weights[g * n..(g + 1) * n], &mut s.gene);
+            self.correlate(v, &s.roots[g * n..(g + 1) * n], &mut s.gene);
         }
         let GeneScratch { gram, root, .. } = &mut s.gene;
         if cholesky_in_place(gram).is_err() || !well_conditioned((0..r).map(|a| gram[(a, a)])) {
@@ -243,31 +253,27 @@ impl<'a> Solver<'a> {
         true
     }
 
-    /// Turns Q' D_w Q into Q' D_u V⁻¹ D_u Q.
-    fn correlate(&self, v: &Exchangeable, w: &[f64], s: &mut GeneScratch) {
+    /// Turns Q' D_w Q into Q' D_u V⁻¹ D_u Q, given u.
+    fn correlate(&self, v: &Exchangeable, roots: &[f64], s: &mut GeneScratch) {
         let r = self.qr.rank();
-        if (s.block_rows.n_rows(), s.block_rows.n_cols()) != (v.n_blocks(), r) {
-            s.block_rows = Matrix::zeros(v.n_blocks(), r);
-        }
-        s.block_rows.entries_mut().fill(0.0);
-        for (i, (&w, &b)) in w.iter().zip(v.block_of()).enumerate() {
-            let u = w.sqrt();
-            for (sum, q) in s.block_rows.row_mut(b).iter_mut().zip(self.basis.row(i)) {
+        s.block_rows.clear();
+        s.block_rows.resize(v.n_blocks() * r, 0.0);
+        for (i, (u, &b)) in roots.iter().zip(v.block_of()).enumerate() {
+            for (sum, q) in s.block_rows[b * r..(b + 1) * r].iter_mut().zip(self.basis.row(i)) {
                 *sum += u * q;
             }
         }
-        v.shares(w.iter().map(|&w| w > 0.0), &mut s.shares);
-        for (b, &share) in s.shares.iter().enumerate() {
-            let row = s.block_rows.row(b);
-            for i in 0..r {
-                let scaled = share * row[i];
-                for (entry, x) in s.gram.row_mut(i)[..=i].iter_mut().zip(row) {
-                    *entry -= scaled * x;
-                }
-            }
+        v.shares(roots.iter().map(|&u| u > 0.0), &mut s.shares);
+        s.shared_rows.clear();
+        for (row, &share) in s.block_rows.chunks_exact(r).zip(&s.shares) {
+            s.shared_rows.extend(row.iter().map(|x| share * x));
         }
-        for entry in s.gram.entries_mut() {
-            *entry *= v.precision();
+        if s.square.n_rows() != r {
+            s.square = Matrix::zeros(r, r);
+        }
+        cross_product(&s.block_rows, &s.shared_rows, &mut s.square);
+        for (entry, square) in s.gram.entries_mut().iter_mut().zip(s.square.entries()) {
+            *entry = v.precision() * (*entry - square);
         }
     }
 }

@@ -30,8 +30,8 @@ impl Classifier {
     ///
     /// If F of all t exceeds its critical value, the largest |t| is significant. The next largest is so too if F still
     /// exceeds with all larger ones cut down to it; and so on until it does not. NaN anywhere: nothing is.
-    pub fn classify(&mut self, t: &[f64], df2: f64, calls: &mut [i8]) {
-        calls.fill(0);
+    pub fn classify(&mut self, t: &[f64], df2: f64, calls: &mut [f64]) {
+        calls.fill(0.0);
         let (rank, level) = (self.whitening.rank as f64, self.p_value);
         let critical =
             *self.critical.entry(df2.to_bits()).or_insert_with(|| f::quantile_ln_upper(level.ln(), rank, df2));
@@ -48,18 +48,18 @@ impl Classifier {
             if k > 0 && !(self.whitening.f(&cut) > critical) {
                 break;
             }
-            calls[j] = if t[j] > 0.0 { 1 } else { -1 };
+            calls[j] = 1.0_f64.copysign(t[j]);
         }
     }
 }
 
-/// Nested F tests of each row of `t`, genes × tests: -1, 0 or 1 for each, row by row.
+/// Nested F tests of each row of `t`, genes × tests: -1, 0 or 1 for each.
 ///
 /// `covariance` is that of the t up to a factor of each; `df2` has one entry per gene.
 ///
 /// # Errors
 /// Where shapes differ or the level is not between 0 and 1.
-pub fn classify_tests_f(t: &Matrix, covariance: &Matrix, df2: &[f64], p_value: f64) -> Result<Vec<i8>> {
+pub fn classify_tests_f(t: &Matrix, covariance: &Matrix, df2: &[f64], p_value: f64) -> Result<Matrix> {
     let k = t.n_cols();
     if covariance.n_rows() != k || covariance.n_cols() != k || df2.len() != t.n_rows() {
         return Err(Fault::bad_input(format!(
@@ -72,9 +72,9 @@ pub fn classify_tests_f(t: &Matrix, covariance: &Matrix, df2: &[f64], p_value: f
         .hint("give a square correlation for the columns, and degrees of freedom for the rows"));
     }
     let mut classifier = Classifier::new(covariance, p_value)?;
-    let mut calls = vec![0; t.n_rows() * k];
-    for (g, calls) in calls.chunks_mut(k).enumerate() {
-        classifier.classify(t.row(g), df2[g], calls);
+    let mut calls = Matrix::zeros(t.n_rows(), k);
+    for (g, df2) in df2.iter().enumerate() {
+        classifier.classify(t.row(g), *df2, calls.row_mut(g));
     }
     Ok(calls)
 }
@@ -89,7 +89,7 @@ mod tests {
         let identity = Matrix::from_rows(2, 2, vec![1.0, 0.0, 0.0, 1.0]);
         // The critical value of F on (2, inf) at 5 % is 3.0: |t| of both must exceed 1.73 together.
         let calls = classify_tests_f(&t, &identity, &[f64::INFINITY; 4], 0.05)?;
-        assert_eq!(calls, [1, -1, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(calls.entries(), [1.0, -1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         assert!(classify_tests_f(&t, &identity, &[1.0], 0.05).is_err());
         assert!(classify_tests_f(&t, &identity, &[1.0; 4], 0.0).is_err());
         Ok(())

@@ -162,7 +162,7 @@ mod tests {
         let three = Matrix::from_rows(3, 3, vec![1.0, 0.0, 1.0, 0.0, 1.0, -1.0, 1.0, -1.0, 2.0]);
         let whitening = Whitening::new(&three)?;
         assert_eq!(whitening.rank, 2);
-        assert!((whitening.f(&[a, b, (a - b) / 2.0_f64.sqrt()]) - (a * a + b * b) / 2.0).abs() < 1e-12);
+        assert!((whitening.f(&[a, b, (a - b) / 2.0_f64.sqrt()]) - 0.5 * (a * a + b * b)).abs() < 1e-12);
         Ok(())
     }
 

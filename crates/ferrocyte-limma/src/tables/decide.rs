@@ -41,24 +41,26 @@ impl Default for DecideOptions {
     }
 }
 
-/// -1, 0 or 1 for each coefficient of each gene, row by row: the sign of those that are significant.
+/// -1, 0 or 1 for each coefficient of each gene: the sign of those that are significant. NaN where there is no test.
 ///
 /// # Errors
 /// Where the method needs F statistics that are not there, or an option is out of range.
-pub fn decide_tests(fit: &Fit, moderated: &Moderated, options: &DecideOptions) -> Result<Vec<i8>> {
+pub fn decide_tests(fit: &Fit, moderated: &Moderated, options: &DecideOptions) -> Result<Matrix> {
     check(options)?;
-    let mut calls = match options.method {
+    match options.method {
         DecideMethod::Separate | DecideMethod::Global => {
-            call_p_values(&moderated.p_value, Some(&fit.coefficients), options)?
+            call_p_values(&moderated.p_value, Some(&fit.coefficients), options)
         }
-        DecideMethod::Hierarchical | DecideMethod::NestedF => within_genes(fit, moderated, options)?,
-    };
-    small_effects(&mut calls, &fit.coefficients, options.lfc);
-    Ok(calls)
+        DecideMethod::Hierarchical | DecideMethod::NestedF => {
+            let mut calls = within_genes(fit, moderated, options)?;
+            small_effects(&mut calls, &fit.coefficients, options.lfc);
+            Ok(calls)
+        }
+    }
 }
 
 /// Calls from p-values alone, separate or global; with the signs of `coefficients`, else 1.
-pub fn call_p_values(p: &Matrix, coefficients: Option<&Matrix>, options: &DecideOptions) -> Result<Vec<i8>> {
+pub fn call_p_values(p: &Matrix, coefficients: Option<&Matrix>, options: &DecideOptions) -> Result<Matrix> {
     check(options)?;
     let (n, k) = (p.n_rows(), p.n_cols());
     let adjusted = match options.method {
@@ -74,16 +76,27 @@ pub fn call_p_values(p: &Matrix, coefficients: Option<&Matrix>, options: &Decide
                 .hint("give the fit, or take `separate` or `global`"));
         }
     };
-    let sign = |i: usize| coefficients.map_or(1, |b| sign(b.entries()[i]));
-    Ok(adjusted.entries().iter().enumerate().map(|(i, p)| if *p < options.p_value { sign(i) } else { 0 }).collect())
+    let call = |(i, &p): (usize, &f64)| match coefficients {
+        _ if p.is_nan() => f64::NAN,
+        _ if p >= options.p_value => 0.0,
+        Some(b) => sign(b.entries()[i]),
+        None => 1.0,
+    };
+    let mut calls = Matrix::from_rows(n, k, adjusted.entries().iter().enumerate().map(call).collect());
+    if let Some(coefficients) = coefficients {
+        small_effects(&mut calls, coefficients, options.lfc);
+    }
+    Ok(calls)
 }
 
-/// Numbers of calls -1, 0 and 1 in each of `k` columns.
-pub fn counts(calls: &[i8], k: usize) -> Vec<[usize; 3]> {
-    let mut out = vec![[0; 3]; k];
-    for row in calls.chunks(k.max(1)) {
-        for (count, call) in out.iter_mut().zip(row) {
-            count[(1 + call.signum()) as usize] += 1;
+/// Numbers of calls -1, 0 and 1 in each column; NaN are not counted.
+pub fn counts(calls: &Matrix) -> Vec<[usize; 3]> {
+    let mut out = vec![[0; 3]; calls.n_cols()];
+    for g in 0..calls.n_rows() {
+        for (count, call) in out.iter_mut().zip(calls.row(g)) {
+            for (count, value) in count.iter_mut().zip([-1.0, 0.0, 1.0]) {
+                *count += usize::from(*call == value);
+            }
         }
     }
     out
@@ -101,23 +114,23 @@ fn check(options: &DecideOptions) -> Result<()> {
     Ok(())
 }
 
-fn sign(x: f64) -> i8 {
-    i8::from(x > 0.0) - i8::from(x < 0.0)
+fn sign(x: f64) -> f64 {
+    f64::from(i8::from(x > 0.0) - i8::from(x < 0.0))
 }
 
 /// Takes calls of effects up to `lfc` back.
-fn small_effects(calls: &mut [i8], coefficients: &Matrix, lfc: f64) {
+fn small_effects(calls: &mut Matrix, coefficients: &Matrix, lfc: f64) {
     if lfc > 0.0 {
-        for (call, b) in calls.iter_mut().zip(coefficients.entries()) {
-            if !(b.abs() > lfc) {
-                *call = 0;
+        for (call, b) in calls.entries_mut().iter_mut().zip(coefficients.entries()) {
+            if b.abs() <= lfc {
+                *call *= 0.0;
             }
         }
     }
 }
 
 /// Genes by F, then coefficients within the genes chosen, at a level that accounts for the choice.
-fn within_genes(fit: &Fit, moderated: &Moderated, options: &DecideOptions) -> Result<Vec<i8>> {
+fn within_genes(fit: &Fit, moderated: &Moderated, options: &DecideOptions) -> Result<Matrix> {
     let method = options.method.word();
     let all: Vec<usize> = (0..fit.n_coefficients()).collect();
     let joint = joint(fit, moderated, &all)?;
@@ -129,7 +142,7 @@ fn within_genes(fit: &Fit, moderated: &Moderated, options: &DecideOptions) -> Re
     let adjusted = options.adjust.adjust(&joint.p_value);
     let chosen: Vec<usize> = (0..adjusted.len()).filter(|&g| adjusted[g] < options.p_value).collect();
     let k = fit.n_coefficients();
-    let mut calls = vec![0; fit.n_genes() * k];
+    let mut calls = Matrix::zeros(fit.n_genes(), k);
     if chosen.is_empty() {
         return Ok(calls);
     }
@@ -137,7 +150,7 @@ fn within_genes(fit: &Fit, moderated: &Moderated, options: &DecideOptions) -> Re
     if options.method == DecideMethod::NestedF {
         let mut classifier = Classifier::new(&fit.cov_coefficients, level)?;
         for &g in &chosen {
-            classifier.classify(moderated.t.row(g), joint.df2[g], &mut calls[g * k..(g + 1) * k]);
+            classifier.classify(moderated.t.row(g), joint.df2[g], calls.row_mut(g));
         }
         return Ok(calls);
     }
@@ -154,7 +167,7 @@ fn within_genes(fit: &Fit, moderated: &Moderated, options: &DecideOptions) -> Re
         let adjusted = options.adjust.adjust(p);
         for (j, p) in adjusted.iter().enumerate() {
             if *p < level {
-                calls[g * k + j] = sign(fit.coefficients[(g, j)]);
+                calls[(g, j)] = sign(fit.coefficients[(g, j)]);
             }
         }
     }
@@ -196,26 +209,33 @@ mod tests {
             let all = decide_tests(&fit, &moderated, &DecideOptions { method, ..DecideOptions::default() })?;
             let options = DecideOptions { method, lfc: 1.5, ..DecideOptions::default() };
             let large = decide_tests(&fit, &moderated, &options)?;
-            for (i, (&all, &large)) in all.iter().zip(&large).enumerate() {
+            for (i, (&all, &large)) in all.entries().iter().zip(large.entries()).enumerate() {
                 let b = fit.coefficients.entries()[i];
-                assert!(all == 0 || all == sign(b), "{method:?}");
-                assert_eq!(large, if b.abs() > 1.5 { all } else { 0 });
+                assert!(all == 0.0 || all == sign(b), "{method:?}");
+                assert_eq!(large, if b.abs() > 1.5 { all } else { 0.0 });
             }
-            let count = counts(&all, 2);
+            let count = counts(&all);
             assert!(count[1].iter().sum::<usize>() == 200 && count[1][2] > 3 && count[0][2] == 200, "{count:?}");
         }
         Ok(())
     }
 
     #[test]
-    fn missing_values_are_not_called_or_are_refused() -> Result<()> {
+    fn missing_values_have_no_calls_or_are_refused() -> Result<()> {
         let mut fit = example(200)?;
         fit.coefficients[(7, 1)] = f64::NAN;
         let moderated = e_bayes(&Run::new(), &fit, &EBayesOptions::default())?;
         for method in METHODS {
             let found = decide_tests(&fit, &moderated, &DecideOptions { method, ..DecideOptions::default() });
             match method {
-                DecideMethod::Separate | DecideMethod::Global => assert_eq!(found?[15], 0),
+                DecideMethod::Separate | DecideMethod::Global => {
+                    let found = found?;
+                    assert!(
+                        found[(7, 1)].is_nan()
+                            && found[(7, 0)] == 1.0
+                            && counts(&found)[1].iter().sum::<usize>() == 199
+                    );
+                }
                 _ => assert!(found.is_err_and(|f| f.to_string().contains("gene 8"))),
             }
         }

@@ -12,29 +12,47 @@ use crate::wide::{self, Kernel};
 /// Steps of the recurrence at most.
 const STEPS: usize = 32;
 
+/// Degrees of freedom from here on are infinite: the tail differs by less than one in 1e16 down to the smallest number.
+const INFINITE: f64 = 1e22;
+
+/// Probabilities between these give their logarithm, and the complement its own, with all digits.
+const PLAIN: std::ops::Range<f64> = 1e-290..0.999;
+
 /// `P(X > x)` for each `x` with `df1` and `df2` degrees of freedom, into `p`. NaN gives NaN.
 ///
-/// Fast for `df1` up to 64 and finite `df2` up to 1e15.
+/// Fast for `df1` up to 64.
 ///
 /// # Panics
 /// When the lengths differ: a mistake in the code, not in data.
 pub fn upper(x: &[f64], df1: usize, df2: f64, p: &mut [f64]) {
     assert_eq!(x.len(), p.len(), "a place for every tail");
-    if df1 == 0 || df1 > 2 * STEPS || !(df2 > 0.0 && df2 <= 1e15) {
+    if df1 == 0 || df1 > 2 * STEPS || !(df2 > 0.0) {
         p.iter_mut().zip(x).for_each(|(p, &x)| *p = super::upper(x, df1 as f64, df2));
         return;
     }
+    let df2 = df2.min(INFINITE);
     let law = Shared::new(df2);
     let odd = df1 % 2 == 1;
+    // Factors of powers of a (1 - y) instead of 1 - y, which neither overflow nor vanish for large a.
     let mut steps = [0.0; STEPS];
     let (mut b, mut factor) = if odd { (0.5, 2.0 * law.half * law.scale) } else { (1.0, law.half) };
     for step in steps.iter_mut().take((df1 - 1) / 2) {
         *step = factor;
-        factor *= (law.half + b) / (b + 1.0);
+        factor *= (1.0 + b / law.half) / (b + 1.0);
         b += 1.0;
     }
     let ratio = df1 as f64 / df2;
     wide::widest(Upper { law: &law, odd, steps: &steps[..(df1 - 1) / 2], ratio, x, p });
+}
+
+/// `(ln P(X <= x), ln P(X > x))` for each `x`, as [`ln_tails`](super::ln_tails).
+pub fn ln_tails(x: &[f64], df1: usize, df2: f64) -> Vec<(f64, f64)> {
+    let mut p = vec![0.0; x.len()];
+    upper(x, df1, df2, &mut p);
+    let one = |(&x, &p): (&f64, &f64)| {
+        if PLAIN.contains(&p) { ((-p).ln_1p(), p.ln()) } else { super::ln_tails(x, df1 as f64, df2) }
+    };
+    x.iter().zip(&p).map(one).collect()
 }
 
 struct Upper<'a> {
@@ -60,7 +78,7 @@ impl Kernel for Upper<'_> {
             let other = if y == 0.0 { 1.0 } else { r * y };
             let mut sum = 0.0;
             for &step in self.steps.iter().rev() {
-                sum = sum * other + step;
+                sum = sum * (self.law.half * other) + step;
             }
             let factor = if self.odd { self.law.factor(r, l, y) + other.sqrt() * sum } else { 1.0 + other * sum };
             let value = scaled(factor, self.law.half * l);
@@ -79,7 +97,7 @@ mod tests {
         let x: Vec<f64> = (0..400).map(|i| (f64::from(i) * 0.04 - 8.0).exp()).collect();
         let mut p = vec![0.0; x.len()];
         for df1 in [1, 2, 3, 4, 7, 20, 63, 64, 65] {
-            for df2 in [0.3, 2.0, 9.4, 13.695, 40.0, 1e4, 1e7, f64::INFINITY] {
+            for df2 in [0.3, 2.0, 9.4, 13.695, 40.0, 1e4, 1e7, 1e12, f64::INFINITY] {
                 upper(&x, df1, df2, &mut p);
                 for (p, &x) in p.iter().zip(&x) {
                     let ln_p = f::ln_upper(x, df1 as f64, df2);
@@ -93,11 +111,29 @@ mod tests {
     }
 
     #[test]
+    fn logarithms_reach_further() {
+        let x: Vec<f64> = (0..400).map(|i| (f64::from(i) * 0.08 - 12.0).exp()).collect();
+        for (df1, df2) in [(1, 3.0), (6, 9.4), (7, 1e4), (5, f64::INFINITY)] {
+            for (found, &x) in ln_tails(&x, df1, df2).iter().zip(&x) {
+                let expected = f::ln_tails(x, df1 as f64, df2);
+                for (found, expected) in [(found.0, expected.0), (found.1, expected.1)] {
+                    assert!(
+                        (found - expected).abs() <= 1e-12 * expected.abs().max(1e-3) || found == expected,
+                        "{x} {df1} {df2}: {found} {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn odd_arguments() {
         let mut p = [0.0; 4];
         for df1 in [2, 3] {
             upper(&[0.0, f64::NAN, f64::INFINITY, -1.0], df1, 5.0, &mut p);
             assert!(p[0] == 1.0 && p[1].is_nan() && p[2] == 0.0 && p[3] == 1.0, "{p:?}");
         }
+        upper(&[1e14, 1e300, 1.0, 2.0], 63, 1e13, &mut p);
+        assert!(p[0] == 0.0 && p[1] == 0.0 && p[2] > p[3], "{p:?}");
     }
 }

@@ -8,14 +8,14 @@
 use ferrocyte_base::{Fault, Result, Run};
 
 use super::moments::Terms;
-use super::outliers::Tails;
+use super::outliers::{Tails, ln_tails};
 use super::{FDist, Hyper, check_lengths, finite_covariate, median};
 use crate::gamma::{ln_gamma, ln_minus_digamma};
 use crate::lowess::choose_lowess_span;
 use crate::trend::sorted_quantile;
 use crate::weighted_lowess::loess_fit_within;
 use crate::wide::{self, Kernel};
-use crate::{brent, f, multiple};
+use crate::{brent, multiple};
 
 /// Degrees of freedom below this are none.
 const NO_DF: f64 = 0.01;
@@ -47,12 +47,15 @@ pub struct LikelihoodOptions<'a> {
     pub span: Option<f64>,
     /// Whether outliers are found, weighted down, and given less prior information.
     pub robust: bool,
+    /// How much each value counts, finite and not negative; by default all the same.
+    pub weights: Option<&'a [f64]>,
 }
 
 /// Estimates the distribution of `x / scale` as F on `(df1, df2)` by profile maximum likelihood, with `df2` between 2
 /// and 9998.
 ///
-/// Values that are not finite or whose `df1` is below 0.01 have no part in it.
+/// Values that are not finite or whose `df1` is below 0.01 have no part in the likelihood. As in limma they have the
+/// smallest weight in a trend, and where outliers are looked for they are counted among the tests.
 ///
 /// # Errors
 /// Where lengths differ, no value with information is positive, or the span is no share.
@@ -62,6 +65,7 @@ pub fn fit_f_dist_unequal_df1(run: &Run, x: &[f64], df1: &[f64], options: &Likel
     if options.span.is_some_and(|span| !(span > 0.0 && span <= 1.0)) {
         return Err(Fault::bad_input(format!("expected a share between 0 and 1, found {:?}", options.span)).at("span"));
     }
+    check_weights(options.weights, x.len())?;
     let covariate = options.covariate.map(finite_covariate);
     let informed: Vec<bool> = (0..x.len())
         .map(|i| x[i].is_finite() && df1[i] >= NO_DF && covariate.as_ref().is_none_or(|c| !c[i].is_nan()))
@@ -80,33 +84,52 @@ pub fn fit_f_dist_unequal_df1(run: &Run, x: &[f64], df1: &[f64], options: &Likel
     values.covariate = covariate.filter(|_| plenty);
     values.span = options.span;
     let weights: Vec<f64> = informed.iter().map(|&i| f64::from(u8::from(i))).collect();
-    let first = values.fit(&weights)?;
+    let first = match options.weights.filter(|_| plenty) {
+        Some(given) => values.fit(&weights.iter().zip(given).map(|(w, given)| w * given).collect::<Vec<f64>>())?,
+        None => values.fit(&weights)?,
+    };
     if !(options.robust && plenty) {
         return Ok(first);
     }
-    let statistic: Vec<f64> = used.iter().map(|&i| x[i].max(0.0) / first.scale.at(i)).collect();
-    let df: Vec<f64> = used.iter().map(|&i| df1[i]).collect();
-    let tails: Vec<(f64, f64)> = statistic.iter().zip(&df).map(|(&s, &df)| f::ln_tails(s, df, first.df2)).collect();
+    // Values without information are counted among the tests, on one degree of freedom; they have no weight.
+    let (statistic, df): (Vec<f64>, Vec<f64>) = (0..x.len())
+        .map(|i| {
+            let statistic = x[i].max(0.0) / first.scale.at(i);
+            (if statistic.is_finite() { statistic } else { 0.0 }, if informed[i] { df1[i] } else { 1.0 })
+        })
+        .unzip();
+    let tails = ln_tails(&statistic, &df, first.df2);
     let p: Vec<f64> = tails.iter().map(|(lower, upper)| 2.0 * lower.min(*upper).exp()).collect();
-    let rates: Vec<f64> =
-        multiple::benjamini_hochberg(&p).into_iter().map(|r| if r > NO_OUTLIER { 1.0 } else { r }).collect();
-    if rates.iter().all(|&rate| rate >= 1.0) {
+    let mut rates = multiple::benjamini_hochberg(&p);
+    rates.iter_mut().for_each(|rate| *rate = if *rate > NO_OUTLIER { 1.0 } else { *rate });
+    if used.iter().all(|&i| rates[i] >= 1.0) {
         return Ok(first.without_outliers(x.len()));
     }
-    let mut weights = weights;
-    used.iter().zip(&rates).for_each(|(&i, &rate)| weights[i] = rate);
+    let weights: Vec<f64> = weights.iter().zip(&rates).map(|(w, rate)| w * rate).collect();
     let second = values.fit(&weights)?;
     // A tail that underflows as a probability counts as none.
     let ln_p: Vec<f64> =
         tails.iter().map(|&(_, upper)| if upper.exp() > 0.0 { upper } else { f64::NEG_INFINITY }).collect();
     Ok(match (Tails { statistic: &statistic, df1: &df, ln_p: &ln_p }).shrink(second.df2) {
         None => second.without_outliers(x.len()),
-        Some((found, outlier)) => {
-            let mut shrunk = vec![second.df2; x.len()];
-            used.iter().zip(found).for_each(|(&i, df2)| shrunk[i] = df2);
-            FDist { df2_shrunk: Some(shrunk), df2_outlier: Some(outlier), ..second }
-        }
+        Some((shrunk, outlier)) => FDist { df2_shrunk: Some(shrunk), df2_outlier: Some(outlier), ..second },
     })
+}
+
+/// Fails unless weights are as many as values, finite, not negative, and not all zero.
+fn check_weights(weights: Option<&[f64]>, n: usize) -> Result<()> {
+    let Some(weights) = weights else { return Ok(()) };
+    if weights.len() != n {
+        return Err(Fault::bad_input(format!("{} weights for {n} variances", weights.len())).at("prior_weights"));
+    }
+    if let Some(i) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+        let message = format!("weight {} is {}, expected a number that is not negative", i + 1, weights[i]);
+        return Err(Fault::bad_input(message).at("prior_weights"));
+    }
+    if weights.iter().all(|w| *w == 0.0) {
+        return Err(Fault::bad_input("all weights are zero").at("prior_weights"));
+    }
+    Ok(())
 }
 
 /// Variances and what of them does not depend on the prior.
@@ -130,7 +153,8 @@ impl Values {
     fn new(x: &[f64], df1: &[f64], informed: &[bool], m: f64) -> Self {
         let mut terms = Terms::default();
         let n = x.len();
-        let x: Vec<f64> = (0..n).map(|i| if informed[i] { x[i].max(FLOOR * m) } else { FLOOR * m }).collect();
+        // Without information a value still takes part in the trend, with the smallest weight.
+        let x: Vec<f64> = x.iter().map(|x| if x.is_finite() { x.max(FLOOR * m) } else { FLOOR * m }).collect();
         let half: Vec<f64> = (0..n).map(|i| if informed[i] { 0.5 * df1[i] } else { 0.5 }).collect();
         let (mut e, mut precision) = (Vec::with_capacity(n), Vec::with_capacity(n));
         for (x, half) in x.iter().zip(&half) {
@@ -234,6 +258,7 @@ impl Kernel for Likelihood<'_> {
 mod tests {
     use super::super::tests::variances;
     use super::*;
+    use crate::f;
 
     #[test]
     fn the_likelihood_is_that_of_scaled_f() -> Result<()> {
@@ -268,14 +293,24 @@ mod tests {
         let run = Run::new();
         let mut x = variances(200, 4.0, 6.0, 1.0)?;
         let mut df1: Vec<f64> = (0..200).map(|i| f64::from(2 + i % 3)).collect();
-        let options = LikelihoodOptions { robust: true, ..LikelihoodOptions::default() };
+        let options = LikelihoodOptions::default();
         let alone = fit_f_dist_unequal_df1(&run, &x, &df1, &options)?;
         x.extend([f64::NAN, 3.0, 0.0]);
         df1.extend([4.0, 0.0, 0.001]);
         let together = fit_f_dist_unequal_df1(&run, &x, &df1, &options)?;
         assert_eq!((alone.scale, alone.df2), (together.scale, together.df2));
-        assert!(together.df2_shrunk.is_some_and(|shrunk| shrunk.len() == 203));
+        let robust = fit_f_dist_unequal_df1(&run, &x, &df1, &LikelihoodOptions { robust: true, ..options })?;
+        assert!(robust.df2_shrunk.is_some_and(|shrunk| shrunk.len() == 203 && shrunk[200] == robust.df2));
         assert!(fit_f_dist_unequal_df1(&run, &[0.0; 4], &[2.0; 4], &options).is_err());
+        // Weights count like repeated values.
+        let twice: Vec<f64> = (0..200).map(|i| f64::from(1 + i % 2)).collect();
+        let weighted = LikelihoodOptions { weights: Some(&twice), ..options };
+        let weighted = fit_f_dist_unequal_df1(&run, &x[..200], &df1[..200], &weighted)?;
+        let repeated = |v: &[f64]| -> Vec<f64> { (0..200).flat_map(|i| vec![v[i]; 1 + i % 2]).collect() };
+        let repeated = fit_f_dist_unequal_df1(&run, &repeated(&x), &repeated(&df1), &options)?;
+        assert!((weighted.df2 / repeated.df2 - 1.0).abs() < 1e-6, "{} {}", weighted.df2, repeated.df2);
+        let negative = LikelihoodOptions { weights: Some(&[-1.0; 203]), ..options };
+        assert!(fit_f_dist_unequal_df1(&run, &x, &df1, &negative).is_err());
         let span = LikelihoodOptions { span: Some(1.5), ..options };
         assert!(fit_f_dist_unequal_df1(&run, &x, &df1, &span).is_err());
         Ok(())

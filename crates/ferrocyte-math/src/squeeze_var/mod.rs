@@ -145,11 +145,8 @@ pub fn squeeze_var(run: &Run, var: &[f64], df: &[f64], options: &SqueezeOptions<
     let x: Vec<f64> = var.iter().zip(df).map(|(&v, &d)| if d > 0.0 { v } else { 0.0 }).collect();
     let fit = match options.robust {
         _ if uses_likelihood(df, options) => {
-            let options = LikelihoodOptions {
-                covariate: options.covariate,
-                span: options.span,
-                robust: options.robust.is_some(),
-            };
+            let robust = options.robust.is_some();
+            let options = LikelihoodOptions { covariate: options.covariate, span: options.span, robust, weights: None };
             fit_f_dist_unequal_df1(run, &x, df, &options)?
         }
         Some(tails) => fit_f_dist_robustly(run, &x, df, options.covariate, tails)?,

@@ -3,7 +3,7 @@
 
 use ferrocyte_base::{Fault, Result, Run};
 
-use super::outliers::Tails;
+use super::outliers::{Tails, ln_tails};
 use super::{FDist, Hyper, check_lengths, finite_covariate, median, moments::fit_f_dist};
 use crate::interpolate::Interpolator;
 use crate::lowess::{LowessOptions, lowess};
@@ -116,7 +116,7 @@ fn robust(x: &[f64], df1: &[f64], covariate: Option<&[f64]>, tails: [f64; 2], pl
     let correction = mean - law.moments(df2).0;
     let scale: Vec<f64> = trend.iter().map(|t| (t + correction).exp()).collect();
     let statistic: Vec<f64> = z.iter().zip(&trend).map(|(z, t)| (z - (t + correction)).exp()).collect();
-    let ln_p: Vec<f64> = statistic.iter().zip(df1).map(|(&s, &df1)| f::ln_upper(s, df1, df2)).collect();
+    let ln_p: Vec<f64> = ln_tails(&statistic, df1, df2).into_iter().map(|(_, upper)| upper).collect();
     let tails = Tails { statistic: &statistic, df1, ln_p: &ln_p };
     let found = if infinite {
         tails.shrink_from_infinity().map(|s| (s, None))
@@ -243,7 +243,7 @@ mod tests {
             clean.df2,
             soiled.df2
         );
-        let Some(shrunk) = &soiled.df2_shrunk else { panic!("a robust fit has one df2 per value") };
+        let shrunk = soiled.df2_shrunk.unwrap_or_default();
         assert!(shrunk[..10].iter().all(|&d| d < 1.0) && shrunk[500] > 0.9 * soiled.df2);
         Ok(())
     }

@@ -102,7 +102,7 @@ impl Shared {
 #[inline(always)]
 pub(crate) fn scaled(factor: f64, exponent: f64) -> f64 {
     let root = wide::exp(-0.5 * exponent);
-    let value = factor * root * root;
+    let value = if root == 0.0 { 0.0 } else { factor * root * root };
     // Not `min`: NaN must pass.
     if value > 1.0 { 1.0 } else { value }
 }

@@ -246,6 +246,8 @@ pub const OPTIONS: &[OptionInfo] = &[
 
 #[cfg(test)]
 mod tests {
+    use ferrocyte_base::Result;
+
     use super::*;
 
     #[test]

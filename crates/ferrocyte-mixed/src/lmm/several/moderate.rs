@@ -177,7 +177,7 @@ impl Moderation {
             }
             Ok(out)
         })?;
-        let mut marginal = [Vec::new(), Vec::new()];
+        let mut marginal = [0, 1].map(|_| Vec::with_capacity(genes.len() * POINTS));
         for block in blocks {
             marginal.iter_mut().zip(block).for_each(|(all, part)| all.extend(part));
         }

@@ -456,7 +456,7 @@ fn describe(
         let codes = samples.iter().enumerate().map(|(i, s)| std::iter::repeat_n(of(i, s), s.cells.len()));
         codes.flatten().collect()
     };
-    let factor = |levels: Vec<String>, codes: Vec<u32>| ObsColumn::Factor(Factor { levels, codes });
+    let factor = |levels: Vec<String>, codes: Vec<u32>| ObsColumn::Factor(Factor { levels, codes: codes.into() });
     let mut obs = Frame::new(options.n_cells);
     obs.insert("sample", factor(numbered("s", samples.len()), each(&|i, _| i as u32)))?;
     obs.insert("donor", factor(numbered("d", n_donors), each(&|_, s| s.donor as u32)))?;

@@ -24,7 +24,7 @@ pub(in crate::lmm) fn cells_by_group(
             let factor = obs.factor(column)?;
             let mut rows: Vec<Vec<usize>> = vec![Vec::new(); factor.levels.len()];
             let mut without = 0;
-            for (i, &code) in factor.codes.iter().enumerate() {
+            for (i, code) in factor.codes.iter().enumerate() {
                 match rows.get_mut(code as usize) {
                     Some(list) => list.push(i),
                     None => without += 1,

@@ -16,7 +16,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Result, Run, listing};
-use ferrocyte_data::{CUT, Frame, GuardFinding, ObsColumn, RowBlock, RowChunks, Summary, Transform, Values, fold_rows};
+use ferrocyte_data::{
+    CUT, Codes, Frame, GuardFinding, ObsColumn, RowBlock, RowChunks, Summary, Transform, Values, fold_rows,
+};
 use ferrocyte_design::{Aliased, BindOptions, Coefficients, Design, Model, replication};
 use ferrocyte_math::linalg::Matrix;
 
@@ -25,6 +27,7 @@ use crate::lmm::options::{AliasedChoice, NaChoice};
 use crate::lmm::sums::add::{Gathered, GroupRows, HEAD, add_block};
 use crate::lmm::sums::cells::cells_by_group;
 use crate::lmm::sums::mask::GeneMask;
+use crate::lmm::sums::merge::GeneSums;
 use crate::lmm::sums::{Component, GroupSums, Sums, SumsInput};
 
 /// No group.
@@ -350,7 +353,7 @@ struct GroupPlan {
     offset: usize,
     n_atoms: usize,
     /// The pattern of each of its cells, where patterns are used.
-    pattern_of: Option<Vec<u32>>,
+    pattern_of: Option<Codes>,
     /// For each pattern, the entries of its columns that depend on factors only.
     patterns: Vec<Pattern>,
     /// The atom of each column that is added one by one; `NONE` for those recovered from patterns.
@@ -409,7 +412,7 @@ impl GroupPlan {
 
     /// Lists the atoms of a design row.
     fn gather(&self, block_row: usize, position: usize, row: &[(u32, f64)], gathered: &mut Gathered) {
-        let one = self.pattern_of.as_ref().map_or(self.n_atoms as u32 - 1, |pattern_of| pattern_of[position]);
+        let one = self.pattern_of.as_ref().map_or(self.n_atoms as u32 - 1, |pattern_of| pattern_of.get(position));
         gathered.rows.push(block_row as u32);
         gathered.atoms.push((one, 1.0));
         gathered.atoms.extend(row.iter().filter_map(|&(column, x)| {
@@ -419,11 +422,10 @@ impl GroupPlan {
         gathered.ends.push(gathered.atoms.len());
     }
 
-    /// The sums of what was added since the last call, of the `n_genes` genes of the accumulators: columns recovered from
-    /// the atoms, cross-products handed over.
-    fn take_block(&mut self, accumulators: &[f64], stride: usize, n_genes: usize) -> GroupSums {
+    /// The cells that were added since the last call, and their cross-products: sums without genes.
+    fn take_cross(&mut self) -> GroupSums {
         let (p, q) = (self.design.n_fixed(), self.design.n_random());
-        let mut out = GroupSums::empty("", self.design.coefficients().clone(), components(&self.design), n_genes);
+        let mut out = GroupSums::empty("", self.design.coefficients().clone(), components(&self.design), 0);
         out.n_cells = std::mem::take(&mut self.n_cells);
         let cross = std::mem::replace(&mut self.cross, Matrix::zeros(p + q, p + q));
         for i in 0..p + q {
@@ -442,32 +444,32 @@ impl GroupPlan {
                 }
             }
         }
-        let mut columns = vec![0.0; p + q];
-        for gene in 0..n_genes {
-            let start = gene * stride + self.offset;
-            let (head, atoms) = accumulators[start..start + HEAD + self.n_atoms].split_at(HEAD);
-            columns.fill(0.0);
-            for (pattern, &sum) in self.patterns.iter().zip(atoms) {
-                for &(column, x) in pattern {
-                    columns[column as usize] += x * sum;
-                }
-            }
-            for (column, &atom) in columns.iter_mut().zip(&self.atom_of) {
-                if atom != NONE {
-                    *column = atoms[atom as usize];
-                }
-            }
-            out.xy[gene * p..(gene + 1) * p].copy_from_slice(&columns[..p]);
-            out.zy[gene * q..(gene + 1) * q].copy_from_slice(&columns[p..]);
-            out.y_norm[gene] = head[0];
-            out.n_expressing[gene] = head[1];
-            // Every cell has one pattern; without patterns the last atom is the sum.
-            out.y_sum[gene] = match self.pattern_of {
-                Some(_) => atoms[..self.patterns.len()].iter().sum(),
-                None => atoms[self.n_atoms - 1],
-            };
-        }
         out
+    }
+
+    /// The sums of a gene from its accumulators, those of all groups: columns (written to `columns`) recovered from the
+    /// atoms.
+    fn gene<'a>(&self, accumulators: &[f64], columns: &'a mut Vec<f64>) -> GeneSums<'a> {
+        let (head, atoms) = accumulators[self.offset..self.offset + HEAD + self.n_atoms].split_at(HEAD);
+        columns.clear();
+        columns.resize(self.atom_of.len(), 0.0);
+        for (pattern, &sum) in self.patterns.iter().zip(atoms) {
+            for &(column, x) in pattern {
+                columns[column as usize] += x * sum;
+            }
+        }
+        for (column, &atom) in columns.iter_mut().zip(&self.atom_of) {
+            if atom != NONE {
+                *column = atoms[atom as usize];
+            }
+        }
+        let (xy, zy) = columns.split_at(self.design.n_fixed());
+        // Every cell has one pattern; without patterns the last atom is the sum.
+        let y_sum = match self.pattern_of {
+            Some(_) => atoms[..self.patterns.len()].iter().sum(),
+            None => atoms[self.n_atoms - 1],
+        };
+        GeneSums { xy, zy, y_norm: head[0], y_sum, n_expressing: head[1] }
     }
 }
 
@@ -477,30 +479,27 @@ fn find_patterns(
     n_rows: usize,
     most: usize,
     covered: &dyn Fn(usize) -> bool,
-) -> Option<(Vec<u32>, Vec<Pattern>)> {
+) -> Option<(Codes, Vec<Pattern>)> {
     let mut ids: HashMap<Vec<(u32, u64)>, u32> = HashMap::new();
     let mut patterns = Vec::new();
-    let mut pattern_of = Vec::with_capacity(n_rows);
     let (mut row, mut key) = (Vec::new(), Vec::new());
-    for i in 0..n_rows {
+    let pattern = |i: usize| {
         design.row(i, 1.0, &mut row);
         row.retain(|&(column, _)| covered(column as usize));
         key.clear();
         key.extend(row.iter().map(|&(column, x)| (column, x.to_bits())));
-        let id = match ids.get(&key) {
-            Some(&id) => id,
+        match ids.get(&key) {
+            Some(&id) => Some(id),
+            None if patterns.len() == most => None,
             None => {
-                if patterns.len() == most {
-                    return None;
-                }
                 let id = patterns.len() as u32;
                 ids.insert(key.clone(), id);
                 patterns.push(row.clone());
-                id
+                Some(id)
             }
-        };
-        pattern_of.push(id);
-    }
+        }
+    };
+    let pattern_of = (0..n_rows).map(pattern).collect::<Option<Codes>>()?;
     Some((pattern_of, patterns))
 }
 
@@ -545,9 +544,9 @@ impl Collector {
         const LEAST: usize = 64;
         let n_genes = self.sums.genes.len();
         let columns: usize = self.groups.iter().flatten().map(|g| g.atom_of.len() + HEAD + 1).sum();
-        // Totals of several blocks have a high and a low part, and a block beside them.
-        let (copies, block) = if self.several_cuts { (2, columns) } else { (1, 0) };
-        let (sums, per_gene) = (8 * (copies * columns * n_genes) as u64, 8 * (self.stride + block) as u64);
+        // Totals of several blocks have a high and a low part.
+        let parts = if self.several_cuts { 2 } else { 1 };
+        let (sums, per_gene) = (8 * (parts * columns * n_genes) as u64, 8 * self.stride as u64);
         run.reserve("the sums", sums + per_gene * n_genes.min(LEAST) as u64)?;
         let fitting = (run.memory_bytes() - sums) / per_gene.max(1);
         Ok(usize::try_from(fitting).unwrap_or(usize::MAX).min(n_genes).max(1))
@@ -654,11 +653,16 @@ impl Collector {
 impl Collector {
     /// Adds what was observed since the last flush to the totals, and begins anew.
     fn flush(&mut self) {
-        let genes = self.genes.clone();
+        let mut columns = Vec::new();
         for (plan, total) in self.groups.iter_mut().zip(&mut self.sums.groups) {
             let Some(plan) = plan else { continue };
-            let block = plan.take_block(&self.accumulators, self.stride, genes.len());
-            total.add_block(&block, genes.clone(), self.several_cuts);
+            // The cross-products do not depend on genes: the first pass has them.
+            if self.genes.start == 0 {
+                total.add_cross(&plan.take_cross(), self.several_cuts);
+            }
+            for (gene, accumulators) in self.genes.clone().zip(self.accumulators.chunks_exact(self.stride)) {
+                total.add_gene(gene, &plan.gene(accumulators, &mut columns), self.several_cuts);
+            }
         }
         self.accumulators.fill(0.0);
     }

@@ -6,7 +6,6 @@
 //! are missing, and let go with the last of them.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use ferrocyte_base::{Fault, Result, listing};
 use ferrocyte_math::exact;
@@ -28,6 +27,23 @@ pub(super) type Low = Option<Box<[Vec<f64>; N_ARRAYS]>>;
 /// Number of arrays of real numbers in a group.
 pub(super) const N_ARRAYS: usize = 7;
 
+/// The first so many of them are shared by all genes.
+const N_SHARED: usize = 3;
+
+/// The sums of a block of cells for one gene.
+pub(super) struct GeneSums<'a> {
+    /// X'y.
+    pub(super) xy: &'a [f64],
+    /// Z'y.
+    pub(super) zy: &'a [f64],
+    /// y'y.
+    pub(super) y_norm: f64,
+    /// Sum of y.
+    pub(super) y_sum: f64,
+    /// Number of cells with a value other than zero.
+    pub(super) n_expressing: f64,
+}
+
 impl GroupSums {
     /// The arrays whose entries are rounded sums.
     pub(super) fn arrays(&self) -> [&[f64]; N_ARRAYS] {
@@ -46,31 +62,33 @@ impl GroupSums {
         ]
     }
 
-    /// Adds the sums of a block of cells for some genes. What does not belong to genes comes with the first of them.
-    /// Where there are several blocks, they are added with a high and a low part.
-    pub(super) fn add_block(&mut self, block: &Self, genes: Range<usize>, several: bool) {
-        let (p, q, first) = (self.n_fixed(), self.n_random(), genes.start == 0);
-        if first {
-            self.n_cells += block.n_cells;
-        }
-        let expressing = &mut self.n_expressing[genes.clone()];
-        expressing.iter_mut().zip(&block.n_expressing).for_each(|(a, b)| *a += b);
+    /// Adds what all genes share of the sums of a block of cells. Where there are several blocks, they are added with
+    /// a high and a low part.
+    pub(super) fn add_cross(&mut self, block: &Self, several: bool) {
+        self.n_cells += block.n_cells;
+        self.add_arrays(several, 0, &block.arrays()[..N_SHARED]);
+    }
+
+    /// Adds the sums of a block of cells for one gene, likewise.
+    pub(super) fn add_gene(&mut self, gene: usize, block: &GeneSums<'_>, several: bool) {
+        self.n_expressing[gene] += block.n_expressing;
+        let nothing: &[f64] = &[];
+        let arrays = [nothing, nothing, nothing, block.xy, block.zy, &[block.y_norm], &[block.y_sum]];
+        self.add_arrays(several, gene, &arrays);
+    }
+
+    /// Adds `arrays`, in the order of [`GroupSums::arrays`], to those of `gene`.
+    fn add_arrays(&mut self, several: bool, gene: usize, arrays: &[&[f64]]) {
         let mut low = self.low.take();
         if several && low.is_none() {
             low = Some(Box::new(self.arrays().map(|array| vec![0.0; array.len()])));
         }
-        // Numbers per gene of each array; none for those that all genes share.
-        let widths = [None, None, None, Some(p), Some(q), Some(1), Some(1)];
-        for (k, (mine, theirs)) in self.arrays_mut().into_iter().zip(block.arrays()).enumerate() {
-            let range = match widths[k] {
-                Some(width) => genes.start * width..genes.end * width,
-                None if first => 0..mine.len(),
-                None => continue,
-            };
+        for (k, (mine, theirs)) in self.arrays_mut().into_iter().zip(arrays).enumerate() {
+            let range = gene * theirs.len()..(gene + 1) * theirs.len();
             let mine = &mut mine[range.clone()];
             match &mut low {
                 Some(low) => {
-                    for ((high, low), &x) in mine.iter_mut().zip(&mut low[k][range]).zip(theirs) {
+                    for ((high, low), &x) in mine.iter_mut().zip(&mut low[k][range]).zip(*theirs) {
                         (*high, *low) = exact::add((*high, *low), (x, 0.0));
                     }
                 }
