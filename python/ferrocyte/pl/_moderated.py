@@ -159,9 +159,10 @@ def heatmap_genes(
         side.set_visible(False)
     ax.tick_params(length=0.0)
     ax.figure.colorbar(
-        picture, ax=ax, shrink=0.35, aspect=12, pad=0.03, anchor=(0.0, 0.3),
+        picture,
+        cax=ax.inset_axes((1.04, 0.02, 0.045, 0.3)),
         label="z of log2 expression" if scale else "log2 expression",
-    )  # fmt: skip
+    )
     if title:
         ax.set_title(title, pad=14.0 if levels != [""] else 6.0)
     return ax
