@@ -256,9 +256,7 @@ def limma_camera(
     how_moderated: tuple[bool, bool],
     means: _Means,
 ) -> dict[str, Any]: ...
-def limma_camera_pr(
-    statistic: Floats, sets: _Sets, use_ranks: bool, correlations: list[float]
-) -> dict[str, Any]: ...
+def limma_camera_pr(statistic: Floats, sets: _Sets, use_ranks: bool, correlations: list[float]) -> dict[str, Any]: ...
 def limma_fry(
     experiment: _Experiment,
     sets: _Sets,
@@ -309,6 +307,7 @@ def limma_over_representation(
     means: _Means,
 ) -> tuple[list[int], list[tuple[list[int], Floats]]]: ...
 def limma_goana_trend(selected: list[int], covariate: Floats, n_prior: float) -> Floats: ...
+
 _Manner = tuple[str, bool, str, float, bool, int]
 _Blocks = tuple[list[int] | None, float | None]
 _Variances = tuple[list[int] | None, Floats | None]
