@@ -11,7 +11,7 @@ from .._messages import warn
 from .._run import means
 from ..errors import BadInputError
 from ._containers import MArrayLM
-from ._fit import _arrays
+from ._fit import core_fit
 from ._gene_sets import identifiers_of
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def diff_splice(
     codes, names, order = _ordered(genes, None if exonid is None else identifiers_of(exonid, fit.genes), len(fit.genes))
     starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
     out = _core.limma_diff_splice(
-        _arrays(fit),
+        core_fit(fit),
         np.ascontiguousarray(order, dtype=np.int64),
         [int(start) for start in starts],
         robust,
