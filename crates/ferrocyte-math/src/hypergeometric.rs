@@ -131,7 +131,6 @@ mod tests {
         }
     }
 
-    /// Values of scipy 1.17: `hypergeom.logsf(x - 1, N, n, k)` and `hypergeom.sf`.
     #[test]
     fn large_urns() {
         let urn = Urn { marked: 150, unmarked: 14_850, drawn: 800 };

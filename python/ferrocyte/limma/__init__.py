@@ -37,21 +37,14 @@ from ._points import (
     volcano_points,
     voom_points,
 )
-from ._sets import (
+from ._set_statistics import (
     barcode_plot,
-    camera,
-    camera_pr,
-    fry,
     gene_set_test,
-    inter_gene_correlation,
-    mroast,
     rank_sum_test_with_correlation,
-    roast,
-    romer,
-    top_romer,
     tricube_moving_average,
     wilcox_gst,
 )
+from ._sets import camera, camera_pr, fry, inter_gene_correlation, mroast, roast, romer, top_romer
 from ._small import convest, fit_gamma_intercept, genas, p_adjust, pred_fcm, prop_true_null, zscore_t
 from ._smooth import approx_rule2, choose_lowess_span, loess_fit, lowess, weighted_lowess
 from ._splice import diff_splice, top_splice
