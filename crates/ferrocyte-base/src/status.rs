@@ -11,6 +11,17 @@ pub enum Severity {
     NoEstimate,
 }
 
+impl Severity {
+    /// The word that documentation has for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::NoEstimate => "no estimate",
+        }
+    }
+}
+
 /// A stable word, a sentence for people, and a severity.
 ///
 /// Families define their own as constants in a `status.rs` and list them in a `STATUSES` slice, from which the

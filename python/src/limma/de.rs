@@ -1,6 +1,6 @@
 //! The whole way from counts to a table.
 
-use ferrocyte_base::{OptionInfo, Severity};
+use ferrocyte_base::OptionInfo;
 use ferrocyte_limma::{Adjust, De, DeMethod, DeOptions, DeStudy, NormMethod, OPTIONS, Outcome, de};
 use ferrocyte_math::linalg::Matrix as Dense;
 use ferrocyte_math::squeeze_var::Hyper;
@@ -142,10 +142,5 @@ pub(crate) fn limma_options() -> Vec<OptionWords> {
 /// The statuses of `de`: word, severity (`ok`, `note`, `no estimate`), sentence.
 #[pyfunction]
 pub(crate) fn limma_statuses() -> Vec<(&'static str, &'static str, &'static str)> {
-    let severity = |severity: Severity| match severity {
-        Severity::Ok => "ok",
-        Severity::Note => "note",
-        Severity::NoEstimate => "no estimate",
-    };
-    Outcome::ALL.iter().map(|o| o.status()).map(|s| (s.word, severity(s.severity), s.sentence)).collect()
+    Outcome::ALL.iter().map(|o| o.status()).map(|s| (s.word, s.severity.word(), s.sentence)).collect()
 }

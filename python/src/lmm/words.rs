@@ -1,6 +1,5 @@
 //! The words of the family: options, statuses, columns of tables, names of coefficients.
 
-use ferrocyte_base::{Severity, Status};
 use ferrocyte_data::Transform;
 use ferrocyte_design::{Coefficients, Model};
 use ferrocyte_mixed::lmm::{self, Alternative, OPTIONS, Outcome, p_values};
@@ -29,12 +28,7 @@ pub(crate) fn lmm_options() -> Vec<OptionWords> {
 /// The statuses: word, severity (`ok`, `note`, `no estimate`), sentence.
 #[pyfunction]
 pub(crate) fn lmm_statuses() -> Vec<(&'static str, &'static str, &'static str)> {
-    let severity = |status: Status| match status.severity {
-        Severity::Ok => "ok",
-        Severity::Note => "note",
-        Severity::NoEstimate => "no estimate",
-    };
-    Outcome::ALL.iter().map(|o| o.status()).map(|s| (s.word, severity(s), s.sentence)).collect()
+    Outcome::ALL.iter().map(|o| o.status()).map(|s| (s.word, s.severity.word(), s.sentence)).collect()
 }
 
 /// The columns of a table of tests, with the transform `log1p`: name, unit, meaning.
