@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PROFILE := ci
 export CARGO_TERM_PROGRESS_WHEN := never
 
-.PHONY: help doctor setup develop demo test test-slow bench bench-million calibration docs fmt wheel clean
+.PHONY: help doctor setup develop demo test test-slow bench bench-million calibration parity docs fmt wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ bench-million: setup ## a million cells from .h5ad to table; after `make bench`;
 
 calibration: develop ## level and power of every test, simulated and on real splits; writes docs/calibration.md
 	python benches/calibration
+
+parity: develop ## errors of every verb of limma against the reference cases; writes docs/parity.md
+	python benches/parity.py
 
 docs: develop ## generated pages and API reference under docs/_build
 	python scripts/make_docs.py
