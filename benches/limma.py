@@ -73,11 +73,11 @@ class Study:
 
 
 def mammary() -> Study:
-    """GSE60450, genes that `filter_by_expr` keeps, six groups of two samples."""
+    """GSE60450, genes that `filter_by_expr` keeps, basal against luminal cells."""
     with gzip.open(DATA / "gse60450/counts.tsv.gz") as file:
         counts = pd.read_csv(file, sep="\t", index_col=0)
     samples = pd.read_csv(DATA / "gse60450/samples.tsv", sep="\t", index_col=0)
-    groups = pd.factorize(samples["group"])[0]
+    groups = pd.factorize(samples["immunophenotype"])[0]
     keep = fe.limma.filter_by_expr(counts, group=groups)
     return Study("S", counts.to_numpy(float)[np.asarray(keep)], np.eye(groups.max() + 1)[groups], groups)
 
