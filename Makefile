@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PROFILE := ci
 export CARGO_TERM_PROGRESS_WHEN := never
 
-.PHONY: help doctor setup develop demo test test-slow bench bench-million calibration docs fmt wheel clean
+.PHONY: help doctor setup develop demo test test-slow bench bench-million calibration parity docs fmt wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,18 +35,22 @@ test: setup ## everything that CI runs, with the seconds of each step
 test-slow: setup ## calibration, tutorials, long property tests, memory; run before an issue is called resolved
 	@scripts/test.sh slow
 
-bench: setup ## side by side with peers, in one run; writes docs/speed.md
+bench: setup ## side by side with peers, in one run; writes docs/speed.md, docs/speed_limma.md
 	pip install --quiet --disable-pip-version-check -r scripts/requirements-bench.txt
 	rm -rf target/bench-site target/wheels
 	maturin build --release --quiet --out target/wheels
 	pip install --quiet --disable-pip-version-check --no-deps --target target/bench-site target/wheels/*.whl
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/lmm.py
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/limma.py
 
 bench-million: setup ## a million cells from .h5ad to table; after `make bench`; writes docs/million.md
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/million.py
 
 calibration: develop ## level and power of every test, simulated and on real splits; writes docs/calibration.md
 	python benches/calibration
+
+parity: develop ## errors of every verb of limma against the reference cases; writes docs/parity.md
+	python benches/parity.py
 
 docs: develop ## generated pages and API reference under docs/_build
 	python scripts/make_docs.py

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -19,22 +18,21 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+from page import ROOT, last_line, machine, processors, say, seconds, table, times, versions
 
 import ferrocyte as fe
 from ferrocyte import _core
 
-ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("FERROCYTE_DATA", ROOT / "data"))
 RIVALS = ROOT / "benches/rivals"
 RIVALS_TARGET = ROOT / "target/rivals"
@@ -118,20 +116,6 @@ class Findings:
     # Step, and its seconds with one thread and with two.
     steps: list[tuple[str, list[float]]] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
-
-
-@contextmanager
-def processors(n: int) -> Iterator[None]:
-    """Confine this process, and what it starts, to some processors, where the system can."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(before)[:n])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def best(work: Callable[[], object], repeats: int) -> float:
@@ -328,11 +312,6 @@ def locked(crate: str) -> str:
     return found[1] if found else "?"
 
 
-def last_line(text: str) -> str:
-    """The last line that says something."""
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no message")
-
-
 # Comparison
 
 
@@ -356,52 +335,6 @@ def agreement(peer: Peer, found: dict[str, pd.DataFrame]) -> list[str]:
     ]
     largest = [f"{values.max():.0e}" if values.notna().any() else "" for values in differences]
     return [str(theirs.index.get_level_values("gene").nunique()), *largest, str(int(failed.sum()))]
-
-
-def row(cells: list[str]) -> str:
-    """A line of a table."""
-    return "| " + " | ".join(cells) + " |"
-
-
-def table(heads: list[str], rows: list[list[str]]) -> list[str]:
-    """A table, as lines of Markdown."""
-    return [row(heads), row(["---"] * len(heads)), *map(row, rows), ""]
-
-
-def seconds(value: float) -> str:
-    """Seconds with three digits, in the unit that reads well."""
-    if np.isnan(value):
-        return ""
-    scale, unit = next((s, u) for s, u in ((1, "s"), (1e3, "ms"), (1e6, "µs")) if value * s >= 1 or u == "µs")
-    return f"{value * scale:.3g} {unit}"
-
-
-def times(ratio: float) -> str:
-    """A ratio with two digits."""
-    return "" if np.isnan(ratio) else f"{float(f'{ratio:.2g}'):,g}"
-
-
-def machine() -> str:
-    """Processor, cores, memory and system."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists() and (found := re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())):
-        model = found[1].strip()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{model}, {os.cpu_count()} processors, {memory:.0f} GiB memory, {platform.system()} {platform.machine()}"
-
-
-def versions() -> str:
-    """Versions of what was measured on our side."""
-    # `make bench` unpacks the wheel that is released; else this is a build for tests, which is slower.
-    build = "released build" if "bench-site" in fe.__file__ else "build for tests"
-    found = [f"ferrocyte {fe.__version__} ({build})", f"Python {platform.python_version()}"]
-    for name in ("numpy", "pandas", "anndata", "scipy"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(found)
 
 
 def peer_rows(comparison: Comparison) -> list[list[str]]:
@@ -494,11 +427,6 @@ def page(findings: Findings) -> str:
 
 
 # The run
-
-
-def say(text: str) -> None:
-    """Tell what is under way."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def compare(size: Size, study: ad.AnnData, n_genes: int, repeats: int, folder: Path) -> tuple[list, Comparison]:

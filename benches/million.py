@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from lmm import machine, table, versions
+from page import machine, table, versions
 
 import ferrocyte as fe
 
@@ -114,9 +114,9 @@ def page(genes: int, found: list[Measured]) -> str:
         *table(["cells", "stored values", "file", "to simulate", "file to table", "peak memory"], rows),
         f"Peak memory of {last.cells:,} cells over that of {found[0].cells:,}: "
         f"{last.fitted.peak / found[0].fitted.peak:.2f}. "
-        "It is that of the sums and fits of all genes, and of buffers that `--max-memory` bounds. With cells grow, once "
-        "above 65,536 of them, the sums, by what rounding would take from them, and what the model knows of each cell: "
-        "a byte for each of its factors.",
+        "It is that of the sums and fits of all genes, and of buffers that `--max-memory` bounds. With cells grow, "
+        "once above 65,536 of them, the sums, by what rounding would take from them, and what the model knows of each "
+        "cell: a byte for each of its factors.",
         "",
         f"## The log of {last.cells:,} cells",
         "",

@@ -17,6 +17,7 @@ from pathlib import Path
 import ferrocyte as fe
 
 sys.path.insert(0, str(Path(__file__).parent))
+import limma
 import lmm
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/calibration.md"
@@ -29,7 +30,11 @@ def main() -> int:
     check = parser.parse_args().check
     warnings.simplefilter("ignore", fe.FerrocyteWarning)
     began = time.monotonic()
-    lines, failures = lmm.measure(quick=check)
+    lines, failures = [], []
+    for family in (lmm, limma):
+        shown, bad = family.measure(quick=check)
+        lines += shown
+        failures += bad
     head = [
         "<!-- Made by `make calibration`. Do not edit. -->",
         "",

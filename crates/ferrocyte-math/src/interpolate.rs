@@ -81,7 +81,7 @@ impl Interpolator {
         let mut last = 0;
         for cell in 0..=n_cells {
             // The same arithmetic as in the look-up decides in which cell a knot lies.
-            while last + 1 < n && (((x[last + 1] - x[0]) * scale) as usize) < cell {
+            while last + 1 < n && cell_at((x[last + 1] - x[0]) * scale) < cell {
                 last += 1;
             }
             cells.push(last as u32);
@@ -96,8 +96,10 @@ impl Interpolator {
         // Not `clamp`: NaN passes through.
         let v = if x < first.x { first.x } else { x };
         let v = if v > last.x { last.x } else { v };
-        let cell = ((v - first.x) * self.scale) as usize;
+        let cell = cell_at((v - first.x) * self.scale);
         let mut place = self.cells[cell.min(self.cells.len() - 1)] as usize;
+        // The next knot may lie in the same cell: one step without a branch, which nobody could foretell.
+        place += usize::from(v >= self.knots[place].end);
         let mut knot = self.knots[place];
         while v >= knot.end {
             place += 1;
@@ -110,6 +112,13 @@ impl Interpolator {
     pub fn knots(&self) -> (Vec<f64>, Vec<f64>) {
         self.knots.iter().map(|knot| (knot.x, knot.y)).unzip()
     }
+}
+
+/// The nearest whole number, by the last bits of a sum; any for what is not in the range of cells. Never falls.
+#[inline]
+fn cell_at(scaled: f64) -> usize {
+    const WHOLE: f64 = (1_u64 << 52) as f64;
+    (scaled + WHOLE).to_bits() as u32 as usize
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ const BINS: usize = 2048;
 /// The last of them.
 const LAST: f64 = (BINS - 1) as f64;
 
+/// Bins that are looked through at once.
+const STRETCH: usize = 16;
+
 /// About how many values tell the range of all.
 const SAMPLE: usize = 512;
 
@@ -124,11 +127,17 @@ impl Selector {
 
     fn within(&mut self, values: &[f64], (bin, before): (u16, usize), rank: usize) -> f64 {
         self.room.clear();
-        for (chunk, bins) in values.chunks(16).zip(self.bins.chunks(16)) {
-            if bins.contains(&bin) {
-                self.room.extend(chunk.iter().zip(bins).filter(|(_, b)| **b == bin).map(|(v, _)| *v));
+        let (stretches, tail) = self.bins.as_chunks::<STRETCH>();
+        let of_bin = |values: &[f64], bins: &[u16], room: &mut Vec<f64>| {
+            room.extend(values.iter().zip(bins).filter(|(_, b)| **b == bin).map(|(v, _)| *v));
+        };
+        for (values, bins) in values.chunks(STRETCH).zip(stretches) {
+            // All are compared, at once: mostly none is in the bin.
+            if bins.iter().fold(0, |any, b| any | u16::from(*b == bin)) != 0 {
+                of_bin(values, bins, &mut self.room);
             }
         }
+        of_bin(&values[values.len() - tail.len()..], tail, &mut self.room);
         *self.room.select_nth_unstable_by(rank - before, f64::total_cmp).1
     }
 }

@@ -45,7 +45,9 @@ def names_of(index: pd.Index[Any]) -> list[str]:
 
     if isinstance(index, pd.RangeIndex):
         return []
-    return [str(name) for name in index]
+    names = index.tolist()
+    # An index remembers of what type it is; most are of texts already.
+    return names if index.inferred_type == "string" else [str(name) for name in names]
 
 
 def expressed(data: Any, layer: str | None = None) -> Held:

@@ -38,9 +38,10 @@ fn transpose(counts: MatrixRef<'_>, samples: &[usize], columns: &mut [f64]) {
     for start in (0..n_genes).step_by(ROWS) {
         if unbroken && start + ROWS <= n_genes {
             let rows: [&[f64]; ROWS] = std::array::from_fn(|i| &counts.row(start + i)[first..first + samples.len()]);
-            for k in 0..samples.len() {
-                let values: [f64; ROWS] = std::array::from_fn(|i| rows[i][k]);
-                columns[k * n_genes + start..k * n_genes + start + ROWS].copy_from_slice(&values);
+            for (k, column) in columns.chunks_exact_mut(n_genes).enumerate() {
+                for (to, row) in column[start..start + ROWS].iter_mut().zip(&rows) {
+                    *to = row[k];
+                }
             }
             continue;
         }

@@ -93,9 +93,12 @@ impl VarianceTrend {
     #[inline]
     pub(super) fn weigh(&self, fitted: &mut [f64]) {
         let Some(curve) = &self.curve else { return fitted.fill(1.0) };
+        for value in &mut *fitted {
+            *value = curve.at(*value);
+        }
+        // By themselves the divisions are done several at once.
         for value in fitted {
-            let root = curve.at(*value);
-            let sd = root * root;
+            let sd = *value * *value;
             *value = 1.0 / (sd * sd);
         }
     }

@@ -1,0 +1,32 @@
+"""The programs that measure run, and say what they could not measure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from common import ROOT
+
+BENCHES = ROOT / "benches"
+
+
+@pytest.mark.slow
+def test_speed_of_limma() -> None:
+    command = [sys.executable, str(BENCHES / "limma.py"), "--quick", "--only", "S", "D"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    time = done.stdout.split("## Time")[1].split("##")[0]
+    works = [line.split("|") for line in time.splitlines() if line.startswith(("| S:", "| D:"))]
+    assert len(works) >= 10
+    # Peers may be absent, ours are not.
+    assert all(cells[2].strip() and cells[3].strip() for cells in works), time
+    assert "ferrocyte: " not in done.stdout.split("## Not measured")[1]
+
+
+@pytest.mark.slow
+def test_parity() -> None:
+    command = [sys.executable, str(BENCHES / "parity.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout.split("## What does not pass")[-1] + done.stderr
+    assert "| `e_bayes` |" in done.stdout
