@@ -32,6 +32,7 @@ mod design;
 mod expression;
 mod fit;
 mod mds;
+mod mixture;
 mod moderate;
 mod normalize;
 mod shrink_effects;
@@ -53,6 +54,7 @@ pub use design::DesignMatrix;
 pub use expression::Expression;
 pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use mds::{GeneSelection, Mds, MdsOptions, mds};
+pub use mixture::{Mixture, fit_mixture};
 pub use moderate::{
     Classifier, EBayesOptions, FStatistics, MixtureLimits, Moderated, Moderation, Odds, Threshold, TreatOptions, Trend,
     classify_tests_f, e_bayes, tmixture, treat,

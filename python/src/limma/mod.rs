@@ -32,7 +32,8 @@ pub(crate) use models::{
 };
 pub(crate) use normalize::{limma_mds, limma_normalize};
 pub(crate) use small::{
-    limma_fit_gamma_intercept, limma_genas, limma_p_adjust, limma_pred_fcm, limma_prop_true_null, limma_zscore_t,
+    limma_fit_gamma_intercept, limma_fit_mixture, limma_genas, limma_p_adjust, limma_pred_fcm, limma_prop_true_null,
+    limma_zscore_t,
 };
 pub(crate) use smooth::{limma_interpolate, limma_loess_fit, limma_lowess, limma_lowess_span, limma_weighted_lowess};
 pub(crate) use tables::{
