@@ -172,7 +172,7 @@ def zscore(q: Any, distribution: str, **parameters: Any) -> Array:
     from scipy import stats
 
     p = {name: np.asarray(value, dtype=np.float64) for name, value in parameters.items()}
-    known = {
+    known: dict[str, tuple[tuple[str, ...], Any]] = {
         "norm": (("mean", "sd"), lambda mean=0.0, sd=1.0: stats.norm(mean, sd)),
         "t": (("df",), lambda df: stats.t(df)),
         "f": (("df1", "df2"), lambda df1, df2: stats.f(df1, df2)),
@@ -241,7 +241,7 @@ def qqt(y: Any, df: float = np.inf) -> dict[str, Array]:
     --------
     >>> import ferrocyte as fe
     >>> fe.limma.qqt([3.0, 1.0, 2.0])["x"].round(3)
-    array([ 0.967, -0.967,  0.   ])
+    array([ 0.869, -0.869,  0.   ])
     """
     from scipy import stats
 
@@ -255,7 +255,7 @@ def qqf(y: Any, df1: float, df2: float) -> dict[str, Array]:
     --------
     >>> import ferrocyte as fe
     >>> fe.limma.qqf([5.0, 0.1], 2, 4)["x"].round(3)
-    array([2., 0.309])
+    array([1.795, 0.353])
     """
     from scipy import stats
 
@@ -280,7 +280,7 @@ def _quantiles(y: Any, distribution: Any) -> dict[str, Array]:
     values = np.asarray(y, dtype=np.float64).ravel()
     values = values[~np.isnan(values)]
     n = len(values)
-    # R's ppoints: the shift is smaller for few values.
+    # The plotting positions of R's ppoints; for few values they are further apart.
     shift = 0.375 if n <= 10 else 0.5
     ranks = np.empty(n)
     ranks[np.argsort(values, kind="stable")] = np.arange(1, n + 1)
@@ -317,9 +317,9 @@ def pool_var(var: Any, df: Any = None, multiplier: Any = None, n: Any = None) ->
         message = "degrees of freedom and multipliers are not known"
         raise BadInputError(message, place="n", hint="give n, or df and multiplier")
     v = np.asarray(var, dtype=np.float64)
-    sizes = None if n is None else np.asarray(n, dtype=np.float64)
-    d = np.asarray(df if df is not None else sizes - 1, dtype=np.float64)
-    m = np.asarray(multiplier if multiplier is not None else 1 / sizes, dtype=np.float64)
+    sizes = np.asarray(np.nan if n is None else n, dtype=np.float64)
+    d = sizes - 1 if df is None else np.asarray(df, dtype=np.float64)
+    m = 1 / sizes if multiplier is None else np.asarray(multiplier, dtype=np.float64)
     parts = v * m
     squares = float(np.sum(parts**2 / d))
     pooled = float(parts.sum() / m.sum())
@@ -341,8 +341,8 @@ def bwss(x: Any, group: Any) -> dict[str, float]:
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> fe.limma.bwss([1.0, 3.0, 6.0], ["a", "a", "b"])
-    {'bss': 10.666666666666666, 'wss': 2.0, 'bdf': 1, 'wdf': 1}
+    >>> fe.limma.bwss([1.0, 3.0, 5.0, 7.0], ["a", "a", "b", "b"])
+    {'bss': 16.0, 'wss': 4.0, 'bdf': 1, 'wdf': 2}
     """
     import pandas as pd
 
@@ -439,7 +439,9 @@ def select_model(
         else:
             total = df_prior + n
             penalty = 2.0 if criterion == "aic" else np.log(n)
-            scores[name] = total * np.log((df_prior * (s2_prior or 0.0) + squares) / total) + parameters * penalty
+            # The variance is a parameter too.
+            posterior = (df_prior * (s2_prior or 0.0) + squares) / total
+            scores[name] = total * np.log(posterior) + (parameters + 1) * penalty
         index = fit.genes.index
     table = pd.DataFrame(scores, index=index)
     best = np.array(list(designs))[np.argmin(table.to_numpy(), axis=1)]
@@ -620,7 +622,7 @@ def tricube_moving_average(x: Any, span: float = 0.5, power: float = 3) -> Array
     --------
     >>> import ferrocyte as fe
     >>> fe.limma.tricube_moving_average([1.0, 1.0, 4.0, 1.0, 1.0], span=0.6).round(3)
-    array([1.   , 1.603, 2.003, 1.603, 1.   ])
+    array([1.   , 1.418, 3.164, 1.418, 1.   ])
     """
     values = np.asarray(x, dtype=np.float64).ravel()
     n = len(values)

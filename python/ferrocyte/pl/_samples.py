@@ -160,7 +160,7 @@ def mds(
     tidy(ax, title=title, xlabel=f"leading log2 FC {dims[0]}{share[0]}", ylabel=f"leading log2 FC {dims[1]}{share[1]}")
     if label:
         lay_out(ax)
-        label_points(ax, x, y, [str(name) for name in found.samples], np.column_stack([x, y]))
+        label_points(ax, x.tolist(), y.tolist(), [str(name) for name in found.samples], np.column_stack([x, y]))
     return ax
 
 
