@@ -239,6 +239,10 @@ def de(
     if mode == "mean" and method != "trend":
         message = f"means over cells are no counts, which `{method}` needs"
         raise BadInputError(message, place="method", hint='use method="trend", or mode="sum"')
+    for name, given in (("lfc", lfc), ("min_count", min_count), ("min_total_count", min_total_count)):
+        if not 0 <= given < np.inf:
+            message = f"expected a number from 0 on, found {given}"
+            raise BadInputError(message, place=name)
     held, grouping = _study(
         data, samples, by, groups, mode, layer, min_cells, method, (n_threads, max_memory, progress)
     )
