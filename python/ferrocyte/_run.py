@@ -53,7 +53,7 @@ def _whole(n_threads: Any) -> bool:
     """Whether this is a number of threads."""
     if isinstance(n_threads, bool) or not isinstance(n_threads, numbers.Real):
         return False
-    return n_threads in range(1, 1 << 31)
+    return float(n_threads).is_integer() and float(n_threads) >= 1
 
 
 def _bytes(size: int | str | None) -> int:
