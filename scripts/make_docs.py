@@ -49,6 +49,45 @@ def lmm_page() -> str:
     )
 
 
+def limma_page() -> str:
+    """Options, statuses and table columns of the family `limma`."""
+    import ferrocyte as fe
+    from ferrocyte._examples import small_counts
+
+    options = [
+        [f"`{name}`", ", ".join(verbs), code(default), ", ".join(map(code, choices)), meaning]
+        for name, verbs, default, choices, meaning in _core.limma_options()
+    ]
+    statuses = [[f"`{word}`", severity, sentence] for word, severity, sentence in _core.limma_statuses()]
+    counts, samples = small_counts()
+    found = fe.limma.de(counts, "~ group", samples=samples, n_threads=1)
+    columns = [
+        f"\n## Columns of {title}\n\n"
+        + table(
+            ["column", "unit", "meaning"],
+            [
+                [f"`{name}`", frame.attrs["units"].get(name, ""), frame.attrs["meanings"].get(name, "")]
+                for name in frame
+            ],
+        )
+        for title, frame in [
+            ("the table of `de`", found.table),
+            ("its table of groups (`groups.tsv`)", found.groups),
+            ("its table of samples (`samples.tsv`)", found.samples),
+        ]
+    ]
+    return (
+        f"{HEAD}# Reference: limma\n\n## Options of `de` and `pseudobulk`\n\n"
+        "The same words are keyword arguments in Python (`fe.limma.de`, `fe.pp.pseudobulk`), `--flags` (with dashes) "
+        "of the program and keys of its config file. Several contrasts are `contrasts=` in Python and a repeated "
+        "`--contrast` of the program. The other verbs of `fe.limma` take limma's arguments; `help()` tells them.\n\n"
+        + table(["option", "taken by", "default", "choices", "meaning"], options)
+        + "\n## Statuses of genes\n\n"
+        + table(["word", "severity", "meaning"], statuses)
+        + "".join(columns)
+    )
+
+
 def sim_page() -> str:
     """Options of the simulators."""
     parts = [
@@ -78,6 +117,7 @@ def command_page() -> str:
 
 PAGES = {
     "docs/reference/lmm.md": lmm_page,
+    "docs/reference/limma.md": limma_page,
     "docs/reference/sim.md": sim_page,
     "docs/reference/program.md": command_page,
 }

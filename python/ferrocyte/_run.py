@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import numbers
 import re
 import sys
 from dataclasses import dataclass
@@ -39,13 +40,20 @@ def means(n_threads: int | None = None, max_memory: int | str | None = None, *, 
     progress
         Whether bars are drawn (with tqdm, if it is installed); ``None`` means only on a terminal.
     """
-    if n_threads is not None and (isinstance(n_threads, bool) or int(n_threads) != n_threads or n_threads < 1):
+    if n_threads is not None and not _whole(n_threads):
         message = f"expected a whole number of at least 1, found {n_threads!r}"
         raise BadInputError(message, place="n_threads")
     if progress is None:
         progress = sys.stderr is not None and sys.stderr.isatty()
     bars = _Bars().show if progress and importlib.util.find_spec("tqdm") is not None else None
     return Means(int(n_threads or 0), _bytes(max_memory), bars)
+
+
+def _whole(n_threads: Any) -> bool:
+    """Whether this is a number of threads."""
+    if isinstance(n_threads, bool) or not isinstance(n_threads, numbers.Real):
+        return False
+    return float(n_threads).is_integer() and float(n_threads) >= 1
 
 
 def _bytes(size: int | str | None) -> int:

@@ -90,6 +90,61 @@ def test_options_of_the_program_are_those_of_the_crate():
             assert found_choices == choices or choices == ["true", "false"], (verb, name)
 
 
+def limma_options() -> list[tuple[str, str, str, list[str]]]:
+    """Verb, name, default and choices of each option of the family, as the package spells them."""
+    # Several contrasts are one argument of the package and a repeated one of the program: the one name that differs.
+    plural = {"contrast": "contrasts"}
+    return [
+        (verb, plural.get(name, name), default, choices)
+        for name, verbs, default, choices, _ in _core.limma_options()
+        for verb in verbs
+    ]
+
+
+def test_options_of_limma_are_those_of_the_crate():
+    word = {"None": "", str(inspect.Parameter.empty): "-", "True": "true", "False": "false"}
+    verbs = {"de": fe.limma.de, "pseudobulk": fe.pp.pseudobulk}
+    found = {
+        (verb, name): parameter
+        for verb, function in verbs.items()
+        for name, parameter in inspect.signature(function).parameters.items()
+    }
+    known = limma_options()
+    for verb, name, default, choices in known:
+        parameter = found[(verb, name)]
+        if isinstance(parameter.default, float):
+            assert parameter.default == float(default), (verb, name)
+        elif (verb, name) != ("pseudobulk", "by"):
+            # What makes the samples cannot be left out where there is nothing else to do.
+            assert word.get(str(parameter.default), str(parameter.default)) == default, (verb, name)
+        if choices and choices != ["true", "false"]:
+            assert parameter.annotation == f"Literal[{', '.join(repr(c) for c in choices)}]".replace('"', "'"), name
+    beside = {"data", "samples", "n_threads", "max_memory", "progress"}
+    assert {(verb, name) for verb, name in found if name not in beside} == {(verb, name) for verb, name, *_ in known}
+
+
+def test_options_of_limma_are_those_of_the_program():
+    arguments = {(verb, name): (default, choices) for verb, name, default, choices in _core.limma_arguments()}
+    options = {
+        (verb, name): (default, choices) for name, verbs, default, choices, _ in _core.limma_options() for verb in verbs
+    }
+    assert {key: value for key, value in arguments.items() if key[1] != "output"} == options
+
+
+@pytest.mark.parametrize(
+    ("name", "choice"),
+    [(name, choice) for name, verbs, _, c, _ in _core.limma_options() for choice in c if verbs == ["de"]],
+)
+def test_every_choice_of_limma_is_taken(name, choice):
+    from ferrocyte._examples import small_counts
+
+    counts, samples = small_counts()
+    value = {"true": True, "false": False}.get(choice, choice)
+    found = fe.limma.de(counts, "~ group", samples=samples, **{name: value})
+    assert found.provenance["options"][name] == value
+    assert found.table["p_value"].notna().sum() > 40
+
+
 @pytest.mark.parametrize("option", [o for o in _core.lmm_options() if o[3]], ids=lambda o: o[0])
 def test_every_choice_is_taken(adata, option):
     name, verbs, _, choices, _ = option

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod errors;
+mod limma;
 mod means;
 mod outputs;
 mod simulate;

@@ -35,6 +35,7 @@ mod enrichment;
 mod expression;
 mod fit;
 mod mds;
+mod mixture;
 mod moderate;
 mod normalize;
 pub mod sets;
@@ -59,6 +60,7 @@ pub use enrichment::{Annotation, Enrichment, goana_trend, over_representation};
 pub use expression::Expression;
 pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use mds::{GeneSelection, Mds, MdsOptions, mds};
+pub use mixture::{Mixture, fit_mixture};
 pub use moderate::{
     Classifier, EBayesOptions, FStatistics, MixtureLimits, Moderated, Moderation, Odds, Threshold, TreatOptions, Trend,
     classify_tests_f, e_bayes, tmixture, treat,

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from .._run import means
 from ..errors import BadInputError
-from ._fit import _MODERATED, core_fit
+from ._fit import _MODERATED, check_fit, core_fit
 from ._inputs import grid, vector
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def e_bayes(
     BadInputError
         Where no gene has residual degrees of freedom (no replication).
     """
+    check_fit(fit)
     low, high = stdev_coef_lim
     design = fit.get("design")
     out = _core.limma_e_bayes(
@@ -129,6 +130,7 @@ def treat(
         A new fit with ``t`` (how far beyond the threshold; 0 within it), ``p_value``, ``treat_lfc`` and the moderated
         variances of :func:`e_bayes`; without log-odds and F. Tables: :func:`top_treat`.
     """
+    check_fit(fit)
     if lfc is None:
         if not fc >= 1.0:
             message = f"expected a fold change of at least 1, found {fc}"

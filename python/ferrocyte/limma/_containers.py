@@ -7,6 +7,7 @@ belongs together: ``fit[genes, contrasts]``, ``values[genes, samples]``. They pi
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -132,9 +133,9 @@ def _positions(key: Any, names: pd.Index[Any], what: str) -> Array | None:
     if (found < 0).any():
         missing = list(key)[int(np.flatnonzero(found < 0)[0])]
         message = f"there is no {what} `{missing}`"
-        raise MissingKeyError(
-            message, place="selection", hint=f"the first {what}s are {', '.join(map(str, names[:5]))}"
-        )
+        near = difflib.get_close_matches(str(missing), map(str, names[:100_000]), 3)
+        hint = f"did you mean {', '.join(near)}?" if near else f"the first {what}s are {', '.join(map(str, names[:5]))}"
+        raise MissingKeyError(message, place="selection", hint=hint)
     return np.asarray(found)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _core
 from .._obs import columns as obs_columns
+from .._obs import require
 from .._run import means
 from .._tables import frame
 from ..errors import BadInputError, MissingKeyError
@@ -276,11 +277,17 @@ def de(
     if mode == "mean" and method != "trend":
         message = f"means over cells are no counts, which `{method}` needs"
         raise BadInputError(message, place="method", hint='use method="trend", or mode="sum"')
+    for name, given in (("lfc", lfc), ("min_count", min_count), ("min_total_count", min_total_count)):
+        if not 0 <= given < np.inf:
+            message = f"expected a number from 0 on, found {given}"
+            raise BadInputError(message, place=name)
     held, grouping = _study(
         data, samples, by, groups, mode, layer, min_cells, method, (n_threads, max_memory, progress)
     )
     variables = _core.limma_variables(formula)
     wanted = [*variables, *([block] if block is not None else [])]
+    for name in wanted:
+        require(held.samples, name, "samples")
     columns = obs_columns(held.samples, wanted)
     request = Request(
         formula=formula,
@@ -381,9 +388,14 @@ def _matched(samples: pd.DataFrame, held: Held) -> pd.DataFrame:
             samples = samples.set_index(samples.columns[0])
         elif len(samples) == len(names):
             return samples.set_index(names)
-    found = samples.index.astype(str).get_indexer_for(names.astype(str))
+    given = samples.index.astype(str)
+    twice = given[given.duplicated() & given.isin(names.astype(str))]
+    if len(twice):
+        message = f"{len(twice)} rows repeat the name of another: {', '.join(f'`{name}`' for name in twice[:5])}"
+        raise BadInputError(message, place="samples", hint="a sample has one row")
+    found = given.get_indexer_for(names.astype(str))
     if len(found) != len(names) or (found < 0).any():
-        missing = [str(name) for name in names if str(name) not in set(samples.index.astype(str))]
+        missing = [str(name) for name in names if str(name) not in set(given)]
         message = f"{len(missing)} of {len(names)} samples have no row: {', '.join(f'`{m}`' for m in missing[:5])}"
         raise BadInputError(message, place="samples", hint="its index, or its first column, holds the names of samples")
     return samples.iloc[found]

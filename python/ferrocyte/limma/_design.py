@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
-from .._obs import columns
+from .._obs import columns, require
 from ..errors import BadInputError
 from ._inputs import Held, design_of, grid, names_of
 
@@ -55,7 +55,10 @@ def model_matrix(formula: str, data: Any) -> pd.DataFrame:
     if samples is None:
         message = f"expected a table of samples, found {type(data).__name__}"
         raise BadInputError(message, place="data")
-    wanted = columns(samples, _core.limma_variables(formula))
+    variables = _core.limma_variables(formula)
+    for name in variables:
+        require(samples, name, "data")
+    wanted = columns(samples, variables)
     matrix, names = _core.limma_model_matrix(formula, [str(name) for name in samples.index], len(samples), wanted)
     return pd.DataFrame(matrix, index=samples.index, columns=names)
 

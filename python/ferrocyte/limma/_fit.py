@@ -153,6 +153,7 @@ def contrasts_fit(
     if (contrasts is None) == (coefficients is None):
         message = "give contrasts or coefficients, one of them"
         raise BadInputError(message, place="contrasts")
+    check_fit(fit)
     if coefficients is not None:
         return _select(fit, coefficients)
     matrix, rows, names = _contrast_matrix(fit, contrasts)
@@ -205,8 +206,16 @@ def _contrast_matrix(fit: MArrayLM, contrasts: Any) -> tuple[Any, list[str], lis
     return grid(weights, "contrasts"), [], [f"contrast{k + 1}" for k in range(weights.shape[1])]
 
 
+def check_fit(fit: Any) -> None:
+    """Refuse what is no fit."""
+    if not isinstance(fit, MArrayLM):
+        message = f"expected a fit, found {type(fit).__name__}"
+        raise BadInputError(message, place="fit", hint="lm_fit(values, design) makes one")
+
+
 def core_fit(fit: MArrayLM) -> tuple[Any, ...]:
     """A fit for the compiled module."""
+    check_fit(fit)
     return (
         grid(fit.coefficients),
         grid(fit.stdev_unscaled),

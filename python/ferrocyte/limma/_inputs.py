@@ -112,7 +112,11 @@ def grid(values: Any, place: str = "values") -> Array:
 
 def vector(values: Any, length: int, place: str, per: str = "sample") -> Array:
     """Numbers, one per sample or gene."""
-    out = np.ascontiguousarray(np.asarray(values, dtype=np.float64).reshape(-1))
+    try:
+        out = np.ascontiguousarray(np.asarray(values, dtype=np.float64).reshape(-1))
+    except (TypeError, ValueError) as error:
+        message = f"expected numbers, found {_first_text(values)}"
+        raise BadInputError(message, place=place) from error
     if len(out) != length:
         message = f"{len(out)} values, expected {length}, one per {per}"
         raise BadInputError(message, place=place)
@@ -142,7 +146,8 @@ def labels(values: Any, length: int, place: str) -> tuple[Array, list[str]]:
 def design_of(design: Any, held: Held) -> CoreDesign:
     """A design matrix for the compiled module; without one that of the data, else one mean for all samples.
 
-    Rows are compared with the samples of the data by name and order, where both have names.
+    A text is a formula over the columns of the samples. Rows are compared with the samples of the data by name and
+    order, where both have names.
     """
     import pandas as pd
 
@@ -154,8 +159,15 @@ def design_of(design: Any, held: Held) -> CoreDesign:
     if isinstance(design, pd.DataFrame):
         rows = names_of(design.index)
         return grid(design.to_numpy(), "design"), [str(name) for name in design.columns], rows
+    if isinstance(design, str):
+        from ._design import model_matrix
+
+        return design_of(model_matrix(design, held.samples), held)
     info = getattr(design, "design_info", None)
-    matrix = np.asarray(design, dtype=np.float64)
+    matrix = np.asarray(design)
+    if matrix.ndim not in (1, 2):
+        message = f"expected samples x coefficients, found {matrix.ndim} dimension(s)"
+        raise BadInputError(message, place="design", hint='give a matrix, a data frame or a formula such as "~ group"')
     if matrix.ndim == 1:
         matrix = matrix[:, None]
     names = list(info.column_names) if info is not None else [f"x{j + 1}" for j in range(matrix.shape[1])]
@@ -207,7 +219,15 @@ def _plain(data: Any) -> Held:
     import pandas as pd
 
     if isinstance(data, pd.DataFrame):
+        data = data.infer_objects()
         numeric = data.dtypes.map(pd.api.types.is_numeric_dtype).to_numpy()
+        if len(data.columns) and not numeric.any():
+            message = f"expected numbers, found {_first_text(data.to_numpy())}"
+            raise BadInputError(message, place="values", hint="samples are columns, and hold numbers only")
+        for name in data.columns[~numeric]:
+            if pd.api.types.infer_dtype(data[name], skipna=True).startswith("mixed"):
+                message = f"column `{name}` holds numbers and {_first_text(data[name])}"
+                raise BadInputError(message, place="values", hint="a sample holds numbers only, annotation texts only")
         table, genes = (
             (data, pd.DataFrame(index=data.index))
             if numeric.all()

@@ -158,7 +158,14 @@ def barcode_plot(
 
 
 def tricube_moving_average(x: Any, span: float = 0.5) -> Array:
-    """Moving averages with tricube weights over a share `span` of the values; at the ends over fewer."""
+    """Moving averages with tricube weights over a share `span` of the values; at the ends over fewer.
+
+    Examples
+    --------
+    >>> import ferrocyte as fe
+    >>> fe.limma.tricube_moving_average([1.0, 1.0, 4.0, 1.0, 1.0], span=0.6).round(3)
+    array([1.   , 1.418, 3.164, 1.418, 1.   ])
+    """
     return _core.limma_tricube_moving_average(np.ascontiguousarray(x, dtype=float).reshape(-1), float(span))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from .._tables import frame
 from ..errors import BadInputError
-from ._fit import core_fit
+from ._fit import check_fit, core_fit
 from ._inputs import grid
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def top_table_f(
         Columns of annotation, one column of log2 fold changes per coefficient, ``ave_expr``, ``F``, ``p_value``,
         ``adj_p_value``, ``log10_p_value`` (on request).
     """
+    check_fit(fit)
     if fit.get("treat_lfc") is not None:
         message = "tests against a threshold are of one coefficient"
         raise BadInputError(message, place="coef", hint="use top_treat(fit, coef)")
@@ -324,6 +325,7 @@ def _moderated_field(fit: MArrayLM, name: str) -> Any:
 
 
 def _coefs(fit: MArrayLM, coef: Any) -> list[int]:
+    check_fit(fit)
     if coef is None:
         if fit.get("treat_lfc") is not None:
             return [fit.shape[1] - 1]

@@ -40,7 +40,8 @@ pub(crate) use sets::{
     limma_mroast, limma_rank_sum, limma_romer, limma_tricube_moving_average,
 };
 pub(crate) use small::{
-    limma_fit_gamma_intercept, limma_genas, limma_p_adjust, limma_pred_fcm, limma_prop_true_null, limma_zscore_t,
+    limma_fit_gamma_intercept, limma_fit_mixture, limma_genas, limma_p_adjust, limma_pred_fcm, limma_prop_true_null,
+    limma_zscore_t,
 };
 pub(crate) use smooth::{limma_interpolate, limma_loess_fit, limma_lowess, limma_lowess_span, limma_weighted_lowess};
 pub(crate) use splice::limma_diff_splice;

@@ -1,6 +1,6 @@
 //! Small items around many tests.
 
-use ferrocyte_limma::{genas, pred_fcm};
+use ferrocyte_limma::{fit_mixture, genas, pred_fcm};
 use ferrocyte_math::gamma_intercept::fit_gamma_intercept;
 use ferrocyte_math::multiple::Adjust;
 use ferrocyte_math::true_null::{TrueNull, prop_true_null};
@@ -11,7 +11,9 @@ use pyo3::types::PyDict;
 
 use super::bayes::ModeratedArrays;
 use super::fits::FitArrays;
+use super::inputs::Grid;
 use crate::faults::OrRaise;
+use crate::monitor::{Means, attended};
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 
@@ -52,6 +54,21 @@ pub(crate) fn limma_zscore_t<'py>(
 #[pyfunction]
 pub(crate) fn limma_fit_gamma_intercept(py: Python<'_>, y: Vector<'_>, offset: Vector<'_>) -> PyResult<f64> {
     fit_gamma_intercept(y.as_slice()?, offset.as_slice()?).or_raise(py)
+}
+
+/// Mean, difference and standard deviation of two samples from mixtures of them.
+#[pyfunction]
+#[expect(clippy::type_complexity, reason = "three arrays")]
+pub(crate) fn limma_fit_mixture<'py>(
+    py: Python<'py>,
+    log2e: Grid<'py>,
+    shares: Vector<'py>,
+    max_iter: usize,
+    means: Means,
+) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
+    let (values, shares) = (log2e.view()?, shares.as_slice()?);
+    let found = attended(py, &means, |run| fit_mixture(run, values, shares, max_iter))?;
+    Ok((found.mean.into_pyarray(py), found.difference.into_pyarray(py), found.stdev.into_pyarray(py)))
 }
 
 /// Predictive log fold changes of one coefficient.

@@ -149,7 +149,7 @@ fn means(run: &Run, y: &Expression<'_>) -> Result<(Vec<f64>, bool)> {
     Ok((parts.into_iter().flat_map(|(means, _)| means).collect(), complete))
 }
 
-/// Warns of coefficients that could not be estimated.
+/// Warns of coefficients that could not be estimated, and of genes without any.
 pub(crate) fn warn_of_missing(run: &Run, fit: &Fit) {
     let (kept, aliased) = fit.pivot.split_at(fit.rank);
     let aliased: Vec<&String> = aliased.iter().map(|&j| &fit.names[j]).collect();
@@ -161,6 +161,10 @@ pub(crate) fn warn_of_missing(run: &Run, fit: &Fit) {
         missing > 0 && missing < fit.rank
     });
     let partial = partial.count();
+    let empty = (0..fit.n_genes()).filter(|&g| fit.rank > 0 && fit.amean[g].is_nan()).count();
+    if empty > 0 {
+        run.warn(&format!("{empty} genes have no value in any sample: their results are NaN"));
+    }
     if partial > 0 {
         run.warn(&format!(
             "partial coefficients for {partial} genes: missing values leave some inestimable, which are NaN"

@@ -101,7 +101,8 @@ pub fn vooma(
         }
         _ => None,
     };
-    let (trend, weights, _) = learn(run, y, design, options, &Weights::None, blocks.as_ref())?;
+    let (trend, weights, fit) = learn(run, y, design, options, &Weights::None, blocks.as_ref())?;
+    warn_of_missing(run, &fit);
     Ok((weights, trend))
 }
 
