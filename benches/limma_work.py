@@ -266,7 +266,10 @@ def main() -> int:
         import pylimma as module
 
         verbs = BOTH
-    work = verbs[verb](module, Problem(Path(folder)))
+    problem = Problem(Path(folder))
+    # Read before anything is measured.
+    _ = problem.counts, problem.design
+    work = verbs[verb](module, problem)
     found, told = measure(work, int(repeats))
     numbers(found).astype("<f8").tofile(Path(folder) / f"{program}-{verb}.f64")
     print(f"versions {program} {version(program)}")

@@ -169,7 +169,8 @@ def page(verbs: dict[str, Verb], calls: dict[str, int], references: set[str], su
         "",
         "## Beside the cases",
         "",
-        "These verbs have no reference case: the Python tests compare them with direct computations or identities.",
+        "These verbs have no reference case: tests compare them with direct computations or identities, points through "
+        "figures.",
         "",
         ", ".join(f"`{name}`" for name in beside) + ".",
         "",

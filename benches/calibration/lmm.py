@@ -333,8 +333,10 @@ def real_splits(*, quick: bool) -> Section:
     return ("donors", "splits"), words, rows, bad
 
 
-def split_of(study: ad.AnnData, cell_type: str, arms: list[list[str]], seed: int) -> tuple[ad.AnnData, np.ndarray]:
-    """The cells of a split, and which genes were thinned in the second arm."""
+def split_of(
+    study: ad.AnnData, cell_type: str, arms: list[list[str]], seed: int, *, both: bool = False
+) -> tuple[ad.AnnData, np.ndarray]:
+    """The cells of a split, and which genes were thinned: in the second arm, or with `both` in either."""
     chosen = study.obs["donor"].isin(arms[0] + arms[1]) & (study.obs["cell_type"] == cell_type)
     cells = study[chosen.to_numpy()].copy()
     expressed = np.asarray((cells.X >= 1).sum(axis=0)).ravel() >= 10
@@ -346,7 +348,9 @@ def split_of(study: ad.AnnData, cell_type: str, arms: list[list[str]], seed: int
     rng = np.random.default_rng(seed)
     thinned = rng.random(cells.n_vars) < 0.1
     counts = cells.X.tocoo()
-    lost = thinned[counts.col] & (cells.obs["arm"].to_numpy() == "b")[counts.row]
+    second = (cells.obs["arm"].to_numpy() == "b")[counts.row]
+    first_instead = rng.random(cells.n_vars) < 0.5 if both else np.zeros(cells.n_vars, bool)
+    lost = thinned[counts.col] & (second != first_instead[counts.col])
     counts.data[lost] = rng.binomial(counts.data[lost].astype(int), np.exp(-0.7))
     cells.X = counts.tocsr()
     return cells, thinned
