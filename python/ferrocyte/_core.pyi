@@ -243,6 +243,71 @@ def limma_contrasts_fit(
     means: _Means,
 ) -> dict[str, Any]: ...
 
+# Gene sets: an experiment is (values, design, contrast, weights, block, correlation), sets are (names, starts, genes).
+_Experiment = tuple[Any, ...]
+_Sets = tuple[list[str], list[int], NDArray[np.int64]]
+
+def limma_camera(
+    experiment: _Experiment,
+    sets: _Sets,
+    use_ranks: bool,
+    allow_negative: bool,
+    correlations: list[float] | None,
+    how_moderated: tuple[bool, bool],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_camera_pr(statistic: Floats, sets: _Sets, use_ranks: bool, correlations: list[float]) -> dict[str, Any]: ...
+def limma_fry(
+    experiment: _Experiment,
+    sets: _Sets,
+    standardize: str,
+    gene_weights: Floats | None,
+    how_moderated: tuple[bool, bool],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_mroast(
+    experiment: _Experiment,
+    sets: _Sets,
+    gene_weights: Floats | None,
+    how_moderated: tuple[bool, bool],
+    known_prior: tuple[float, float] | None,
+    manner: tuple[str, int, bool, str, bool, int],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_romer(
+    experiment: _Experiment,
+    sets: _Sets,
+    how_moderated: tuple[bool, bool],
+    manner: tuple[str, int, bool, int],
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_inter_gene_correlation(values: _Values, design: _Design, means: _Means) -> tuple[float, float]: ...
+def limma_rank_sum(set: list[int], statistics: Floats, correlation: float, df: float) -> tuple[float, float]: ...
+def limma_gene_set_test(
+    set: list[int], statistics: Floats, manner: tuple[str, str, bool, int, int], means: _Means
+) -> float: ...
+def limma_barcode(
+    set: list[int], statistics: Floats, weights: list[float] | None, span: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]: ...
+def limma_tricube_moving_average(values: Floats, span: float) -> Floats: ...
+def limma_diff_splice(
+    fit: tuple[Any, ...],
+    rows: NDArray[np.int64],
+    starts: list[int],
+    robust: bool,
+    legacy: bool,
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_over_representation(
+    n_genes: int,
+    n_terms: int,
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    selections: list[list[int]],
+    chances: Floats | None,
+    means: _Means,
+) -> tuple[list[int], list[tuple[list[int], Floats]]]: ...
+def limma_goana_trend(selected: list[int], covariate: Floats, n_prior: float) -> Floats: ...
+
 _Manner = tuple[str, bool, str, float, bool, int]
 _Blocks = tuple[list[int] | None, float | None]
 _Variances = tuple[list[int] | None, Floats | None]
@@ -345,6 +410,7 @@ def limma_arguments() -> list[tuple[str, str, str, list[str]]]: ...
 # s2_prior, df_prior, s2_post, df_total, t, p_value, lods, (lfc, upshot). Tables: number, adjust_method, sort_by,
 # resort_by, p_value, lfc, confint, log10_p_value.
 _Moderating = tuple[Floats | None, bool, list[float], float | None, bool | None]
+_Moderation = tuple[Floats | None, bool, list[float], float | None, bool | None]
 _Shown = tuple[int | None, str, str, str | None, float, float, float | None, bool]
 _Decision = tuple[str, str, float, float]
 
@@ -360,6 +426,13 @@ def limma_treat(
     fit: tuple[Any, ...], lfc: float, upshot: bool, manner: _Moderating, means: _Means
 ) -> dict[str, Any]: ...
 def limma_squeeze_var(var: Floats, df: Floats, manner: _Moderating, means: _Means) -> tuple[Floats, Any, Any]: ...
+    manner: _Moderation,
+    means: _Means,
+) -> dict[str, Any]: ...
+def limma_treat(
+    fit: tuple[Any, ...], lfc: float, upshot: bool, manner: _Moderation, means: _Means
+) -> dict[str, Any]: ...
+def limma_squeeze_var(var: Floats, df: Floats, manner: _Moderation, means: _Means) -> tuple[Floats, Any, Any]: ...
 def limma_fit_f_dist(
     x: Floats, df1: Floats, covariate: Floats | None, winsor_tail_p: list[float] | None, means: _Means
 ) -> dict[str, Any]: ...

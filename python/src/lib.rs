@@ -32,15 +32,18 @@ mod _core {
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
     use super::limma::{
-        limma_array_weights, limma_array_weights_quick, limma_average, limma_average_duplicates, limma_call_p_values,
-        limma_classify_tests_f, limma_contrast_as_coef, limma_contrasts_fit, limma_cpm, limma_de, limma_decide_tests,
-        limma_duplicate_correlation, limma_e_bayes, limma_f_statistics, limma_filter_by_expr, limma_fit_f_dist,
-        limma_fit_f_dist_unequal, limma_fit_gamma_intercept, limma_fit_mixture, limma_gamma_function, limma_genas,
-        limma_interpolate, limma_lm_fit, limma_loess_fit, limma_lowess, limma_lowess_span, limma_make_contrasts,
-        limma_mds, limma_model_matrix, limma_non_estimable, limma_norm_factors, limma_normalize, limma_options,
-        limma_p_adjust, limma_pred_fcm, limma_prop_true_null, limma_remove_batch_effect, limma_squeeze_var,
-        limma_statuses, limma_tmixture, limma_top_table, limma_top_table_f, limma_treat, limma_variables, limma_voom,
-        limma_voom_lm_fit, limma_vooma, limma_vooma_lm_fit, limma_weighted_lowess, limma_wsva, limma_zscore_t,
+        limma_array_weights, limma_array_weights_quick, limma_average, limma_average_duplicates, limma_barcode,
+        limma_call_p_values, limma_camera, limma_camera_pr, limma_classify_tests_f, limma_contrast_as_coef,
+        limma_contrasts_fit, limma_cpm, limma_de, limma_decide_tests, limma_diff_splice, limma_duplicate_correlation,
+        limma_e_bayes, limma_f_statistics, limma_filter_by_expr, limma_fit_f_dist, limma_fit_f_dist_unequal,
+        limma_fit_gamma_intercept, limma_fit_mixture, limma_fry, limma_gamma_function, limma_genas,
+        limma_gene_set_test, limma_goana_trend, limma_inter_gene_correlation, limma_interpolate, limma_lm_fit,
+        limma_loess_fit, limma_lowess, limma_lowess_span, limma_make_contrasts, limma_mds, limma_model_matrix,
+        limma_mroast, limma_non_estimable, limma_norm_factors, limma_normalize, limma_options,
+        limma_over_representation, limma_p_adjust, limma_pred_fcm, limma_prop_true_null, limma_rank_sum,
+        limma_remove_batch_effect, limma_romer, limma_squeeze_var, limma_statuses, limma_tmixture, limma_top_table,
+        limma_top_table_f, limma_treat, limma_tricube_moving_average, limma_variables, limma_voom, limma_voom_lm_fit,
+        limma_vooma, limma_vooma_lm_fit, limma_weighted_lowess, limma_wsva, limma_zscore_t,
     };
     #[pymodule_export]
     use super::lmm::{

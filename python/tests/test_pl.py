@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex, to_rgb
 
 import ferrocyte as fe
-from ferrocyte._examples import small_study
+from ferrocyte._examples import small_counts, small_study
 from ferrocyte.pl._labels import label_points, lay_out
 
 GENES = 60
@@ -69,7 +69,22 @@ SHARES = shares_of()
 
 FIT = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | sample)")
 
+COUNTS, SAMPLES = small_counts()
+DESIGN = fe.limma.model_matrix("~ group", SAMPLES)
+VOOM = fe.limma.voom(COUNTS, DESIGN, save_plot=True)
+MODERATED = fe.limma.e_bayes(fe.limma.lm_fit(VOOM, DESIGN))
+TOP = fe.limma.top_table(MODERATED, coef="groupb", number=np.inf)
+
 DRAW = {
+    "library_sizes": lambda **kw: fe.pl.library_sizes(COUNTS, group=SAMPLES["group"], **kw),
+    "densities": lambda **kw: fe.pl.densities(VOOM, group=SAMPLES["group"], **kw),
+    "mds": lambda **kw: fe.pl.mds(VOOM, group=SAMPLES["group"], top=20, **kw),
+    "voom_trend": lambda **kw: fe.pl.voom_trend(VOOM, **kw),
+    "sa": lambda **kw: fe.pl.sa(MODERATED, **kw),
+    "md": lambda **kw: fe.pl.md(MODERATED, coef="groupb", label=2, **kw),
+    "heatmap_genes": lambda **kw: fe.pl.heatmap_genes(VOOM, TOP, n=5, group=SAMPLES["group"], **kw),
+    "venn": lambda **kw: fe.pl.venn(fe.limma.decide_tests(MODERATED), **kw),
+    "barcode": lambda **kw: fe.pl.barcode(TOP["t"], ["gene1", "gene5"], **kw),
     "volcano": lambda **kw: fe.pl.volcano(TABLE, group="B cells", **kw),
     "qq": lambda **kw: fe.pl.qq(TABLE, **kw),
     "p_histogram": lambda **kw: fe.pl.p_histogram(TABLE, group="B cells", **kw),
@@ -105,6 +120,7 @@ def test_all_but_what_is_drawn_is_keyword_only(name):
     parameters = list(inspect.signature(getattr(fe.pl, name)).parameters.values())
     positional = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
     drawn = {"plot_gene": ["data", "gene"], "variance_shares_top": ["data", "part"]}
+    drawn |= {"heatmap_genes": ["values", "table"], "barcode": ["statistics", "index"]}
     assert positional == drawn.get(name, [parameters[0].name])
 
 
@@ -546,3 +562,45 @@ def test_the_prior_of_two_terms_is_asked_for_by_name():
     plain = fe.lmm.fit(small_study(), "~ condition + (1 | sample)", moderate=False)
     with pytest.raises(fe.BadInputError, match="not moderated"):
         fe.pl.prior(plain)
+
+
+# Linear models of samples
+
+
+def test_the_numbers_behind_the_figures_are_those_drawn():
+    ax = fe.pl.library_sizes(COUNTS)
+    np.testing.assert_allclose([bar.get_height() * 1e6 for bar in ax.patches], COUNTS.sum())
+    curves = fe.limma.density_curves(VOOM)
+    np.testing.assert_allclose(np.trapezoid(curves, curves.index, axis=0), 1.0, atol=0.02)
+    shown = fe.limma.heatmap_values(VOOM, TOP, 5)
+    np.testing.assert_allclose(shown.mean(axis=1), 0.0, atol=1e-12)
+    np.testing.assert_allclose(shown.std(axis=1, ddof=1), 1.0)
+    assert list(shown.index) == list(TOP.head(5).sort_values("t", ascending=False).index)
+    points, line = fe.limma.voom_points(VOOM)
+    assert len(points) == len(COUNTS)
+    assert line["log2_count"].is_monotonic_increasing
+
+
+def test_variances_and_differences_are_told_in_notes():
+    ax = fe.pl.sa(MODERATED)
+    assert any("degrees of freedom" in text for text in words(ax))
+    ax = fe.pl.md(MODERATED, coef="groupb")
+    assert ax.get_title(loc="left") == "groupb"
+    assert any("1 up, 1 down" in text for text in words(ax))
+
+
+def test_a_table_of_limma_is_a_volcano():
+    ax = fe.pl.volcano(TOP, label=["gene1"])
+    assert "gene1" in words(ax)
+    assert ax.get_xlabel() == "log2 fold change"
+    found = fe.limma.de(COUNTS, "~ group", samples=SAMPLES)
+    assert fe.pl.volcano(found.table).get_xlabel() == "log2 fold change"
+
+
+def test_a_trend_that_was_not_kept_is_named():
+    with pytest.raises(fe.MissingKeyError, match="save_plot=True"):
+        fe.pl.voom_trend(fe.limma.voom(COUNTS, DESIGN, save_plot=False))
+    with pytest.raises(fe.BadInputError, match="expected two or three"):
+        fe.pl.venn(np.zeros((5, 4), dtype=int))
+    with pytest.raises(fe.MissingKeyError, match="no row of the values"):
+        fe.pl.heatmap_genes(VOOM, TOP.rename(index={"gene1": "strange"}))

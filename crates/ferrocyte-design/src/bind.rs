@@ -29,7 +29,7 @@ impl Design {
     /// depend on others, by name and with the reason. Columns that wait for totals take no part in that last check:
     /// look at the finished X'X with [`alias::find`] and [`Design::explain`].
     pub fn bind(model: &Model, obs: &Frame, rows: Option<&[usize]>, options: &BindOptions) -> Result<Self> {
-        let mut columns = Columns::new(obs, rows)?;
+        let mut columns = Columns::new(obs, rows, options.rows_are)?;
         let fixed = Fixed::bind(model, &mut columns);
         let random = bind_random(model, &mut columns);
         let (Some(fixed), Some(random)) = (fixed, random) else {

@@ -5,6 +5,7 @@ use ferrocyte_data::{Codes, Factor, Frame, ObsColumn};
 
 use crate::arithmetic::{Arithmetic, level_text};
 use crate::basis::Basis;
+use crate::design::Rows;
 use crate::model::LIBSIZE;
 use crate::parse::{Variable, variable_text};
 
@@ -93,6 +94,7 @@ pub(crate) struct Columns<'a> {
     obs: &'a Frame,
     rows: Option<&'a [usize]>,
     pub(crate) n: usize,
+    pub(crate) rows_are: Rows,
     pub(crate) factors: Vec<BoundFactor>,
     pub(crate) numbers: Vec<BoundNumber>,
     /// Columns of numbers that deferred numbers read.
@@ -106,16 +108,18 @@ pub(crate) struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     /// Reads `rows` of `obs` (`None` = all).
-    pub(crate) fn new(obs: &'a Frame, rows: Option<&'a [usize]>) -> Result<Self> {
+    pub(crate) fn new(obs: &'a Frame, rows: Option<&'a [usize]>, rows_are: Rows) -> Result<Self> {
         if let Some(&outside) = rows.unwrap_or_default().iter().find(|&&r| r >= obs.n_rows()) {
             return Err(Fault::bad_input(format!("row {outside} is outside the {} rows", obs.n_rows())).at("obs"));
         }
         let n = rows.map_or(obs.n_rows(), <[usize]>::len);
-        let problems = if n == 0 { vec![Problem::new("there are no cells")] } else { Vec::new() };
+        let problems =
+            if n == 0 { vec![Problem::new(format!("there are no {}s", rows_are.one()))] } else { Vec::new() };
         Ok(Self {
             obs,
             rows,
             n,
+            rows_are,
             factors: Vec::new(),
             numbers: Vec::new(),
             raw: Vec::new(),
@@ -153,17 +157,18 @@ impl<'a> Columns<'a> {
         } else {
             format!("did you mean {}?", listing(&near, 3))
         };
-        let mut problem = Problem::new(format!("obs has no column `{name}`")).hint(hint);
+        let mut problem = Problem::new(format!("{} has no column `{name}`", self.rows_are.named())).hint(hint);
         problem.kind = Kind::MissingKey;
         self.problems.push(problem);
     }
 
     fn missing_values(&mut self, name: &str, count: usize) {
         if count > 0 {
-            let cells = if count == 1 { "1 cell has".to_owned() } else { format!("{count} cells have") };
+            let (table, one) = (self.rows_are.table(), self.rows_are.one());
+            let have = format!("{} {}", self.rows_are.count(count), if count == 1 { "has" } else { "have" });
             self.problems.push(
-                Problem::new(format!("obs column `{name}`: {cells} no value (of {})", self.n))
-                    .hint("leave these cells out, or fill the values in"),
+                Problem::new(format!("{table} column `{name}`: {have} no value (of {})", self.n))
+                    .hint(format!("leave these {one}s out, or fill the values in")),
             );
         }
     }
@@ -215,7 +220,7 @@ impl<'a> Columns<'a> {
         if let [only] = levels.as_slice() {
             self.problems.push(
                 Problem::new(format!("`{name}` has one level left, `{only}`"))
-                    .hint("leave it out of the model, or add cells of another level"),
+                    .hint(format!("leave it out of the model, or add {}s of another level", self.rows_are.one())),
             );
         }
         if !unused.is_empty() {
@@ -319,8 +324,13 @@ impl<'a> Columns<'a> {
                 self.missing_values(name, missing);
                 if infinite > 0 {
                     self.problems.push(
-                        Problem::new(format!("obs column `{name}`: infinite in {} (of {})", cells(infinite), self.n))
-                            .hint("leave these cells out, or mend the values"),
+                        Problem::new(format!(
+                            "{} column `{name}`: infinite in {} (of {})",
+                            self.rows_are.table(),
+                            self.rows_are.count(infinite),
+                            self.n
+                        ))
+                        .hint("leave these cells out, or mend the values"),
                     );
                 }
                 true
@@ -347,7 +357,7 @@ impl<'a> Columns<'a> {
                 Problem::new(format!(
                     "`{text}` is {} in {} (obs {row} {}{more}; {} in the first)",
                     values[first],
-                    cells(bad.len()),
+                    self.rows_are.count(bad.len()),
                     rows.join(", "),
                     at.join(", ")
                 ))
@@ -356,10 +366,6 @@ impl<'a> Columns<'a> {
         }
         values
     }
-}
-
-fn cells(count: usize) -> String {
-    if count == 1 { "1 cell".to_owned() } else { format!("{count} cells") }
 }
 
 /// The distinct values of a column of numbers as levels, in numeric order.

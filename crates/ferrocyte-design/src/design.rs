@@ -18,11 +18,54 @@ pub enum Aliased {
     Keep,
 }
 
+/// What the rows of the table are, for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rows {
+    /// Cells, whose table is obs.
+    #[default]
+    Cells,
+    /// Samples.
+    Samples,
+}
+
+impl Rows {
+    /// A number of them, in words.
+    pub(crate) fn count(self, n: usize) -> String {
+        format!("{n} {}{}", self.one(), if n == 1 { "" } else { "s" })
+    }
+
+    /// One of them.
+    pub(crate) fn one(self) -> &'static str {
+        match self {
+            Self::Cells => "cell",
+            Self::Samples => "sample",
+        }
+    }
+
+    /// Their table, as the subject of a sentence.
+    pub(crate) fn named(self) -> &'static str {
+        match self {
+            Self::Cells => "obs",
+            Self::Samples => "the table of samples",
+        }
+    }
+
+    /// Their table, before the word column.
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::Cells => "obs",
+            Self::Samples => "sample",
+        }
+    }
+}
+
 /// Options of [`Design::bind`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BindOptions {
     /// What to do with aliased columns.
     pub aliased: Aliased,
+    /// What the rows are.
+    pub rows_are: Rows,
 }
 
 /// A variance component: a block of columns of Z with one variance.

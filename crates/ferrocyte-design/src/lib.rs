@@ -57,6 +57,6 @@ mod why;
 
 pub use coefficients::{Coefficients, Part};
 pub use derive::{Derived, SavedDesign};
-pub use design::{Aliased, BindOptions, Component, Design};
+pub use design::{Aliased, BindOptions, Component, Design, Rows};
 pub use model::{LIBSIZE, Model};
 pub use terms::Term;

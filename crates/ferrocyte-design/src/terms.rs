@@ -139,7 +139,8 @@ mod tests {
         obs.insert("condition", texts("c s c s c s s c"))?;
         obs.insert("batch", texts("c s c s c s s c"))?;
         let model = Model::parse("~ type + condition + batch + type:condition", &[])?;
-        let design = Design::bind(&model, &obs, None, &BindOptions { aliased: Aliased::Drop })?;
+        let design =
+            Design::bind(&model, &obs, None, &BindOptions { aliased: Aliased::Drop, ..BindOptions::default() })?;
         let terms = design.coefficients().terms();
         let found: Vec<(&str, usize)> = terms.iter().map(|t| (t.name.as_str(), t.columns.len())).collect();
         assert_eq!(found, [("(Intercept)", 1), ("type", 2), ("condition", 1), ("type:condition", 2), ("batch", 0)]);

@@ -24,7 +24,7 @@ fn obs() -> Frame {
 
 fn bind(formula: &str) -> Result<(Model, Design)> {
     let model = Model::parse(formula, &[])?;
-    let design = Design::bind(&model, &obs(), None, &BindOptions { aliased: Aliased::Drop })?;
+    let design = Design::bind(&model, &obs(), None, &BindOptions { aliased: Aliased::Drop, ..BindOptions::default() })?;
     Ok((model, design))
 }
 

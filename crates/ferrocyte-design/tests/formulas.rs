@@ -28,7 +28,7 @@ fn bind(formula: &str, obs: &Frame) -> Result<Design> {
 
 fn drop_aliased(formula: &str, obs: &Frame) -> Design {
     let model = Model::parse(formula, &[]).unwrap();
-    Design::bind(&model, obs, None, &BindOptions { aliased: Aliased::Drop }).unwrap()
+    Design::bind(&model, obs, None, &BindOptions { aliased: Aliased::Drop, ..BindOptions::default() }).unwrap()
 }
 
 fn refused(formula: &str, obs: &Frame) -> String {

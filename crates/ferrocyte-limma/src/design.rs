@@ -2,7 +2,7 @@
 
 use ferrocyte_base::{Fault, Result, listing};
 use ferrocyte_data::{Factor, Frame, ObsColumn};
-use ferrocyte_design::{Aliased, BindOptions, Design, Model};
+use ferrocyte_design::{Aliased, BindOptions, Design, Model, Rows};
 use ferrocyte_math::linalg::Matrix;
 
 /// A design matrix, samples × coefficients.
@@ -48,7 +48,8 @@ impl DesignMatrix {
     /// A model over a table of samples: its matrix, and the model bound, which knows what stands behind the names.
     pub fn bind(model: &Model, samples: &Frame, names: &[String]) -> Result<(Self, Design)> {
         refuse_missing(model, samples, names)?;
-        let design = Design::bind(model, samples, None, &BindOptions { aliased: Aliased::Keep })?;
+        let design =
+            Design::bind(model, samples, None, &BindOptions { aliased: Aliased::Keep, rows_are: Rows::Samples })?;
         if !design.components().is_empty() {
             return Err(Fault::unsupported("a design matrix has no random effects")
                 .at("formula")

@@ -18,6 +18,8 @@
 //! * [`normalize_between_arrays`], [`mds`]: log-values before a fit, and what they look like.
 //! * [`voom`], [`voom_lm_fit`]: log-counts with weights, and their fit at once.
 //! * [`lm_fit`]: a linear model for every gene.
+//! * [`sets`]: tests of gene sets; [`over_representation`] of terms.
+//! * [`diff_splice`]: exons that differ from the rest of their gene.
 //! * [`Fit`]: coefficients and their unscaled errors, and what a moderated test needs.
 //! * [`e_bayes`], [`treat`]: moderated t, F and B statistics, and tests against a threshold.
 //! * [`top_table`], [`decide_tests`]: tables of genes, and calls.
@@ -29,13 +31,16 @@ mod correlation;
 mod counts;
 mod de;
 mod design;
+mod enrichment;
 mod expression;
 mod fit;
 mod mds;
 mod mixture;
 mod moderate;
 mod normalize;
+pub mod sets;
 mod shrink_effects;
+mod splice;
 mod status;
 mod tables;
 mod voom;
@@ -51,6 +56,7 @@ pub use counts::{
 };
 pub use de::{Adjust, Analysed, Call, De, DeGroup, DeMethod, DeOptions, DeStudy, OPTIONS, de};
 pub use design::DesignMatrix;
+pub use enrichment::{Annotation, Enrichment, goana_trend, over_representation};
 pub use expression::Expression;
 pub use fit::{Fit, LmFitOptions, Method, lm_fit};
 pub use mds::{GeneSelection, Mds, MdsOptions, mds};
@@ -64,6 +70,7 @@ pub use normalize::{
     normalize_median_values, normalize_quantiles,
 };
 pub use shrink_effects::{Genas, genas, pred_fcm};
+pub use splice::{SpliceOptions, Splicing, diff_splice};
 pub use status::Outcome;
 pub use tables::{
     DecideMethod, DecideOptions, Order, Top, TopOptions, call_p_values, counts, decide_tests, top_table, top_table_f,

@@ -36,7 +36,11 @@
 //! # Smooth curves
 //!
 //! [`lowess`] and [`weighted_lowess`] are robust local lines, step by step those of R and limma; [`interpolate`] looks
-//! values up between the points of a curve, in constant time.
+//! values up between the points of a curve, in constant time. [`moving_average`] smooths what comes in an order.
+//!
+//! # Draws without replacement
+//!
+//! [`hypergeometric`] urns, and [`wallenius`] for draws that prefer some items.
 //!
 //! * [`basis`]: columns that a covariate is expanded to, R's `poly`, `ns` and `bs`.
 //!
@@ -66,9 +70,11 @@ pub mod exact;
 pub mod f;
 pub mod gamma;
 pub mod gamma_intercept;
+pub mod hypergeometric;
 pub mod interpolate;
 pub mod linalg;
 pub mod lowess;
+pub mod moving_average;
 pub mod multiple;
 pub mod normal;
 pub mod optimise;
@@ -86,6 +92,7 @@ pub mod student_t;
 pub mod trend;
 pub mod true_null;
 pub mod variance_prior;
+pub mod wallenius;
 pub mod weighted_lowess;
 pub mod wide;
 pub mod z_score;

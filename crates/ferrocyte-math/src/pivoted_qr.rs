@@ -12,6 +12,9 @@ use crate::linalg::{Matrix, dot};
 /// What is left of a column below this share of its norm is rounding: R's `qr(tol = 1e-7)`.
 pub const TOLERANCE: f64 = 1e-7;
 
+/// Share of a column's norm below which one of its entries is rounding.
+const ROUNDING: f64 = 1e-13;
+
 /// `X P = Q R` of an n × p matrix, with rank r: Q as r reflections, R upper triangular r × r.
 #[derive(Debug, Clone, Default)]
 pub struct PivotedQr {
@@ -74,7 +77,9 @@ impl PivotedQr {
             return false;
         }
         // x + sign(x_1) |x| e_1, divided by its length over the root of 2: the reflection is then I - v v'.
-        let norm = left.sqrt().copysign(tail[0]);
+        // An x_1 that is zero but for rounding counts as zero, so that the basis does not hang on rounding.
+        let zero = tail[0].abs() <= ROUNDING * (explained + left).sqrt();
+        let norm = left.sqrt().copysign(if zero { 1.0 } else { tail[0] });
         let scale = 1.0 / (left + norm * tail[0]).sqrt();
         tail[0] += norm;
         for v in tail.iter_mut() {

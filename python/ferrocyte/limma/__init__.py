@@ -22,7 +22,9 @@ from ._containers import DGEList, EList, MArrayLM
 from ._counts import calc_norm_factors, cpm, filter_by_expr, norm_lib_sizes, rpkm
 from ._de import DeResult, de
 from ._design import contrast_as_coef, is_fullrank, make_contrasts, model_matrix, non_estimable
+from ._enrichment import goana, goana_trend, kegga, top_go, top_kegg
 from ._fit import contrasts_fit, fitted, lm_fit, residuals
+from ._gene_sets import ids2indices
 from ._mds import mds_coords
 from ._normalize import normalize_between_arrays, normalize_cyclic_loess, normalize_median_values, normalize_quantiles
 from ._points import (
@@ -35,8 +37,17 @@ from ._points import (
     volcano_points,
     voom_points,
 )
+from ._set_statistics import (
+    barcode_plot,
+    gene_set_test,
+    rank_sum_test_with_correlation,
+    tricube_moving_average,
+    wilcox_gst,
+)
+from ._sets import camera, camera_pr, fry, inter_gene_correlation, mroast, roast, romer, top_romer
 from ._small import convest, fit_gamma_intercept, genas, p_adjust, pred_fcm, prop_true_null, zscore_t
 from ._smooth import approx_rule2, choose_lowess_span, loess_fit, lowess, weighted_lowess
+from ._splice import diff_splice, top_splice
 from ._tables import classify_tests_f, count_calls, decide_tests, top_table, top_table_f, top_treat
 from ._utilities import (
     as_matrix_weights,
@@ -55,7 +66,6 @@ from ._utilities import (
     qqf,
     qqt,
     select_model,
-    tricube_moving_average,
     unique_genelist,
     unwrap_dups,
     zscore,
@@ -86,10 +96,13 @@ __all__ = [
     "ave_dups",
     "ave_reps",
     "aver_arrays",
+    "barcode_plot",
     "block_diag",
     "bwss",
     "bwss_matrix",
     "calc_norm_factors",
+    "camera",
+    "camera_pr",
     "choose_lowess_span",
     "classify_tests_f",
     "contrast_as_coef",
@@ -102,6 +115,7 @@ __all__ = [
     "decide_tests",
     "density_curves",
     "detection_p_values",
+    "diff_splice",
     "duplicate_correlation",
     "e_bayes",
     "filter_by_expr",
@@ -111,9 +125,16 @@ __all__ = [
     "fit_gamma_intercept",
     "fitmixture",
     "fitted",
+    "fry",
     "genas",
+    "gene_set_test",
+    "goana",
+    "goana_trend",
     "heatmap_values",
+    "ids2indices",
+    "inter_gene_correlation",
     "is_fullrank",
+    "kegga",
     "library_sizes",
     "lm_fit",
     "loess_fit",
@@ -127,6 +148,7 @@ __all__ = [
     "mds_coords",
     "model_matrix",
     "modify_weights",
+    "mroast",
     "non_estimable",
     "norm_lib_sizes",
     "normalize_between_arrays",
@@ -139,13 +161,20 @@ __all__ = [
     "prop_true_null",
     "qqf",
     "qqt",
+    "rank_sum_test_with_correlation",
     "remove_batch_effect",
     "residuals",
+    "roast",
+    "romer",
     "rpkm",
     "sa_points",
     "select_model",
     "squeeze_var",
     "tmixture",
+    "top_go",
+    "top_kegg",
+    "top_romer",
+    "top_splice",
     "top_table",
     "top_table_f",
     "top_treat",
@@ -165,6 +194,7 @@ __all__ = [
     "vooma_by_group",
     "vooma_lm_fit",
     "weighted_lowess",
+    "wilcox_gst",
     "wsva",
     "zscore",
     "zscore_gamma",

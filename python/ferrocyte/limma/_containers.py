@@ -352,6 +352,7 @@ class MArrayLM(Container):
         "genes": "g.",
         "weights": "g.",
         "gene_covariances": "g.",
+        "rows": "g",
         "status": "g",
     }
     coefficients: Array

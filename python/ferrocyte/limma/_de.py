@@ -63,6 +63,10 @@ class DeResult:
         The moderated fit of each group (:class:`MArrayLM`), for ``top_table``, figures and other verbs.
     provenance
         Method, version, resolved options and inputs.
+    calls
+        How many genes are up and down at a false discovery rate of 5 %, by group and contrast.
+    values, blocks
+        The counts or values that went in, genes × samples, and the block of each sample.
     """
 
     table: pd.DataFrame
@@ -71,7 +75,8 @@ class DeResult:
     fits: dict[str, MArrayLM]
     provenance: dict[str, Any]
     calls: pd.DataFrame
-    values: Held | None = field(default=None, repr=False)
+    values: np.ndarray[Any, Any] = field(repr=False)
+    blocks: list[Any] | None = field(default=None, repr=False)
 
     def to_df(self) -> pd.DataFrame:
         """The table of tests."""
@@ -93,8 +98,10 @@ class DeResult:
     def store(self, adata: ad.AnnData, key: str = "limma") -> None:
         """Write the tables into ``adata.uns[key]``, so that ``write_h5ad`` keeps them.
 
-        For a study without groups that has one fit over the samples of `adata`, the fit is kept too, gene by gene: in
-        ``varm[key + "_log_fc"]`` and ``varm[key + "_p_value"]``, NaN for genes that were left out.
+        Where the samples that were analysed are the observations of `adata` (one group), the log-values and weights of
+        the fit are written as layers ``voom_E`` and ``voom_weights`` (``log_E`` for ``method="trend"``), and its
+        coefficients and p-values as ``varm[key + "_log_fc"]`` and ``varm[key + "_p_value"]``. Genes that were left out
+        have NaN there.
 
         Parameters
         ----------
@@ -119,16 +126,47 @@ class DeResult:
             "samples": plain(self.samples),
             "provenance": json.dumps(self.provenance, sort_keys=True),
         }
-        if len(self.fits) == 1:
-            fit = next(iter(self.fits.values()))
-            places = adata.var_names.get_indexer(fit.genes.index)
-            if (places >= 0).all():
-                for name, values in (("log_fc", fit.coefficients), ("p_value", fit.p_value)):
-                    kept = np.full((adata.n_vars, values.shape[1]), np.nan)
-                    kept[places] = values
-                    adata.varm[f"{key}_{name}"] = pd.DataFrame(
-                        kept, index=adata.var_names, columns=[str(c) for c in fit.coef_names]
-                    )
+        if len(self.fits) != 1:
+            return
+        fit = next(iter(self.fits.values()))
+        genes = adata.var_names.get_indexer(fit.genes.index)
+        if (genes < 0).any() or not adata.var_names.is_unique:
+            return
+        for name, values in (("log_fc", fit.coefficients), ("p_value", fit.p_value)):
+            kept = np.full((adata.n_vars, values.shape[1]), np.nan)
+            kept[genes] = values
+            columns = [str(c) for c in fit.coef_names]
+            adata.varm[f"{key}_{name}"] = pd.DataFrame(kept, index=adata.var_names, columns=columns)
+        if [str(name) for name in adata.obs_names] == [str(name) for name in fit.design.index]:
+            for layer, found in self._layers(fit).items():
+                whole = np.full((adata.n_obs, adata.n_vars), np.nan)
+                whole[:, genes] = found.T
+                adata.layers[layer] = whole
+
+    def _layers(self, fit: MArrayLM) -> dict[str, np.ndarray[Any, Any]]:
+        """Log-values, and weights where there are any, of the genes and samples of a fit; as :func:`de` made them."""
+        from ._counts import cpm
+        from ._voom import voom, voom_duplicate_correlation, voom_lm_fit, voom_with_quality_weights
+
+        options = self.provenance["options"]
+        kept = self.values[fit.rows]
+        if not len(fit.lib_size):
+            return {"log_E": kept}
+        sizes = np.asarray(fit.lib_size) * np.asarray(fit.norm_factors)
+        block = self.blocks
+        if options["method"] == "trend":
+            return {"log_E": np.asarray(cpm(kept, lib_size=sizes, log=True, prior_count=3.0))}
+        design = fit.design.to_numpy()
+        made: Any
+        if options["method"] == "voom_lm_fit":
+            made = voom_lm_fit(kept, design, lib_size=sizes, block=block, sample_weights=options["sample_weights"])
+        elif options["sample_weights"]:
+            made = voom_with_quality_weights(kept, design, lib_size=sizes)
+        elif block is not None:
+            made = voom_duplicate_correlation(kept, design, block=block, lib_size=sizes)
+        else:
+            made = voom(kept, design, lib_size=sizes)
+        return {"voom_E": made.E, "voom_weights": made.weights}
 
     def __repr__(self) -> str:
         options = self.provenance["options"]
@@ -277,6 +315,8 @@ def de(
         fits={name: _fit(fit, held) for name, _, fit in made["fits"] if fit is not None},
         provenance=made["provenance"],
         calls=pd.DataFrame(made["calls"], columns=call_columns),
+        values=held.values,
+        blocks=None if block is None else [str(label) for label in held.samples[block]],
     )
 
 
@@ -383,7 +423,7 @@ def _annotation(genes: pd.DataFrame, by: object) -> list[Any]:
 def _fit(made: dict[str, Any], held: Held) -> MArrayLM:
     import pandas as pd
 
-    rows = made.pop("rows")
+    rows = np.asarray(made["rows"])
     matrix, names, samples = made.pop("design")
     fields = {name: value for name, value in made.items() if value is not None}
     return MArrayLM(

@@ -34,7 +34,6 @@ __all__ = [
     "qqf",
     "qqt",
     "select_model",
-    "tricube_moving_average",
     "unique_genelist",
     "unwrap_dups",
     "zscore",
@@ -604,38 +603,6 @@ def detection_p_values(x: Any, status: Any, negctrl: str = "negative") -> Array:
         brighter = len(known) - (below + upto) / 2 + np.where(control, 0.5, 0.0)
         out[:, sample] = np.where(np.isnan(column), np.nan, brighter / max(len(known), 1))
     return out
-
-
-def tricube_moving_average(x: Any, span: float = 0.5, power: float = 3) -> Array:
-    """Moving average with tricube weights; at the ends the weights that fall inside count.
-
-    Parameters
-    ----------
-    x
-        A series.
-    span
-        Share of it that an average sees.
-    power
-        Power of the weights, ``(1 - |u|^3) ** power``.
-
-    Examples
-    --------
-    >>> import ferrocyte as fe
-    >>> fe.limma.tricube_moving_average([1.0, 1.0, 4.0, 1.0, 1.0], span=0.6).round(3)
-    array([1.   , 1.418, 3.164, 1.418, 1.   ])
-    """
-    values = np.asarray(x, dtype=np.float64).ravel()
-    n = len(values)
-    half = int(min(max(span, 0.0), 1.0) * n / 2)
-    half = half - 1 if 2 * half + 1 > n else half
-    if half < 1:
-        return values.copy()
-    width = 2 * half + 1
-    u = np.linspace(-1.0, 1.0, width) * width / (width + 1)
-    weights = (1 - np.abs(u) ** 3) ** power
-    padded = np.pad(values, half)
-    inside = np.convolve(np.pad(np.ones(n), half), weights, mode="valid")
-    return np.convolve(padded, weights, mode="valid") / inside
 
 
 def logsumexp(x: Any, y: Any = None) -> Any:

@@ -23,6 +23,7 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 :func:`sa`                   residual variation of each gene against its mean, with the prior
 :func:`md`                   log fold change of each gene against its mean
 :func:`heatmap_genes`        the first genes of a table in all samples
+:func:`barcode`              where the genes of a set stand among all
 :func:`venn`                 genes found by two or three contrasts
 :func:`style`                the style, for figures of one's own
 :func:`save`                 a file, fonts embedded
@@ -33,7 +34,7 @@ from __future__ import annotations
 
 from ._gene import plot_gene
 from ._heatmap import heatmap_top
-from ._moderated import heatmap_genes, md, sa, venn
+from ._moderated import barcode, heatmap_genes, md, sa, venn
 from ._prior import prior
 from ._quantiles import p_histogram, qq, qq_normal
 from ._samples import densities, library_sizes, mds, voom_trend
@@ -43,6 +44,7 @@ from ._volcano import volcano, volcano_grid
 
 __all__ = [
     "PALETTE",
+    "barcode",
     "densities",
     "heatmap_genes",
     "heatmap_top",

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..errors import BadInputError
 from ._labels import label_points, lay_out
-from ._samples import _groups
-from ._style import DOWN, FAINT, INK, MANY, UP, axes, colours, diverging, styled, tidy
+from ._samples import _groups, _legend
+from ._style import BAND, DOWN, FAINT, INK, MANY, UP, axes, colours, diverging, styled, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,14 +48,14 @@ def sa(fit: Any, *, title: str | None = None, ax: Axes | None = None) -> Axes:
     if outlier.any():
         note += f", {outlier.sum():,} outliers"
     ax.set_ylim(bottom=0.0)
-    return tidy(ax, title=title, xlabel="mean log2 expression", ylabel="sqrt of residual s.d.", note=note)
+    return tidy(ax, title=title or " ", xlabel="mean log2 expression", ylabel="sqrt of residual s.d.", note=note)
 
 
 @styled
 def md(
     fit: Any,
-    coef: int | str = -1,
     *,
+    coef: int | str = -1,
     calls: Any = None,
     label: int = 0,
     title: str | None = None,
@@ -105,8 +105,8 @@ def md(
 def heatmap_genes(
     values: Any,
     table: pd.DataFrame,
-    n: int = 50,
     *,
+    n: int = 50,
     group: Any = None,
     scale: bool = True,
     title: str | None = None,
@@ -145,18 +145,26 @@ def heatmap_genes(
     ax.set_yticks(range(len(shown)), [str(gene) for gene in shown.index], fontsize=6.5)
     ax.set_xticks(range(shown.shape[1]), [str(name) for name in shown.columns], rotation=90, fontsize=7.0)
     if levels != [""]:
-        for code, (level, colour) in enumerate(zip(levels, colours(len(levels)), strict=True)):
-            at = np.flatnonzero(codes == code)
-            if len(at):
-                ends = [at[0] - 0.45, at[-1] + 0.45]
-                ax.plot(ends, [-1.1, -1.1], color=colour, lw=4.0, clip_on=False, solid_capstyle="butt")
-                ax.text(at.mean(), -1.7, level, ha="center", va="bottom", fontsize=7.5, color=colour, clip_on=False)
+        palette = colours(len(levels))
+        for code, colour in enumerate(palette):
+            for at in np.flatnonzero(codes == code):
+                ends = [at - 0.5, at + 0.5]
+                ax.plot(
+                    ends, [1.015, 1.015], color=colour, lw=5.0, clip_on=False, solid_capstyle="butt",
+                    transform=ax.get_xaxis_transform(),
+                )  # fmt: skip
+        _legend(ax, levels)
+    ax.set_xlim(-0.5, shown.shape[1] - 0.5)
+    for side in ax.spines.values():
+        side.set_visible(False)
     ax.tick_params(length=0.0)
     ax.figure.colorbar(
-        picture, ax=ax, shrink=0.4, aspect=12, pad=0.02, label="z of log2 expression" if scale else "log2 expression"
+        picture,
+        cax=ax.inset_axes((1.04, 0.02, 0.045, 0.3)),
+        label="z of log2 expression" if scale else "log2 expression",
     )
     if title:
-        ax.set_title(title, pad=24.0 if levels != [""] else 6.0)
+        ax.set_title(title, pad=14.0 if levels != [""] else 6.0)
     return ax
 
 
@@ -216,3 +224,66 @@ def venn(
     if title:
         ax.set_title(title)
     return ax
+
+
+@styled
+def barcode(
+    statistics: Any,
+    index: Any,
+    *,
+    index2: Any = None,
+    gene_weights: Any = None,
+    labels: tuple[str, str] = ("down", "up"),
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw where the genes of a set stand among all genes, ordered by a statistic (limma's barcodeplot).
+
+    Parameters
+    ----------
+    statistics
+        One number per gene, such as the moderated t of a contrast; a Series names the genes.
+    index
+        The genes of the set: names, positions or a mask.
+    index2
+        A second set, drawn below: genes that are expected to fall, if those of the first are to rise.
+    gene_weights
+        What each gene of the set counts.
+    labels
+        Words for the two ends.
+    title
+        The title.
+    ax
+        Where to draw; by default a new figure.
+    """
+    from ..limma import barcode_plot
+
+    numbers = barcode_plot(statistics, index, index2, gene_weights=gene_weights)
+    n = len(numbers)
+    rank = np.arange(n)
+    ax = axes(ax, (5.2, 3.2))
+    most = max(float(numbers[name].max()) for name in numbers.columns if name.startswith("enrichment"))
+    for suffix, side, colour in (("", 1.0, UP), ("2", -1.0, DOWN)):
+        if f"in_set{suffix}" not in numbers:
+            continue
+        at = rank[numbers[f"in_set{suffix}"].to_numpy()]
+        ax.vlines(at, side * 0.1, side * 0.6, color=colour, lw=0.8, alpha=0.8)
+        worm = side * (0.65 + 0.6 * numbers[f"enrichment{suffix}"].to_numpy() / most)
+        ax.plot(rank, worm, color=colour, lw=1.4)
+        # The height that a set without enrichment has.
+        ax.axhline(side * (0.65 + 0.6 / most), color=colour, lw=0.6, ls=":")
+    shades = np.abs(numbers["statistic"].to_numpy()) < np.sqrt(2.0)
+    for value, colour in ((True, BAND), (False, FAINT)):
+        ax.fill_between(rank, -0.08, 0.08, where=shades == value, color=colour, lw=0.0, step="mid")
+    below = "in_set2" in numbers
+    ax.set_ylim(-1.35 if below else -0.12, 1.35)
+    ax.set_xlim(0, max(n - 1, 1))
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    quantiles = np.linspace(0, n - 1, 5).round().astype(int)
+    ax.set_xticks(quantiles, [f"{value:.2g}" for value in numbers["statistic"].to_numpy()[quantiles]])
+    ax.text(0.0, -0.2, labels[0], transform=ax.transAxes, ha="left", va="top", fontsize=8.0, color=DOWN)
+    ax.text(1.0, -0.2, labels[1], transform=ax.transAxes, ha="right", va="top", fontsize=8.0, color=UP)
+    size = int(numbers["in_set"].sum())
+    note = f"{size:,} of {n:,} genes" + (f", {int(numbers['in_set2'].sum()):,} below" if below else "")
+    return tidy(ax, title=title or " ", xlabel="statistic, genes in its order", ylabel="", note=note)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -123,7 +123,8 @@ def mds(
     label: bool = True,
     title: str | None = None,
     ax: Axes | None = None,
-    **options: Any,
+    gene_selection: Literal["pairwise", "common"] = "pairwise",
+    layer: str | None = None,
 ) -> Axes:
     """Draw samples so that distances are typical log2 fold changes (limma's plotMDS).
 
@@ -143,12 +144,14 @@ def mds(
         The title.
     ax
         Where to draw; by default a new figure.
-    **options
-        Of ``fe.limma.mds_coords``.
+    gene_selection
+        Whether each pair of samples has its own genes, or all have those that vary most.
+    layer
+        The layer of an AnnData.
     """
     from ..limma import mds_coords
 
-    found = mds_coords(values, top=top, **options)
+    found = mds_coords(values, top=top, gene_selection=gene_selection, layer=layer)
     x, y = found.coords[:, dims[0] - 1], found.coords[:, dims[1] - 1]
     levels, codes = _groups(group, len(x))
     palette = colours(len(levels))
@@ -160,7 +163,7 @@ def mds(
     tidy(ax, title=title, xlabel=f"leading log2 FC {dims[0]}{share[0]}", ylabel=f"leading log2 FC {dims[1]}{share[1]}")
     if label:
         lay_out(ax)
-        label_points(ax, x.tolist(), y.tolist(), [str(name) for name in found.samples], np.column_stack([x, y]))
+        label_points(ax, list(x), list(y), [str(name) for name in found.samples], np.column_stack([x, y]))
     return ax
 
 
@@ -185,4 +188,4 @@ def voom_trend(v: Any, *, title: str | None = None, ax: Axes | None = None) -> A
     ax.plot(line["log2_count"], line["sqrt_sd"], color=UP, lw=1.6)
     ax.set_ylim(bottom=0.0)
     note = f"{len(points):,} genes"
-    return tidy(ax, title=title, xlabel="mean log2(count + 0.5)", ylabel="sqrt of residual s.d.", note=note)
+    return tidy(ax, title=title or " ", xlabel="mean log2(count + 0.5)", ylabel="sqrt of residual s.d.", note=note)

@@ -71,7 +71,7 @@ def pseudobulk(
     >>> import ferrocyte as fe
     >>> cells = fe.sim.study(n_genes=20, n_cells=400, seed=1)
     >>> fe.pp.pseudobulk(cells, "sample", groups="cluster", min_cells=1).shape
-    (48, 20)
+    (47, 20)
     """
     import anndata as ad
     import pandas as pd

@@ -42,6 +42,11 @@ impl Grid<'_> {
 pub(crate) struct Values<'py>(Grid<'py>, Vec<String>, Vec<String>);
 
 impl Values<'_> {
+    /// Number of genes.
+    pub(crate) fn n_genes(&self) -> PyResult<usize> {
+        Ok(self.0.view()?.n_rows())
+    }
+
     /// The matrix and its names.
     pub(crate) fn expression(&self) -> PyResult<Result<Expression<'_>>> {
         Ok(Expression::new(self.0.view()?, &self.1, &self.2))

@@ -36,7 +36,7 @@ fn options(py: Python<'_>, shown: Shown) -> PyResult<TopOptions> {
     })
 }
 
-fn top<'py>(py: Python<'py>, genes: Vec<usize>, found: Table) -> PyResult<Top<'py>> {
+fn top(py: Python<'_>, genes: Vec<usize>, found: Table) -> PyResult<Top<'_>> {
     let genes: Vec<i64> = genes.into_iter().map(|g| g as i64).collect();
     Ok((genes.into_pyarray(py), table(py, found)?))
 }

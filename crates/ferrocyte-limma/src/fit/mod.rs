@@ -22,7 +22,7 @@ pub use lm_fit::lm_fit;
 pub(crate) use lm_fit::{assemble, least_squares, warn_of_missing};
 pub use options::{LmFitOptions, Method};
 pub(crate) use parts::{Part, genes_at_once, packed};
-pub(crate) use shared::SharedSolver;
+pub(crate) use shared::{SharedSolver, Whitening};
 pub(crate) use weighted::Solver;
 
 /// Linear models of G genes with k coefficients: what `lm_fit` gives, and `contrasts_fit` with contrasts for

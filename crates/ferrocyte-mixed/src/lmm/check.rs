@@ -69,7 +69,12 @@ pub fn check(run: &Run, obs: &Frame, model: &Model, options: &CheckOptions) -> R
     for (label, rows) in &cells {
         run.check()?;
         let place = if label.is_empty() { String::new() } else { format!("group `{label}`: ") };
-        match Design::bind(model, obs, rows.as_deref(), &BindOptions { aliased: Aliased::Drop }) {
+        match Design::bind(
+            model,
+            obs,
+            rows.as_deref(),
+            &BindOptions { aliased: Aliased::Drop, ..BindOptions::default() },
+        ) {
             Ok(design) => {
                 if design.components().is_empty() {
                     return Err(Fault::bad_input("the model has no random term")

@@ -228,6 +228,7 @@ fn collector(run: &Run, genes: &[String], obs: &Frame, model: &Model, options: &
             AliasedChoice::Refuse => Aliased::Refuse,
             AliasedChoice::Drop => Aliased::Drop,
         },
+        ..BindOptions::default()
     };
     let mut collector = Collector {
         sums: Sums {
