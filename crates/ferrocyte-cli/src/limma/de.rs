@@ -25,6 +25,10 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
         return Err(Failure::usage("formula", "a study needs a model, none was given", hint));
     };
     let options = options(settings)?;
+    if settings.word("mode") == "mean" && options.method != DeMethod::Trend {
+        let message = format!("means over cells are no counts, which `{}` needs", options.method.word());
+        return Err(Failure::usage("method", message, "use --method trend, or --mode sum"));
+    }
     let contrasts: Vec<(String, String)> = settings.all("contrast").iter().map(|text| named(text)).collect();
     let loaded = load(session, input, samples)?;
     let mut found = de(&session.run, &loaded.study()?, formula, &contrasts, &options)?;
