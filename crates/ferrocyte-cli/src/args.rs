@@ -238,10 +238,10 @@ fn lmm() -> Command {
 
 fn limma() -> Command {
     let options = |verb: &'static str| {
-        ferrocyte_limma::OPTIONS
-            .iter()
-            .filter(move |option| option.verbs.contains(&verb))
-            .map(|option| option_arg(option).allow_hyphen_values(option.name == "contrast"))
+        ferrocyte_limma::OPTIONS.iter().filter(move |option| option.verbs.contains(&verb)).map(|option| {
+            let arg = option_arg(option).allow_hyphen_values(option.name == "contrast");
+            if option.name == "by" { arg.visible_alias("pseudobulk") } else { arg }
+        })
     };
     Command::new("limma")
         .about("Linear models of samples with moderated statistics, from counts to a ranked list of genes")
