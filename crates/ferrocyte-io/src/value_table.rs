@@ -1,5 +1,6 @@
 //! Tables of genes × samples in text files, with columns of annotation between them.
 
+use std::io::Read;
 use std::path::Path;
 
 use ferrocyte_base::{Fault, Result, listing, nearest};
@@ -41,16 +42,17 @@ enum Goal {
 /// hold no number in the first row are annotation. A header with one name less than the rows have fields has no name
 /// for the first column.
 pub fn read_value_table(path: &Path, samples: Option<&[String]>) -> Result<ValueTable> {
-    read(path, samples).map_err(|fault| fault.at(path.display().to_string()))
+    let input = open(path)?;
+    read(input, delimiter(path), samples).map_err(|fault| fault.at(path.display().to_string()))
 }
 
-fn read(path: &Path, samples: Option<&[String]>) -> Result<ValueTable> {
+fn read(input: impl Read, delimiter: u8, samples: Option<&[String]>) -> Result<ValueTable> {
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter(path))
+        .delimiter(delimiter)
         .has_headers(false)
         .flexible(true)
         .buffer_capacity(1 << 18)
-        .from_reader(open(path)?);
+        .from_reader(input);
     let mut record = csv::StringRecord::new();
     if !reader.read_record(&mut record).map_err(broken)? {
         return Err(Fault::bad_input("the file is empty, expected a header line"));

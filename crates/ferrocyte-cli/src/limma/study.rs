@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ferrocyte_base::{Fault, Result, listing};
+use ferrocyte_base::{Fault, Kind, Result, listing};
 use ferrocyte_data::{Aggregate, Factor, Frame, RowChunks, Samples, pseudobulk};
 use ferrocyte_io::{H5ad, read_frame, read_value_table};
 use ferrocyte_limma::DeStudy;
@@ -70,8 +70,10 @@ pub(super) fn load(session: &Session, input: &Path, samples: Option<&Path>) -> s
 /// A table of counts and one of samples, matched by the names in its first column.
 fn tables(session: &Session, counts: &Path, samples: &Path) -> Result<Loaded> {
     let (names, table) = read_frame(samples)?;
-    let read = read_value_table(counts, Some(&names))
-        .map_err(|fault| fault.at(format!("samples of {}", samples.display())))?;
+    let read = read_value_table(counts, Some(&names)).map_err(|fault| match fault.kind() {
+        Kind::MissingKey => fault.at(format!("samples of {}", samples.display())),
+        _ => fault,
+    })?;
     let texts: Vec<&String> = read.annotation.iter().map(|(name, _)| name).collect();
     if !texts.is_empty() {
         session.run.info(&format!(
