@@ -11,9 +11,11 @@ use std::process::Command;
 const FLOORS: &[(&str, u32)] = &[
     ("ferrocyte-base", 0),
     ("ferrocyte-math", 10),
+    ("ferrocyte-learn", 11),
     ("ferrocyte-data", 20),
     ("ferrocyte-design", 21),
     ("ferrocyte-io", 21),
+    ("ferrocyte-cells", 30),
     ("ferrocyte-limma", 30),
     ("ferrocyte-mixed", 30),
     ("ferrocyte-cli", 50),

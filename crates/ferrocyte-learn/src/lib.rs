@@ -1,0 +1,5 @@
+//! Structure from a matrix, without biology: neighbours, graphs, embeddings, factorisations.
+//!
+//! Rows are observations, columns are variables. Everything random takes a seed and draws from one stream per task, so
+//! that results depend neither on threads nor on the order of work.
+
