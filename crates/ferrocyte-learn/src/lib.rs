@@ -3,3 +3,6 @@
 //! Rows are observations, columns are variables. Everything random takes a seed and draws from one stream per task, so
 //! that results depend neither on threads nor on the order of work.
 
+mod points;
+
+pub use points::Points;
