@@ -36,36 +36,27 @@
 //! ```
 
 mod atomic;
-mod chunks;
-mod columns;
-mod csc;
-mod describe;
-mod fingerprint;
+mod element;
 mod h5ad;
-mod h5ad_write;
 mod hdf5;
-mod hdf5_write;
 mod json;
-mod matrix;
-mod npy;
 mod part;
 mod store;
-mod tables;
 mod text;
-mod value_table;
-mod window;
 
 pub use atomic::{is_closed_pipe, write_atomically};
-pub use columns::{ColumnData, ColumnKind};
-pub use describe::Element;
+pub use element::columns::{ColumnData, ColumnKind, NaValue};
+pub use element::{Entries, Field, FrameData, Item, NdArray, Records, Sparse};
 pub use h5ad::H5ad;
-pub use h5ad_write::{Annotation, H5adOptions, H5adWriter, MatrixType, write_h5ad};
+pub use h5ad::describe::Element;
+pub use h5ad::matrix::{H5adMatrix, MatrixKind};
+pub use h5ad::write::{Annotation, H5adOptions, H5adWriter, MatrixType, write_h5ad};
 pub use hdf5::Hdf5;
-pub use hdf5_write::Storage;
 pub use json::{from_json, json_pretty, json_text, parse_json, to_json, write_json};
-pub use matrix::{H5adMatrix, MatrixKind};
 pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
-pub use store::{ArrayInfo, Attr, Dtype, Node, Numbers, Store, StoredArray};
-pub use tables::{number_text, write_json_lines, write_table, write_tsv};
+pub use store::numbers::{Numbers, NumbersRef};
+pub use store::sink::{ArraySpec, Packing, Sink, SinkArray, Storage};
+pub use store::{ArrayInfo, Attr, Dtype, Node, Store, StoredArray};
+pub use text::tables::{number_text, write_json_lines, write_table, write_tsv};
+pub use text::value_table::{ValueTable, read_value_table};
 pub use text::{NamedMatrix, read_frame, read_matrix_tsv};
-pub use value_table::{ValueTable, read_value_table};

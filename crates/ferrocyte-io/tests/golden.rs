@@ -70,8 +70,8 @@ fn check_column(place: &str, column: &ColumnData, expected: &Json) {
             assert_ne!(dtype, numbers.dtype().name(), "{place}: a type of pandas that has missing values");
             check_numbers(&numbers.to_f64(), missing);
         }
-        ColumnData::Texts { values: texts, nullable } => {
-            assert_eq!(dtype, if *nullable { "str" } else { "object" }, "{place}");
+        ColumnData::Texts { values: texts, na } => {
+            assert_eq!(dtype, if na.is_some() { "str" } else { "object" }, "{place}");
             let values: Vec<Option<&str>> = values.unwrap().iter().map(Json::as_str).collect();
             assert_eq!(texts.iter().map(Option::as_deref).collect::<Vec<_>>(), values, "{place}");
         }

@@ -7,14 +7,12 @@ use std::path::Path;
 
 use ferrocyte_base::{Column, Kind, Result, Run, Table};
 use ferrocyte_data::{Factor, Frame, ObsColumn, RowBlock, RowChunks, Values};
-use ferrocyte_io::{Annotation, ColumnData, H5ad, H5adOptions, H5adWriter, MatrixType, Numbers, Storage, write_h5ad};
+use ferrocyte_io::{
+    Annotation, ColumnData, H5ad, H5adOptions, H5adWriter, MatrixType, Numbers, Packing, Storage, write_h5ad,
+};
 
-const STORAGES: [Storage; 4] = [
-    Storage { gzip: 0, shuffle: false },
-    Storage { gzip: 1, shuffle: true },
-    Storage { gzip: 1, shuffle: false },
-    Storage { gzip: 9, shuffle: true },
-];
+const STORAGES: [Storage; 4] =
+    [Storage::NONE, Storage::gzip(1), Storage { packing: Packing::Gzip(1), shuffle: false }, Storage::gzip(9)];
 
 /// Rows of 0 to 40 values of which some are not whole, made from their position alone.
 struct Made {
@@ -154,17 +152,22 @@ fn every_kind_of_column_comes_back() {
     let path = folder.path().join("a.h5ad");
     let run = Run::new();
     let text = |values: [&str; 3]| values.map(|t| Some(t.to_owned())).to_vec();
-    let levels = |n: usize| {
-        Box::new(ColumnData::Texts { values: names("é", n).into_iter().map(Some).collect(), nullable: false })
-    };
+    let levels =
+        |n: usize| Box::new(ColumnData::Texts { values: names("é", n).into_iter().map(Some).collect(), na: None });
     let columns = [
         ("f64", ColumnData::Numbers(Numbers::F64(vec![0.1, f64::NAN, -0.0]))),
         ("f32", ColumnData::Numbers(Numbers::F32(vec![0.1, f32::INFINITY, 1e-40]))),
         ("i64", ColumnData::Numbers(Numbers::I64(vec![i64::MIN, 0, i64::MAX]))),
         ("u8", ColumnData::Numbers(Numbers::U8(vec![0, 1, 255]))),
         ("bool", ColumnData::Numbers(Numbers::Bool(vec![true, false, true]))),
-        ("text", ColumnData::Texts { values: text(["", "Zellen mit Ü", "a\tb"]), nullable: false }),
-        ("gone", ColumnData::Texts { values: vec![Some("a".into()), None, Some(String::new())], nullable: true }),
+        ("text", ColumnData::Texts { values: text(["", "Zellen mit Ü", "a\tb"]), na: None }),
+        (
+            "gone",
+            ColumnData::Texts {
+                values: vec![Some("a".into()), None, Some(String::new())],
+                na: Some(ferrocyte_io::NaValue::Nan),
+            },
+        ),
         ("few", ColumnData::Categorical { codes: vec![1, Factor::MISSING, 0], levels: levels(3), ordered: true }),
         ("many", ColumnData::Categorical { codes: vec![300, 0, 128], levels: levels(301), ordered: false }),
         (
@@ -252,7 +255,7 @@ fn what_cannot_be_written_is_said() {
         (obs.clone().with("a", numbers(2)), "2 values for 1 rows"),
         (obs.clone().with("a", numbers(1)).with("a", numbers(1)), "two columns `a`"),
         (obs.clone().with("_index", numbers(1)), "two columns `_index`"),
-        (obs.clone().with("t", ColumnData::Texts { values: vec![None], nullable: false }), "row 0 has no text"),
+        (obs.clone().with("t", ColumnData::Texts { values: vec![None], na: None }), "row 0 has no text"),
     ];
     for (obs, words) in cases {
         assert!(refused(&path, &obs).to_string().contains(words), "{words}");

@@ -30,7 +30,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     let obs = Annotation::of(names, &samples.table).with("n_cells", ColumnData::Numbers(Numbers::I64(n_cells)));
     // Genes × samples, column by column, are samples × genes.
     let mut source = Dense::column_major(samples.len(), genes.len(), &values)?;
-    let options = H5adOptions { values: MatrixType::F64, storage: Storage { gzip: 1, shuffle: true } };
+    let options = H5adOptions { values: MatrixType::F64, storage: Storage::gzip(1) };
     write_h5ad(run, &out, &mut source, &obs, &Annotation::new(genes.clone()), options)?;
     let mut provenance = Provenance::new("limma.pseudobulk");
     for option in ["groups", "layer", "mode", "min_cells"] {

@@ -41,7 +41,7 @@ fn file_options(settings: &Settings) -> Result<H5adOptions, Failure> {
         return Err(Failure::usage("gzip", format!("expected a level from 0 to 9, found {gzip}"), "1 is fast"));
     }
     let values = if settings.word("values") == "int32" { MatrixType::I32 } else { MatrixType::F32 };
-    Ok(H5adOptions { values, storage: Storage { gzip, shuffle: gzip > 0 } })
+    Ok(H5adOptions { values, storage: Storage::gzip(gzip) })
 }
 
 /// Where the study goes.

@@ -1,8 +1,11 @@
-//! [`Hdf5`]: the [`Store`] of HDF5 files. With [`crate::hdf5_write`] the only file of ferrocyte that knows HDF5.
+//! [`Hdf5`]: the [`Store`] of HDF5 files. With [`crate::hdf5::write`] the only file of ferrocyte that knows HDF5.
 //!
 //! The HDF5 library serves one call at a time; its binding holds a global lock. So one thread reads and others
 //! compute. Reading goes through [`StoredArray`], which gives slabs in their stored type. Of arrays with the usual
 //! compression the library tells only where the chunks are; [`ChunkedFile`] reads and decodes them beside it.
+
+pub(crate) mod chunks;
+pub(crate) mod write;
 
 use std::fs;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -15,7 +18,7 @@ use hdf5_metno as hdf5;
 use hdf5_metno::MinorErrorCode;
 use hdf5_metno::types::{FixedAscii, FixedUnicode, FloatSize, IntSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
 
-use crate::chunks::{ChunkedFile, Pipeline, Place, grid};
+use crate::hdf5::chunks::{ChunkedFile, Pipeline, Place, grid};
 use crate::store::{ArrayInfo, Attr, Dtype, Node, Numbers, Store, StoredArray};
 
 /// The most bytes that one read may ask for. More than that is a damaged header, not data.

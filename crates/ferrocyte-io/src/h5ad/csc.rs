@@ -13,8 +13,8 @@ use std::ops::Range;
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{Csc, RowBlock, RowChunks, Values};
 
-use crate::store::BadIndex;
-use crate::window::Window;
+use crate::store::numbers::BadIndex;
+use crate::store::window::Window;
 
 /// Stored values that are read at once in a pass.
 const SLAB: usize = 1 << 20;

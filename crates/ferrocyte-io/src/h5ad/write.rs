@@ -12,8 +12,9 @@ use ferrocyte_base::{Cells, Fault, Kind, Result, Run, Table};
 use ferrocyte_data::{Factor, Frame, ObsColumn, RowBlock, RowChunks, Values, rows_per_block};
 
 use crate::atomic::Pending;
-use crate::columns::ColumnData;
-use crate::hdf5_write::{CHUNK, NewArray, NewHdf5, Storage};
+use crate::element::columns::{ColumnData, NaValue};
+use crate::hdf5::write::{NewArray, NewHdf5};
+use crate::store::sink::{CHUNK, Storage};
 use crate::store::{Attr, Dtype, Numbers};
 
 /// Chunks that are compressed side by side. Bounds memory; does not show in the file.
@@ -98,7 +99,7 @@ impl Annotation {
     /// The columns of a table; rows are named by their numbers from 0.
     pub fn of_table(table: &Table) -> Self {
         let column = |cells: &Cells| match cells {
-            Cells::Text(v) => ColumnData::Texts { values: v.iter().cloned().map(Some).collect(), nullable: false },
+            Cells::Text(v) => ColumnData::Texts { values: v.iter().cloned().map(Some).collect(), na: None },
             Cells::Level { codes, levels } => categories(codes.clone(), levels),
             Cells::Float(v) => ColumnData::Numbers(Numbers::F64(v.clone())),
             Cells::Int(v) => ColumnData::Numbers(Numbers::I64(v.clone())),
@@ -123,7 +124,7 @@ impl Annotation {
 
 fn categories(codes: Vec<u32>, levels: &[String]) -> ColumnData {
     let values = levels.iter().cloned().map(Some).collect();
-    ColumnData::Categorical { codes, levels: Box::new(ColumnData::Texts { values, nullable: false }), ordered: false }
+    ColumnData::Categorical { codes, levels: Box::new(ColumnData::Texts { values, na: None }), ordered: false }
 }
 
 /// An .h5ad file in the making: `X` as compressed sparse rows that are appended block by block.
@@ -417,7 +418,7 @@ fn write_column(run: &Run, file: &NewHdf5, path: &str, column: &ColumnData, stor
             numbers(run, file, &format!("{path}/values"), values, storage)?;
             numbers(run, file, &format!("{path}/mask"), &Numbers::Bool(missing.clone()), storage)
         }
-        ColumnData::Texts { values, nullable: false } => {
+        ColumnData::Texts { values, na: None } => {
             if let Some(row) = values.iter().position(Option::is_none) {
                 return Err(Fault::bad_input(format!("row {row} has no text"))
                     .at(path)
@@ -425,9 +426,11 @@ fn write_column(run: &Run, file: &NewHdf5, path: &str, column: &ColumnData, stor
             }
             texts(file, path, values.iter().map(|text| text.as_deref().unwrap_or_default()))
         }
-        ColumnData::Texts { values, nullable: true } => {
+        ColumnData::Texts { values, na: Some(na) } => {
             file.group(path)?;
             mark(file, path, "nullable-string-array", "0.1.0")?;
+            let word = if *na == NaValue::Nan { "NaN" } else { "NA" };
+            file.set(path, "na-value", &Attr::Text(word.to_owned()))?;
             texts(file, &format!("{path}/values"), values.iter().map(|text| text.as_deref().unwrap_or_default()))?;
             let missing = values.iter().map(Option::is_none).collect();
             numbers(run, file, &format!("{path}/mask"), &Numbers::Bool(missing), storage)
@@ -466,29 +469,13 @@ fn texts<'a>(file: &NewHdf5, path: &str, values: impl ExactSizeIterator<Item = &
 /// An array of numbers, its chunks compressed side by side.
 fn numbers(run: &Run, file: &NewHdf5, path: &str, values: &Numbers, storage: Storage) -> Result<()> {
     let array = file.array(path, &values.dtype(), Some(values.len()), storage)?;
-    let filled = Filled { array, written: 0, bytes: bytes_of(values) };
+    let filled = Filled { array, written: 0, bytes: values.borrowed().bytes().to_vec() };
     let n = if values.is_empty() { 0 } else { filled.bytes.len().div_ceil(filled.array.chunk_bytes()) };
     for (k, chunk) in run.map_quietly(n, 1, |task| filled.encode(task.start))?.iter().enumerate() {
         filled.write(k, chunk)?;
     }
     filled.array.finish(values.len())?;
     mark(file, path, "array", "0.2.0")
-}
-
-fn bytes_of(values: &Numbers) -> Vec<u8> {
-    match values {
-        Numbers::Bool(v) => v.iter().map(|&b| u8::from(b)).collect(),
-        Numbers::I8(v) => bytemuck::cast_slice(v).to_vec(),
-        Numbers::I16(v) => bytemuck::cast_slice(v).to_vec(),
-        Numbers::I32(v) => bytemuck::cast_slice(v).to_vec(),
-        Numbers::I64(v) => bytemuck::cast_slice(v).to_vec(),
-        Numbers::U8(v) => v.clone(),
-        Numbers::U16(v) => bytemuck::cast_slice(v).to_vec(),
-        Numbers::U32(v) => bytemuck::cast_slice(v).to_vec(),
-        Numbers::U64(v) => bytemuck::cast_slice(v).to_vec(),
-        Numbers::F32(v) => bytemuck::cast_slice(v).to_vec(),
-        Numbers::F64(v) => bytemuck::cast_slice(v).to_vec(),
-    }
 }
 
 /// Adds a range of the values of a block in the type of the file. A value that the type cannot hold is a fault that

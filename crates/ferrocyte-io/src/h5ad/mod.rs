@@ -1,14 +1,20 @@
 //! [`H5ad`]: an .h5ad file, opened for reading.
 
+mod csc;
+pub(crate) mod describe;
+pub(crate) mod fingerprint;
+pub(crate) mod matrix;
+pub(crate) mod write;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Result, listing, nearest};
 use ferrocyte_data::Frame;
 
-use crate::columns::{ColumnData, ColumnKind, DataFrame, encoding};
+use crate::element::columns::{ColumnData, ColumnKind, DataFrame, encoding};
+use crate::h5ad::matrix::H5adMatrix;
 use crate::hdf5::Hdf5;
-use crate::matrix::H5adMatrix;
 use crate::store::{Node, Store};
 
 /// An .h5ad file, opened for reading. Opening reads attributes only; columns and matrices are read when asked for.

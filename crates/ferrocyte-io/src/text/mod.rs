@@ -3,6 +3,9 @@
 //! Tab-separated, or comma-separated where the name ends in `.csv`; plain or compressed with gzip (told from the
 //! bytes, not the name). The first column holds the names of the rows.
 
+pub(crate) mod tables;
+pub(crate) mod value_table;
+
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;

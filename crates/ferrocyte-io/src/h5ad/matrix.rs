@@ -7,10 +7,10 @@ use std::sync::Arc;
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{RowBlock, RowChunks, Values};
 
-use crate::columns::encoding;
-use crate::csc::Columns;
+use crate::element::columns::encoding;
+use crate::h5ad::csc::Columns;
+use crate::store::window::Window;
 use crate::store::{Attr, Dtype, Node, Store};
-use crate::window::Window;
 
 /// How a matrix is laid out in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

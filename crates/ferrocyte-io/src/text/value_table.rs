@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ferrocyte_base::{Fault, Result, listing, nearest};
 
-use crate::fingerprint::Hash;
+use crate::h5ad::fingerprint::Hash;
 use crate::text::{broken, delimiter, number, open, refuse_repeats};
 
 /// Genes × samples, and what else the file says of the genes.

@@ -3,7 +3,7 @@
 use ferrocyte_base::{Column, Result, Run, Table};
 use ferrocyte_data::{GuardFinding, RowChunks};
 
-use crate::columns::{ColumnKind, encoding};
+use crate::element::columns::{ColumnKind, encoding};
 use crate::h5ad::H5ad;
 use crate::store::Node;
 

@@ -1,17 +1,13 @@
-"""What a file holds.
-
-.h5ad files are read by ferrocyte itself, by ranges of rows, so that a file larger than memory is no obstacle: give
-the path to :func:`ferrocyte.lmm.fit` instead of an AnnData.
-"""
+"""What a file holds."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from . import _core
-from ._run import means
-from ._tables import frame
+from .. import _core
+from .._run import means
+from .._tables import frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,160 +1,11 @@
-//! [`Store`]: the narrow door to a hierarchical file format, and the plain data that pass through it.
-//!
-//! A store is a tree of groups and arrays with attributes. Everything that knows what a data frame or a sparse
-//! matrix looks like in a file is written against this trait; only [`crate::hdf5`] knows HDF5.
+//! [`Numbers`]: numbers in the type in which they are stored; [`NumbersRef`]: the same, borrowed.
 
 use std::ops::Range;
 
-use ferrocyte_base::{Fault, Result, Run};
+use ferrocyte_base::{Fault, Result};
 use ferrocyte_data::{Number, Values};
 
-/// A tree of groups and arrays. Paths are relative to the root and separated by `/`; the root is the empty path.
-pub trait Store: Send + Sync {
-    /// The file as the user named it, for messages.
-    fn place(&self) -> &str;
-
-    /// What stands at a path; `None` if nothing does.
-    fn node(&self, path: &str) -> Result<Option<Node>>;
-
-    /// The names of the children of a group, sorted.
-    fn list(&self, group: &str) -> Result<Vec<String>>;
-
-    /// An attribute of a group or array; `None` if it has none of that name.
-    fn attr(&self, path: &str, name: &str) -> Result<Option<Attr>>;
-
-    /// Opens an array. Fails when its elements cannot be decoded: an unknown type, a filter that is not built in.
-    fn array(&self, path: &str) -> Result<Box<dyn StoredArray>>;
-}
-
-/// What stands at a path of a [`Store`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Node {
-    /// A folder of nodes.
-    Group,
-    /// An array.
-    Array,
-}
-
-/// An opened array. Ranges are along its first axis; a scalar has one row.
-pub trait StoredArray: Send {
-    /// Shape, type and storage.
-    fn info(&self) -> &ArrayInfo;
-
-    /// The numbers of a range of rows, in row-major order and in the type in which they are stored.
-    fn numbers(&self, rows: Range<usize>) -> Result<Numbers>;
-
-    /// The same, with the threads of a run where that is faster.
-    fn numbers_with(&self, _run: &Run, rows: Range<usize>) -> Result<Numbers> {
-        self.numbers(rows)
-    }
-
-    /// The numbers of several ranges of rows, which rise, with the threads of a run where that is faster.
-    fn numbers_of(&self, _run: &Run, ranges: &[Range<usize>]) -> Result<Vec<Numbers>> {
-        ranges.iter().map(|rows| self.numbers(rows.clone())).collect()
-    }
-
-    /// The texts of a range of rows.
-    fn texts(&self, rows: Range<usize>) -> Result<Vec<String>>;
-}
-
-/// Shape, type and storage of an array.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ArrayInfo {
-    /// Its path in the store.
-    pub path: String,
-    /// Its extents; empty for a scalar.
-    pub shape: Vec<usize>,
-    /// The type of its elements.
-    pub dtype: Dtype,
-    /// The extents of a chunk, where it is stored in chunks.
-    pub chunk: Option<Vec<usize>>,
-    /// The names of its filters (`gzip`, `shuffle`, `lzf`), in the order in which they were applied.
-    pub filters: Vec<String>,
-}
-
-impl ArrayInfo {
-    /// The length of the first axis; 1 for a scalar.
-    pub fn n_rows(&self) -> usize {
-        self.shape.first().copied().unwrap_or(1)
-    }
-
-    /// How many elements one row has.
-    pub fn width(&self) -> usize {
-        self.shape.iter().skip(1).product()
-    }
-
-    /// The filters as one word: `gzip+shuffle`, or `none`.
-    pub fn compression(&self) -> String {
-        if self.filters.is_empty() { "none".to_owned() } else { self.filters.join("+") }
-    }
-}
-
-/// The type of the elements of an array.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the numeric variants are the types that they name")]
-pub enum Dtype {
-    Bool,
-    I8,
-    I16,
-    I32,
-    I64,
-    U8,
-    U16,
-    U32,
-    U64,
-    F32,
-    F64,
-    /// Text of any encoding, of fixed or variable length.
-    Text,
-    /// Anything else, in the words of the format.
-    Other(String),
-}
-
-impl Dtype {
-    /// The name of the type, as numpy has it; `text` for texts.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Bool => "bool",
-            Self::I8 => "int8",
-            Self::I16 => "int16",
-            Self::I32 => "int32",
-            Self::I64 => "int64",
-            Self::U8 => "uint8",
-            Self::U16 => "uint16",
-            Self::U32 => "uint32",
-            Self::U64 => "uint64",
-            Self::F32 => "float32",
-            Self::F64 => "float64",
-            Self::Text => "text",
-            Self::Other(words) => words,
-        }
-    }
-
-    /// Whether [`Numbers::into_values`] of this type gives 64-bit floats.
-    pub(crate) fn is_wide(&self) -> bool {
-        matches!(self, Self::F64 | Self::I32 | Self::U32 | Self::I64 | Self::U64)
-    }
-
-    /// Whether the elements are numbers or truth values.
-    pub fn is_numeric(&self) -> bool {
-        !matches!(self, Self::Text | Self::Other(_))
-    }
-}
-
-/// An attribute.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Attr {
-    /// One text.
-    Text(String),
-    /// An array of texts.
-    Texts(Vec<String>),
-    /// One number or an array of numbers.
-    Numbers(Numbers),
-    /// Nothing.
-    Empty,
-    /// Anything else, in the words of the format: a reference, a compound.
-    Other(String),
-}
+use crate::store::Dtype;
 
 /// Numbers in the type in which they are stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,6 +22,23 @@ pub enum Numbers {
     U64(Vec<u64>),
     F32(Vec<f32>),
     F64(Vec<f64>),
+}
+
+/// Borrowed [`Numbers`]: what a writer takes, so that arrays that others own are not copied.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(missing_docs, reason = "the variants are the types that they name")]
+pub enum NumbersRef<'a> {
+    Bool(&'a [bool]),
+    I8(&'a [i8]),
+    I16(&'a [i16]),
+    I32(&'a [i32]),
+    I64(&'a [i64]),
+    U8(&'a [u8]),
+    U16(&'a [u16]),
+    U32(&'a [u32]),
+    U64(&'a [u64]),
+    F32(&'a [f32]),
+    F64(&'a [f64]),
 }
 
 /// Evaluates an expression with `$v` bound to the vector, whatever its type; the result has one type.
@@ -218,19 +86,26 @@ pub(crate) struct BadIndex {
     pub(crate) value: String,
 }
 
-impl Numbers {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        each!(self, v => v.len())
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+impl<'a> NumbersRef<'a> {
+    /// Their bytes, in the order of this machine.
+    pub fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Bool(v) => bytemuck::cast_slice(v),
+            Self::I8(v) => bytemuck::cast_slice(v),
+            Self::I16(v) => bytemuck::cast_slice(v),
+            Self::I32(v) => bytemuck::cast_slice(v),
+            Self::I64(v) => bytemuck::cast_slice(v),
+            Self::U8(v) => v,
+            Self::U16(v) => bytemuck::cast_slice(v),
+            Self::U32(v) => bytemuck::cast_slice(v),
+            Self::U64(v) => bytemuck::cast_slice(v),
+            Self::F32(v) => bytemuck::cast_slice(v),
+            Self::F64(v) => bytemuck::cast_slice(v),
+        }
     }
 
     /// Their type.
-    pub fn dtype(&self) -> Dtype {
+    pub fn dtype(self) -> Dtype {
         match self {
             Self::Bool(_) => Dtype::Bool,
             Self::I8(_) => Dtype::I8,
@@ -244,6 +119,50 @@ impl Numbers {
             Self::F32(_) => Dtype::F32,
             Self::F64(_) => Dtype::F64,
         }
+    }
+
+    /// How many there are.
+    pub fn len(self) -> usize {
+        self.bytes().len() / self.dtype().size().max(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.bytes().is_empty()
+    }
+}
+
+impl Numbers {
+    /// The same numbers, borrowed.
+    pub fn borrowed(&self) -> NumbersRef<'_> {
+        match self {
+            Self::Bool(v) => NumbersRef::Bool(v),
+            Self::I8(v) => NumbersRef::I8(v),
+            Self::I16(v) => NumbersRef::I16(v),
+            Self::I32(v) => NumbersRef::I32(v),
+            Self::I64(v) => NumbersRef::I64(v),
+            Self::U8(v) => NumbersRef::U8(v),
+            Self::U16(v) => NumbersRef::U16(v),
+            Self::U32(v) => NumbersRef::U32(v),
+            Self::U64(v) => NumbersRef::U64(v),
+            Self::F32(v) => NumbersRef::F32(v),
+            Self::F64(v) => NumbersRef::F64(v),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        each!(self, v => v.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Their type.
+    pub fn dtype(&self) -> Dtype {
+        self.borrowed().dtype()
     }
 
     /// A copy of a range.
@@ -312,8 +231,8 @@ impl Numbers {
     pub fn to_texts(&self) -> Vec<String> {
         match self {
             Self::Bool(v) => v.iter().map(|&b| if b { "TRUE" } else { "FALSE" }.to_owned()).collect(),
-            Self::F32(v) => v.iter().map(|&x| crate::tables::single_text(x)).collect(),
-            Self::F64(v) => v.iter().map(|x| crate::tables::number_text(*x)).collect(),
+            Self::F32(v) => v.iter().map(|&x| crate::text::tables::single_text(x)).collect(),
+            Self::F64(v) => v.iter().map(|x| crate::text::tables::number_text(*x)).collect(),
             Self::I8(v) => v.iter().map(ToString::to_string).collect(),
             Self::I16(v) => v.iter().map(ToString::to_string).collect(),
             Self::I32(v) => v.iter().map(ToString::to_string).collect(),

@@ -24,8 +24,8 @@ pub enum ColumnData {
     Texts {
         /// One text per row.
         values: Vec<Option<String>>,
-        /// Whether the file has a place for missing texts (`nullable-string-array`).
-        nullable: bool,
+        /// What stands for a missing text, if the file has a place for such (`nullable-string-array`).
+        na: Option<NaValue>,
     },
     /// Categories.
     Categorical {
@@ -96,6 +96,15 @@ fn truth(values: &[bool], missing: Option<&[bool]>) -> ObsColumn {
     let gone = |i: usize| missing.is_some_and(|m| m[i]);
     let codes = values.iter().enumerate().map(|(i, &b)| if gone(i) { Factor::MISSING } else { u32::from(b) }).collect();
     ObsColumn::Factor(Factor { levels: vec!["FALSE".to_owned(), "TRUE".to_owned()], codes })
+}
+
+/// What pandas shows in the place of a missing text; it makes two types of column of one encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NaValue {
+    /// `NaN`: the type `str` of pandas 3.
+    Nan,
+    /// `pandas.NA`: the type `string`.
+    Na,
 }
 
 /// What a column holds, told without reading its values.
@@ -200,7 +209,7 @@ fn read_array(store: &dyn Store, path: &str) -> Result<ColumnData> {
     match &info.dtype {
         Dtype::Text => {
             let values = array.texts(rows).map_err(at)?.into_iter().map(Some).collect();
-            Ok(ColumnData::Texts { values, nullable: false })
+            Ok(ColumnData::Texts { values, na: None })
         }
         Dtype::Other(words) => Err(at(Fault::unsupported(format!("elements of type {words} are not read")).at(path))),
         _ => Ok(ColumnData::Numbers(array.numbers(rows).map_err(at)?)),
@@ -311,7 +320,11 @@ fn read_nullable_texts(store: &dyn Store, path: &str) -> Result<ColumnData> {
         ColumnData::Texts { values, .. } => {
             let missing = read_mask(store, path, values.len())?;
             let values = values.into_iter().zip(missing).map(|(text, gone)| text.filter(|_| !gone)).collect();
-            Ok(ColumnData::Texts { values, nullable: true })
+            let na = match store.attr(path, "na-value")? {
+                Some(Attr::Text(word)) if word == "NaN" => NaValue::Nan,
+                _ => NaValue::Na,
+            };
+            Ok(ColumnData::Texts { values, na: Some(na) })
         }
         _ => Err(Fault::bad_file("texts were expected").at(format!("{path}/values")).at(store.place())),
     }

@@ -9,7 +9,7 @@ use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::RowChunks;
 
 use crate::h5ad::H5ad;
-use crate::matrix::MatrixKind;
+use crate::h5ad::matrix::MatrixKind;
 use crate::store::{Numbers, Store};
 
 const STRETCHES: usize = 64;

@@ -15,53 +15,25 @@ use hdf5_metno as hdf5;
 use hdf5_metno::file::LibraryVersion;
 use hdf5_metno::types::VarLenUnicode;
 
+use crate::store::sink::{CHUNK, Packing, Storage, shuffled};
 use crate::store::{Attr, Dtype, Numbers};
-
-/// Elements of a chunk: large enough that a chunk is worth a system call, small enough to be read by the row.
-pub(crate) const CHUNK: usize = 65_536;
-
-/// How the chunks of an array are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Storage {
-    /// Level of gzip, 1 (fast) to 9 (small); 0 does not compress.
-    pub gzip: u8,
-    /// Whether the bytes of a chunk are put in order of their place within an element before they are compressed:
-    /// counts and indices then take less room, in less time.
-    pub shuffle: bool,
-}
-
-impl Default for Storage {
-    /// Shuffled, gzip level 1.
-    fn default() -> Self {
-        Self { gzip: 1, shuffle: true }
-    }
-}
 
 impl Storage {
     /// The bytes of a chunk as they stand in the file.
     pub(crate) fn encode(self, raw: Cow<'_, [u8]>, element: usize) -> Result<Cow<'_, [u8]>> {
-        if self.gzip == 0 {
-            return Ok(raw);
-        }
-        let mut encoder =
-            ZlibEncoder::new(Vec::with_capacity(raw.len() / 2), Compression::new(u32::from(self.gzip.min(9))));
+        let level = match self.packing {
+            Packing::None => return Ok(raw),
+            Packing::Gzip(level) => level.clamp(1, 9),
+            Packing::Lzf | Packing::Zstd(_) => {
+                return Err(Fault::unsupported(format!("{:?} is not written", self.packing)));
+            }
+        };
+        let mut encoder = ZlibEncoder::new(Vec::with_capacity(raw.len() / 2), Compression::new(u32::from(level)));
         let written = if self.shuffle { encoder.write_all(&shuffled(&raw, element)) } else { encoder.write_all(&raw) };
         written
             .and_then(|()| encoder.finish().map(Cow::Owned))
             .map_err(|e| Fault::internal("a chunk cannot be compressed").because(e.to_string()))
     }
-}
-
-/// The first bytes of all elements, then the second, and so on.
-fn shuffled(raw: &[u8], element: usize) -> Vec<u8> {
-    let n = raw.len() / element.max(1);
-    let mut out = vec![0; raw.len()];
-    for (place, plane) in out.chunks_exact_mut(n.max(1)).enumerate().take(element) {
-        for (to, from) in plane.iter_mut().zip(raw.chunks_exact(element)) {
-            *to = from[place];
-        }
-    }
-    out
 }
 
 /// An HDF5 file in the making. Paths are relative to the root, whose own path is empty.
@@ -165,11 +137,11 @@ impl NewHdf5 {
         if length == Some(0) {
             return builder.shape(0).create(path);
         }
-        if storage.gzip > 0 {
+        if let Packing::Gzip(level) = storage.packing {
             if storage.shuffle {
                 builder = builder.shuffle();
             }
-            builder = builder.deflate(storage.gzip.min(9));
+            builder = builder.deflate(level.clamp(1, 9));
         }
         match length {
             Some(n) => builder.chunk(n.min(CHUNK)).shape(n).create(path),
@@ -257,16 +229,4 @@ fn failed(what: &str, error: &hdf5::Error) -> Fault {
     let full = words.contains("No space left") || words.contains("errno = 28");
     let message = if full { format!("{what}: the disk is full") } else { format!("{what} ({words})") };
     Fault::bad_file(message).because(words)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shuffling_puts_bytes_in_order_of_their_place() {
-        assert_eq!(shuffled(&[1, 2, 3, 4, 5, 6], 2), [1, 3, 5, 2, 4, 6]);
-        assert_eq!(shuffled(&[1, 2, 3], 1), [1, 2, 3]);
-        assert!(shuffled(&[], 4).is_empty());
-    }
 }

@@ -4,6 +4,8 @@
 //! `NAME.npy` an array, so that `numpy.load` opens it. Times are fixed at the zip epoch: the same part gives the
 //! same bytes. Members above 4 GiB use the 64-bit form of the format.
 
+mod npy;
+
 use std::io::{BufWriter, Cursor, Read, Seek, Write};
 use std::path::Path;
 
@@ -14,7 +16,6 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use crate::atomic::{not_written, write_atomically};
 use crate::json::{from_json, json_pretty};
-use crate::npy;
 
 const HEADER: &str = "header.json";
 

@@ -1,0 +1,11 @@
+"""What a file holds.
+
+.h5ad files are read by ferrocyte itself, by ranges of rows, so that a file larger than memory is no obstacle: give
+the path to :func:`ferrocyte.lmm.fit` instead of an AnnData.
+"""
+
+from __future__ import annotations
+
+from ._info import info
+
+__all__ = ["info"]
