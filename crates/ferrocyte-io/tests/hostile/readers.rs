@@ -1,0 +1,63 @@
+//! What is done with a hostile file: everything is read that its reader can read. Faults are welcome; crashes, hangs and
+//! huge allocations are not. Shared by the property test (`hostile.rs`) and by the targets under `fuzz/`.
+
+use std::path::Path;
+
+use ferrocyte_base::{Result, Run};
+use ferrocyte_data::RowChunks;
+use ferrocyte_io::{H5ad, part_from_bytes, read_frame, read_matrix_tsv, read_value_table};
+
+/// A reader and the ending that its files have.
+pub struct Reader {
+    /// What it is called: the name of its fuzz target too.
+    pub name: &'static str,
+    /// How names of its files end.
+    pub ending: &'static str,
+    /// Reads all of a file.
+    pub read: fn(&Run, &Path) -> Result<()>,
+}
+
+/// All readers of files that come from elsewhere.
+pub const READERS: &[Reader] = &[
+    Reader { name: "h5ad", ending: ".h5ad", read: h5ad },
+    Reader { name: "part", ending: ".npz", read: part },
+    Reader { name: "text", ending: ".tsv", read: text },
+];
+
+fn h5ad(run: &Run, path: &Path) -> Result<()> {
+    let study = H5ad::open(path)?;
+    let _ = study.describe(run);
+    let _ = (study.obs_names(), study.var_names("raw"));
+    for (name, _) in study.obs_columns() {
+        let _ = study.obs_column(&name);
+    }
+    for (name, _) in study.var_columns() {
+        let _ = study.var_column(&name);
+    }
+    for name in study.matrices() {
+        let _ = read_all(run, &study, &name);
+    }
+    Ok(())
+}
+
+fn read_all(run: &Run, study: &H5ad, name: &str) -> Result<()> {
+    const ROWS: usize = 50;
+    let mut matrix = study.matrix(name)?;
+    // A damaged file may claim any number of rows; a few blocks of them tell enough.
+    for start in (0..matrix.n_rows()).step_by(ROWS).take(20) {
+        let end = (start + ROWS).min(matrix.n_rows());
+        matrix.read(run, start..end)?;
+    }
+    Ok(())
+}
+
+fn part(_: &Run, path: &Path) -> Result<()> {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    part_from_bytes(&bytes).map(|_| ())
+}
+
+fn text(_: &Run, path: &Path) -> Result<()> {
+    let _ = read_frame(path);
+    let _ = read_matrix_tsv(path);
+    read_value_table(path, None).map(|_| ())
+}
