@@ -52,7 +52,7 @@ impl Pipeline {
     }
 
     /// The `expected` bytes of a chunk of elements of `size` bytes; what is wrong if there are none.
-    fn decode(
+    pub(crate) fn decode(
         self,
         stored: Vec<u8>,
         skipped: u32,
@@ -355,12 +355,12 @@ pub(crate) fn grid(info: &ArrayInfo) -> Option<([usize; 2], [usize; 2])> {
 }
 
 #[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], address: u64) -> std::io::Result<()> {
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], address: u64) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, address)
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, mut buffer: &mut [u8], mut address: u64) -> std::io::Result<()> {
+pub(crate) fn read_at(file: &File, mut buffer: &mut [u8], mut address: u64) -> std::io::Result<()> {
     use std::os::windows::fs::FileExt;
     while !buffer.is_empty() {
         let n = file.seek_read(buffer, address)?;

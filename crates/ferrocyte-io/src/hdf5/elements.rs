@@ -12,7 +12,7 @@ use hdf5_metno as hdf5;
 use hdf5_metno::types::{CompoundField, CompoundType, TypeDescriptor};
 use hdf5_metno_sys::h5::hsize_t;
 use hdf5_metno_sys::h5i::hid_t;
-use hdf5_metno_sys::{h5d, h5p};
+use hdf5_metno_sys::{h5d, h5o, h5p};
 
 /// Texts that are read at once.
 const SLAB: usize = 1 << 16;
@@ -219,4 +219,21 @@ pub(super) fn stored_bytes(dataset: &hdf5::Dataset) -> u64 {
     // SAFETY: the handle is that of a data set; the library is locked.
     let bytes: hsize_t = hdf5::sync::sync(|| unsafe { h5d::H5Dget_storage_size(dataset.id()) });
     bytes
+}
+
+/// Where the header of an object begins, counted from where HDF5 begins in the file.
+#[allow(unsafe_code, reason = "the binding does not tell addresses")]
+pub(super) fn address(object: &hdf5::Location) -> Option<u64> {
+    let mut info = std::mem::MaybeUninit::<h5o::H5O_info2_t>::zeroed();
+    let code = hdf5::sync::sync(|| {
+        // SAFETY: the library fills the room for one description; the handle is open; the library is locked.
+        unsafe { h5o::H5Oget_info3(object.id(), info.as_mut_ptr(), h5o::H5O_INFO_BASIC) }
+    });
+    if code < 0 {
+        return None;
+    }
+    // SAFETY: the call succeeded, and all bits of the description are plain numbers. A token is 16 bytes, of which a file
+    // uses the first for the address, the lowest byte first.
+    let token: [u8; 16] = unsafe { std::mem::transmute(info.assume_init().token) };
+    Some(u64::from_le_bytes([token[0], token[1], token[2], token[3], token[4], token[5], token[6], token[7]]))
 }

@@ -8,14 +8,24 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ferrocyte_base::{Fault, Result};
+use hdf5_metno as hdf5;
 
-use crate::hdf5::read_at;
+use crate::hdf5::chunks::{Pipeline, read_at};
+use crate::hdf5::elements::stored_bytes;
+use crate::store::{ArrayInfo, Dtype};
 
 /// The largest block of an object header or of a heap of attributes that is looked at, in bytes.
 const BLOCK: usize = 64 << 10;
+
+/// The largest chunk of references that is decoded, in bytes.
+const LARGEST_CHUNK: usize = 1 << 28;
+
+/// No block begins before this byte: the superblock is there.
+const FIRST: u64 = 48;
 
 /// The most blocks that one header may have: each continues the one before.
 const BLOCKS: usize = 1 << 12;
@@ -29,7 +39,7 @@ pub(super) struct Heaps {
     base: u64,
     /// Bytes of an address and of a length.
     widths: (usize, usize),
-    /// Addresses of heaps that are sound.
+    /// Addresses of heaps that are sound, and of headers that refer to such alone.
     sound: Mutex<HashSet<u64>>,
 }
 
@@ -37,10 +47,11 @@ impl Heaps {
     /// Looks at the superblock that begins at `start`. `None` if it is of a kind that is not known here.
     pub(super) fn new(file: Arc<fs::File>, start: u64) -> Option<Self> {
         let length = file.metadata().ok()?.len();
-        let head = read_at(&file, start, 16.min(length.checked_sub(start)? as usize)).ok()?;
-        let (offsets, lengths) = match head.get(8)? {
-            0 | 1 => (*head.get(13)?, *head.get(14)?),
-            2 | 3 => (*head.get(9)?, *head.get(10)?),
+        let mut head = [0; 16];
+        read_at(&file, &mut head, start).ok()?;
+        let (offsets, lengths) = match head[8] {
+            0 | 1 => (head[13], head[14]),
+            2 | 3 => (head[9], head[10]),
             _ => return None,
         };
         let known = |width: u8| matches!(width, 2 | 4 | 8).then_some(usize::from(width));
@@ -53,7 +64,7 @@ impl Heaps {
         4 + self.widths.0 + 4
     }
 
-    /// Walks the heaps that references stand for.
+    /// Walks the heaps that an array of references stands for.
     ///
     /// # Errors
     ///
@@ -71,37 +82,119 @@ impl Heaps {
         Ok(())
     }
 
-    /// Walks the heaps that the attributes of an object may refer to; its header begins at `address`.
-    ///
-    /// Whatever in the header reads as the address of a heap is taken for one. A header of a kind that is not known here
-    /// is left to the library.
+    /// Walks the heaps of whatever in these bytes reads as a reference: a length and an address within the file, and a
+    /// small number. What looks like one and is none does no harm.
+    pub(super) fn check_bytes(&self, bytes: &[u8]) -> Result<()> {
+        let (wide, mut last) = (self.widths.0, u64::MAX);
+        for window in bytes.windows(self.reference_bytes()) {
+            let (length, address, index) =
+                (number(&window[..4]), number(&window[4..4 + wide]), number(&window[4 + wide..]));
+            let fits = length > 0 && length < self.length && (1..1 << 16).contains(&index);
+            if fits && address != last && self.mark(address).as_ref() == Some(b"GCOL") {
+                self.check(address)?;
+                last = address;
+            }
+        }
+        Ok(())
+    }
+
+    /// Walks the heaps that the attributes of an object refer to; its header begins at `address`. A header of a kind that
+    /// is not known here is left to the library.
     pub(super) fn check_object(&self, address: u64) -> Result<()> {
+        if self.is_sound(address) {
+            return Ok(());
+        }
         let mut seen = HashSet::new();
-        let mut blocks = vec![(address, BLOCK)];
+        let mut blocks = vec![(address, None)];
         while let Some((address, length)) = blocks.pop() {
             if !seen.insert(address) || seen.len() > BLOCKS {
                 continue;
             }
-            let Some(bytes) = self.bytes(address, length) else { continue };
-            let bytes = if length == BLOCK { &bytes[..header_bytes(&bytes).min(bytes.len())] } else { &bytes[..] };
-            let (wide, long) = self.widths;
-            for at in 0..bytes.len().saturating_sub(wide) {
-                let target = number(&bytes[at..at + wide]);
-                let Some(mark) = self.mark(target) else { continue };
-                match &mark {
-                    b"GCOL" => self.check(target)?,
-                    b"FRHP" | b"FHIB" | b"FHDB" => blocks.push((target, BLOCK - 1)),
-                    _ => {}
-                }
+            let Some(mut bytes) = self.bytes(address, length.unwrap_or(BLOCK)) else { continue };
+            if length.is_none() {
+                bytes.truncate(header_bytes(&bytes));
             }
-            // Messages that continue the header elsewhere give address and length; blocks of old headers have no mark.
-            for at in 0..bytes.len().saturating_sub(wide + long) {
-                let (target, length) =
-                    (number(&bytes[at..at + wide]), number(&bytes[at + wide..at + wide + long]) as usize);
-                let inside = target.checked_add(length as u64).is_some_and(|end| end <= self.length);
-                if target >= 48 && (16..BLOCK).contains(&length) && inside && continues(bytes, at) {
-                    blocks.push((target, length));
-                }
+            self.check_bytes(&bytes)?;
+            self.find_blocks(&bytes, &mut blocks);
+        }
+        self.set_sound(address);
+        Ok(())
+    }
+
+    fn is_sound(&self, address: u64) -> bool {
+        self.sound.lock().unwrap_or_else(PoisonError::into_inner).contains(&address)
+    }
+
+    fn set_sound(&self, address: u64) {
+        self.sound.lock().unwrap_or_else(PoisonError::into_inner).insert(address);
+    }
+
+    /// The blocks that continue a block of a header: of more messages, or of many attributes.
+    fn find_blocks(&self, bytes: &[u8], found: &mut Vec<(u64, Option<usize>)>) {
+        let (wide, long) = self.widths;
+        for (at, window) in bytes.windows(wide + long).enumerate() {
+            let (target, length) = (number(&window[..wide]), number(&window[wide..]) as usize);
+            let inside = target >= FIRST && target.saturating_add(length as u64) <= self.length;
+            if inside && (16..BLOCK).contains(&length) && continues(bytes, at) {
+                found.push((target, Some(length)));
+            }
+            if self.mark(target).is_some_and(|mark| [b"FRHP", b"FHIB", b"FHDB"].contains(&&mark)) {
+                found.push((target, Some(BLOCK)));
+            }
+        }
+    }
+
+    /// Walks the heaps that the rows of an array refer to, where its elements lie in the file as they are or are texts in
+    /// chunks of the usual filters. Others are left to the library.
+    pub(super) fn check_rows(
+        &self,
+        file: &fs::File,
+        array: &hdf5::Dataset,
+        info: &ArrayInfo,
+        rows: &Range<usize>,
+    ) -> Result<()> {
+        let read = |address: u64, bytes: u64| {
+            let fits = address.checked_add(bytes).is_some_and(|end| end <= self.length);
+            let mut buffer = vec![0; if fits { bytes as usize } else { 0 }];
+            read_at(file, &mut buffer, address).ok().map(|()| buffer)
+        };
+        if let Some(address) = array.offset() {
+            let stored = stored_bytes(array);
+            let row = stored / (info.n_rows().max(1) as u64);
+            let bytes = read(address.saturating_add(row.saturating_mul(rows.start as u64)), row * rows.len() as u64);
+            return bytes.map_or(Ok(()), |bytes| match info.dtype {
+                Dtype::Text => self.check_references(&bytes),
+                _ => self.check_bytes(&bytes),
+            });
+        }
+        let (Some(chunk), Dtype::Text) = (&info.chunk, &info.dtype) else { return Ok(()) };
+        let size = self.reference_bytes();
+        let expected = chunk.iter().try_fold(size, |bytes, &n| bytes.checked_mul(n)).filter(|&b| b < LARGEST_CHUNK);
+        let Some(expected) = expected else { return Ok(()) };
+        let pipeline = Pipeline::of(&info.filters);
+        if pipeline.is_none() && !info.filters.is_empty() {
+            return Ok(());
+        }
+        let mut places = Vec::new();
+        let visited = array.chunks_visit(|found| {
+            let first = found.offset.first().map_or(0, |&row| row as usize);
+            if first < rows.end && first + chunk[0] > rows.start {
+                places.push((found.addr, found.size, found.filter_mask));
+            }
+            0
+        });
+        if visited.is_err() {
+            return Ok(());
+        }
+        for (address, bytes, skipped) in places {
+            let Some(stored) = read(address, bytes) else { continue };
+            let references = match pipeline {
+                Some(pipeline) => pipeline.decode(stored, skipped, size, expected),
+                None => Ok(stored),
+            };
+            // A chunk that cannot be decoded is told by the library.
+            if let Ok(references) = references {
+                self.check_references(&references)?;
             }
         }
         Ok(())
@@ -109,25 +202,30 @@ impl Heaps {
 
     /// The four bytes at an address, if it lies in the file.
     fn mark(&self, address: u64) -> Option<[u8; 4]> {
-        let at = self.base.checked_add(address).filter(|&at| at.saturating_add(16) <= self.length && address >= 48)?;
-        read_at(&self.file, at, 4).ok()?.try_into().ok()
+        let at =
+            self.base.checked_add(address).filter(|&at| at.saturating_add(16) <= self.length && address >= FIRST)?;
+        let mut mark = [0; 4];
+        read_at(&self.file, &mut mark, at).ok()?;
+        Some(mark)
     }
 
     /// Up to `most` bytes from an address.
     fn bytes(&self, address: u64, most: usize) -> Option<Vec<u8>> {
         let at = self.base.checked_add(address)?;
         let left = self.length.checked_sub(at)?;
-        read_at(&self.file, at, left.min(most as u64) as usize).ok()
+        let mut bytes = vec![0; left.min(most as u64) as usize];
+        read_at(&self.file, &mut bytes, at).ok()?;
+        Some(bytes)
     }
 
     /// Walks one heap.
     fn check(&self, address: u64) -> Result<()> {
-        let mut sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
-        if sound.contains(&address) {
+        if self.is_sound(address) {
             return Ok(());
         }
         let lengths = self.widths.1;
-        let head = self.bytes(address, 8 + lengths).filter(|head| head.len() == 8 + lengths && head.starts_with(b"GCOL"));
+        let head =
+            self.bytes(address, 8 + lengths).filter(|head| head.len() == 8 + lengths && head.starts_with(b"GCOL"));
         // What is no heap at all the library refuses by itself.
         let Some(head) = head else { return Ok(()) };
         let size = number(&head[8..]);
@@ -141,7 +239,7 @@ impl Heaps {
         }
         let heap = self.bytes(address, size as usize).unwrap_or_default();
         walk(&heap, lengths).map_err(damaged)?;
-        sound.insert(address);
+        self.set_sound(address);
         Ok(())
     }
 }
@@ -197,17 +295,14 @@ mod tests {
         heap[..4].copy_from_slice(b"GCOL");
         heap[8] = 64;
         (heap[16], heap[24]) = (1, 5);
-        heap[48] = 16;
+        heap[48] = 24;
         heap
     }
 
     #[test]
     fn objects_fill_their_heap() {
-        // 16 of the head, 16 + 8 of the object; 24 are left.
-        let mut heap = heap();
-        heap.copy_within(48..56, 48);
-        (heap[40], heap[48]) = (0, 24);
-        assert_eq!(walk(&heap, 8), Ok(()));
+        // The head takes 16, the object 16 + 8, the free space 24.
+        assert_eq!(walk(&heap(), 8), Ok(()));
     }
 
     #[test]

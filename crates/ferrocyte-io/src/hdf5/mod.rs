@@ -6,6 +6,7 @@
 
 pub(crate) mod chunks;
 mod elements;
+mod heaps;
 mod look;
 pub(crate) mod write;
 
@@ -21,6 +22,7 @@ use hdf5_metno::types::{FixedAscii, FixedUnicode, FloatSize, IntSize, TypeDescri
 use crate::element::{Entries, Field};
 use crate::hdf5::chunks::{ChunkedFile, Pipeline, Place, grid};
 use crate::hdf5::elements::Part;
+use crate::hdf5::heaps::Heaps;
 use crate::hdf5::look::{look_at, why_not_opened};
 use crate::store::{ArrayInfo, Attr, Dtype, FieldInfo, Node, Numbers, Store, StoredArray};
 
@@ -54,6 +56,8 @@ pub struct Hdf5 {
     file: hdf5::File,
     /// The same file beside the library, if the addresses of chunks count from its first byte.
     bytes: Option<Arc<fs::File>>,
+    /// Its heaps of texts, looked at before the library follows them.
+    heaps: Option<Arc<Heaps>>,
     length: u64,
     place: String,
 }
@@ -72,7 +76,9 @@ impl Hdf5 {
         access.with_fapl(|plist| plist.chunk_cache(CACHE_SLOTS, CACHE_BYTES, CACHE_FULL_FIRST));
         let file = access.open(path).map_err(|e| why_not_opened(&e).at(place.as_str()))?;
         let counted = start == 0 || hdf5::library_version() >= COUNTS_FROM_FIRST_BYTE;
-        Ok(Self { file, bytes: counted.then(|| Arc::new(bytes)), length, place })
+        let bytes = Arc::new(bytes);
+        let heaps = Heaps::new(Arc::clone(&bytes), start).map(Arc::new);
+        Ok(Self { file, bytes: counted.then_some(bytes), heaps, length, place })
     }
 
     fn dataset(&self, path: &str) -> Result<hdf5::Dataset> {
@@ -120,18 +126,25 @@ impl Store for Hdf5 {
 
     fn attr(&self, path: &str, name: &str) -> Result<Option<Attr>> {
         let location = self.attributes_of(path)?;
+        if let (Some(heaps), Some(address)) = (&self.heaps, elements::address(&location)) {
+            heaps.check_object(address).map_err(|f| f.at(path).at(self.place()))?;
+        }
         let read = || -> hdf5::Result<Option<Attr>> {
             if !location.attr_names()?.iter().any(|n| n == name) {
                 return Ok(None);
             }
-            read_attribute(&location, &location.attr(name)?).map(Some)
+            let attribute = location.attr(name)?;
+            if attribute.size() as u64 > self.length {
+                return Err(format!("{} elements, more than the file has bytes", attribute.size()).into());
+            }
+            read_attribute(&location, &attribute).map(Some)
         };
         read().map_err(|e| unreadable(&format!("attribute `{name}` cannot be read"), &e).at(path).at(self.place()))
     }
 
     fn array(&self, path: &str) -> Result<Box<dyn StoredArray>> {
         let dataset = self.dataset(path)?;
-        let array = Hdf5Array::new(dataset, path, self.bytes.clone(), self.length);
+        let array = Hdf5Array::new(dataset, path, self);
         Ok(Box::new(array.map_err(|f| f.at(path).at(self.place()))?))
     }
 
@@ -146,6 +159,7 @@ struct Hdf5Array {
     info: ArrayInfo,
     stored: Option<TypeDescriptor>,
     bytes: Option<Arc<fs::File>>,
+    heaps: Option<Arc<Heaps>>,
     /// Bytes of the file.
     length: u64,
     /// Its chunks, looked up when first needed; none where they are left to the library.
@@ -153,7 +167,7 @@ struct Hdf5Array {
 }
 
 impl Hdf5Array {
-    fn new(dataset: hdf5::Dataset, path: &str, bytes: Option<Arc<fs::File>>, length: u64) -> Result<Self> {
+    fn new(dataset: hdf5::Dataset, path: &str, file: &Hdf5) -> Result<Self> {
         let filters = filter_names(&dataset)?;
         let described = dataset.dtype().and_then(|t| t.to_descriptor());
         let space = dataset.space().map_err(|e| unreadable("its shape cannot be read", &e))?;
@@ -167,7 +181,8 @@ impl Hdf5Array {
             Err(e) => (None, Dtype::Other(reason(&e))),
         };
         let info = ArrayInfo { path: path.to_owned(), shape, dtype, chunk: dataset.chunk(), filters };
-        Ok(Self { dataset, info, stored, bytes, length, chunks: OnceLock::new() })
+        let (bytes, heaps) = (file.bytes.clone(), file.heaps.clone());
+        Ok(Self { dataset, info, stored, bytes, heaps, length: file.length, chunks: OnceLock::new() })
     }
 
     /// The places of its chunks, if they can be decoded without the library: usual filters, numbers as this machine
@@ -269,6 +284,9 @@ impl Hdf5Array {
         use TypeDescriptor as T;
         let width = stored.size().max(size_of::<usize>());
         self.check(&rows, width.saturating_mul(part.repeats.max(1)))?;
+        if let (Some(file), Some(heaps)) = (&self.bytes, &self.heaps) {
+            heaps.check_rows(file, &self.dataset, &self.info, &rows).map_err(|f| f.at(self.info.path.as_str()))?;
+        }
         let (mut texts, mut bad) = (Vec::new(), None);
         let mut take = |bytes: &[u8]| match std::str::from_utf8(bytes) {
             Ok(text) => texts.push(text.to_owned()),
@@ -409,8 +427,8 @@ impl StoredArray for Hdf5Array {
                 }
             };
         }
-        let numbers = read!(I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), F32(f32),
-            F64(f64));
+        let numbers =
+            read!(I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), F32(f32), F64(f64));
         let cells = Entries::Numbers(numbers.map_err(|e| at(unreadable("cannot be read", &e)))?);
         Ok(Field { shape, cells })
     }
