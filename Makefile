@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PROFILE := ci
 export CARGO_TERM_PROGRESS_WHEN := never
 
-.PHONY: help doctor setup develop demo test test-slow bench bench-million calibration parity docs fmt wheel clean
+.PHONY: help doctor setup develop demo test test-slow fuzz bench bench-million calibration parity docs fmt wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ test: setup ## everything that CI runs, with the seconds of each step
 
 test-slow: setup ## calibration, tutorials, long property tests, memory; run before an issue is called resolved
 	@scripts/test.sh slow
+
+fuzz: setup ## damaged files for an hour for each reader, on the stable compiler
+	FERROCYTE_HOSTILE_SECONDS=3600 cargo test -p ferrocyte-io --test hostile --profile $(PROFILE) -- --nocapture
 
 bench: setup ## side by side with peers, in one run; writes docs/speed.md, docs/speed_limma.md
 	pip install --quiet --disable-pip-version-check -r scripts/requirements-bench.txt

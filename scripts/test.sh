@@ -52,6 +52,7 @@ if [ "$level" = fast ]; then
 else
   step "Python extension" maturin develop --profile "$profile" --quiet
   step "Rust tests, long property tests" env PROPTEST_CASES=2000 cargo test --workspace --profile "$profile" --quiet --lib --tests
+  step "damaged files, two minutes for each reader" env FERROCYTE_HOSTILE_SECONDS=120 cargo test -p ferrocyte-io --test hostile --profile "$profile" --quiet
   step "tutorials" python scripts/run_tutorials.py --check
   step "calibration" python benches/calibration --check
   step "slow Python tests" python -m pytest -q -m slow python

@@ -61,3 +61,14 @@ fn text(_: &Run, path: &Path) -> Result<()> {
     let _ = read_matrix_tsv(path);
     read_value_table(path, None).map(|_| ())
 }
+
+/// Writes the bytes to a file and has the reader of that name read it.
+#[allow(dead_code, reason = "for the targets under fuzz/")]
+pub fn feed(name: &str, bytes: &[u8]) {
+    let Some(reader) = READERS.iter().find(|reader| reader.name == name) else { return };
+    let Ok(folder) = tempfile::tempdir() else { return };
+    let path = folder.path().join(format!("hostile{}", reader.ending));
+    if std::fs::write(&path, bytes).is_ok() {
+        let _ = (reader.read)(&Run::new().threads(1).memory(256 << 20), &path);
+    }
+}

@@ -1,0 +1,7 @@
+#![no_main]
+//! Whatever the bytes, the reader `part` answers with content or a fault.
+
+#[path = "../../crates/ferrocyte-io/tests/hostile/readers.rs"]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::feed("part", bytes));
