@@ -378,7 +378,7 @@ def limma_vooma(
     group: list[int] | None,
     blocks: _Blocks,
     predicting: _Predicting,
-    span: tuple[float | None, bool],
+    manner: tuple[float | None, bool, bool],
     means: _Means,
 ) -> dict[str, Any]: ...
 def limma_vooma_lm_fit(
@@ -387,7 +387,7 @@ def limma_vooma_lm_fit(
     prior_weights: _Weights | None,
     refining: _Refining,
     predicting: _Predicting,
-    span: tuple[float | None, bool],
+    manner: tuple[float | None, bool, bool],
     keep_covariances: bool,
     means: _Means,
 ) -> dict[str, Any]: ...
