@@ -735,9 +735,18 @@ def pred_fcm(fit: Any, coef: int = 1, *, key: str = "pylimma") -> Array:
     return limma.pred_fcm(native_fit(fields_of(fit, key)), coef)
 
 
-def genas(fit: Any, coef: Any = (0, 1), *, key: str = "pylimma") -> dict[str, Any]:
+def genas(
+    fit: Any,
+    coef: Any = (0, 1),
+    subset: str = "all",
+    plot: bool = False,
+    alpha: float = 0.4,
+    *,
+    key: str = "pylimma",
+) -> dict[str, Any]:
     """Genuine association of two coefficients."""
-    return limma.genas(native_fit(fields_of(fit, key)), coef)
+    del plot, alpha
+    return limma.genas(native_fit(fields_of(fit, key)), coef, "all" if subset == "n" else subset)
 
 
 # ---- what the verbs share
