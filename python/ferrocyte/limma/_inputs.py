@@ -220,7 +220,7 @@ def _plain(data: Any) -> Held:
 
     if isinstance(data, pd.DataFrame):
         # It copies, and turns the copy round in memory: only where there is something to infer.
-        if (data.dtypes == object).any():
+        if (data.dtypes == "object").any():
             data = data.infer_objects()
         numeric = data.dtypes.map(pd.api.types.is_numeric_dtype).to_numpy()
         if len(data.columns) and not numeric.any():
