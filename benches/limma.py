@@ -1,7 +1,7 @@
 """Speed of limma's verbs, beside programs that have them, in one run; writes docs/speed_limma.md.
 
-Every program runs each piece of work in a process of its own (`limma_work.py`, `limma_peer.R`), on the same numbers
-from the same files, and gives back what it found, so that the times are of the same work. A program that is not
+Every program runs each piece of work in a process of its own (`limma_work.py`, `limma_peer.R`, `rivals/`), on the same
+numbers from the same files, and gives back what it found, so that the times are of the same work. A program that is not
 installed is named as such.
 
 `--quick` tries everything on small studies and writes nothing; `--slow` lets programs run that take minutes.
@@ -23,14 +23,27 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from page import ROOT, last_line, machine, processors, say, seconds, table, times, versions
+from page import (
+    ROOT,
+    build_rivals,
+    last_line,
+    locked,
+    machine,
+    processors,
+    rival_program,
+    say,
+    seconds,
+    table,
+    times,
+    versions,
+)
 
 import ferrocyte as fe
 
 DATA = Path(os.environ.get("FERROCYTE_DATA", ROOT / "data"))
 PAGE = ROOT / "docs/speed_limma.md"
 SEED = 5
-PEERS = {"limma": "limma (R)", "pylimma": "pylimma"}
+PEERS = {"limma": "limma (R)", "pylimma": "pylimma", "edge-rs": "edge-rs"}
 N_SETS = 50
 
 
@@ -127,7 +140,7 @@ class Work:
     study: str
     verb: str
     words: str
-    peers: tuple[str, ...] = ("limma", "pylimma")
+    peers: tuple[str, ...] = ("limma", "pylimma", "edge-rs")
     # Programs that take minutes.
     slow: tuple[str, ...] = ()
     # What is compared, or why nothing is.
@@ -140,21 +153,21 @@ WORK = [
     Work("S", "pipeline", ALL),
     Work("M", "pipeline", ALL),
     Work("L", "pipeline", ALL, slow=("pylimma",)),
-    Work("S", "fused", FUSED, ("limma",)),
-    Work("M", "fused", FUSED, ("limma",)),
-    Work("L", "fused", FUSED, ("limma",)),
-    Work("S", "de", "de: filter, TMM, voom_lm_fit, contrast, table", ("limma",), compared="genes tested"),
+    Work("S", "fused", FUSED, ("limma", "edge-rs")),
+    Work("M", "fused", FUSED, ("limma", "edge-rs")),
+    Work("L", "fused", FUSED, ("limma", "edge-rs")),
+    Work("S", "de", "de: filter, TMM, voom_lm_fit, contrast, table", ("limma", "edge-rs"), compared="genes tested"),
     Work("S", "quality", "voom_with_quality_weights, then as above"),
     Work("S", "trend", "e_bayes(trend=True)"),
     Work("S", "robust", "e_bayes(robust=True)"),
     Work("D", "dupcor", "duplicate_correlation, 12 blocks of 2", compared="correlation"),
     Work("D", "dupcor_weighted", "the same, with weights of voom", compared="correlation"),
-    Work("S", "tmm", "calc_norm_factors, TMM", ("limma",), compared="factors"),
-    Work("M", "tmm", "calc_norm_factors, TMM", ("limma",), compared="factors"),
-    Work("L", "tmm", "calc_norm_factors, TMM", ("limma",), compared="factors"),
-    Work("S", "camera", f"camera, {N_SETS} sets", compared="p"),
-    Work("S", "fry", f"fry, {N_SETS} sets", compared="p"),
-    Work("S", "mroast", f"mroast, {N_SETS} sets, 1,999 rotations", compared=""),
+    Work("S", "tmm", "calc_norm_factors, TMM", ("limma", "edge-rs"), compared="factors"),
+    Work("M", "tmm", "calc_norm_factors, TMM", ("limma", "edge-rs"), compared="factors"),
+    Work("L", "tmm", "calc_norm_factors, TMM", ("limma", "edge-rs"), compared="factors"),
+    Work("S", "camera", f"camera, {N_SETS} sets", ("limma", "pylimma"), compared="p"),
+    Work("S", "fry", f"fry, {N_SETS} sets", ("limma", "pylimma"), compared="p"),
+    Work("S", "mroast", f"mroast, {N_SETS} sets, 1,999 rotations", ("limma", "pylimma"), compared=""),
 ]
 
 
@@ -180,9 +193,13 @@ class Line:
     peers: dict[str, Measured] = field(default_factory=dict)
 
 
-def program(name: str, folder: Path, verb: str, repeats: int) -> Measured:
-    """Run a piece of work in a process of its own."""
-    if name == "limma":
+def program(name: str, folder: Path, verb: str, repeats: int, missing: str = "") -> Measured:
+    """Run a piece of work in a process of its own; `missing` says why crates are not measured."""
+    if name == "edge-rs":
+        if missing:
+            return Measured(note=missing)
+        command = [rival_program("rivals-limma"), str(folder), verb, str(repeats)]
+    elif name == "limma":
         if shutil.which("Rscript") is None:
             return Measured(note="there is no Rscript")
         command = ["Rscript", "--vanilla", str(ROOT / "benches/limma_peer.R"), str(folder), verb, str(repeats)]
@@ -196,12 +213,12 @@ def program(name: str, folder: Path, verb: str, repeats: int) -> Measured:
         cpu=float(told["cpu"]),
         wall=float(told["wall"]),
         memory=float(told["memory"]) or np.nan,
-        versions=told["versions"].strip(),
+        versions=told.get("versions", f"{name} {locked(name)}").strip(),
         found=np.fromfile(folder / f"{name}-{verb}.f64"),
     )
 
 
-def measure(work: Work, folder: Path, repeats: int, *, slow: bool) -> Line:
+def measure(work: Work, folder: Path, repeats: int, *, slow: bool, missing: str) -> Line:
     """Ours and all programs that have the verb, one processor each; ours with all processors too."""
     with processors(1):
         line = Line(work, program("ferrocyte", folder, work.verb, repeats), Measured())
@@ -211,7 +228,7 @@ def measure(work: Work, folder: Path, repeats: int, *, slow: bool) -> Line:
             line.peers[name] = Measured(note="takes minutes: with `--slow`")
             continue
         with processors(1):
-            line.peers[name] = program(name, folder, work.verb, repeats)
+            line.peers[name] = program(name, folder, work.verb, repeats, missing)
     return line
 
 
@@ -292,7 +309,7 @@ def page(sizes: list[str], lines: list[Line], load: float) -> str:
             "processor, without imports and reading, the least of several runs; *all threads* is wall-clock time of "
             "ours on all processors. Every program starts from the same numbers with names of genes, in a process of "
             "its own. Spans of the trend are 0.5, as in older limma, so that all do the same work. "
-            "edge-rs, a crate with voom, fits, moderation and TMM, is not measured.",
+            "edge-rs is a crate (MIT) that a program of this repository calls through its public functions.",
             "",
             *(f"- {size}" for size in sizes),
             "",
@@ -334,6 +351,8 @@ def main() -> int:
     options = parser.parse_args()
     load, repeats = os.getloadavg()[0], 2 if options.quick else 9
     chosen = [work for work in WORK if not options.only or {work.verb, work.study} & set(options.only)]
+    # Minutes the first time, which `--quick` does not have.
+    missing = build_rivals() if not options.quick else "crates are not built with `--quick`"
     sizes, lines = [], []
     with tempfile.TemporaryDirectory(prefix="ferrocyte-bench-") as base:
         folders: dict[str, Path] = {}
@@ -343,7 +362,8 @@ def main() -> int:
                 sizes.append(study.describe())
                 folders[work.study] = study.write(Path(base))
             say(f"{work.study}: {work.verb}")
-            lines.append(measure(work, folders[work.study], repeats, slow=options.slow or options.quick))
+            slow = options.slow or options.quick
+            lines.append(measure(work, folders[work.study], repeats, slow=slow, missing=missing))
     text = page(sizes, lines, load)
     print(text)
     if not (options.quick or options.only):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -28,14 +27,25 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pandas as pd
-from page import ROOT, last_line, machine, processors, say, seconds, table, times, versions
+from page import (
+    ROOT,
+    build_rivals,
+    last_line,
+    locked,
+    machine,
+    processors,
+    rival_program,
+    say,
+    seconds,
+    table,
+    times,
+    versions,
+)
 
 import ferrocyte as fe
 from ferrocyte import _core
 
 DATA = Path(os.environ.get("FERROCYTE_DATA", ROOT / "data"))
-RIVALS = ROOT / "benches/rivals"
-RIVALS_TARGET = ROOT / "target/rivals"
 MODEL = "~ log(libsize) + cluster + cluster:treatment + (1 | sample)"
 TWO_TERMS = f"{MODEL} + (1 | location)"
 N_LOCATIONS = 20
@@ -265,18 +275,9 @@ def mixedlm(cells: ad.AnnData, genes: list[int]) -> Peer:
     return Peer(title, genes=len(genes), seconds=float(np.mean(seconds)), estimates=frame(rows), note=note)
 
 
-def build_rivals() -> str:
-    """Build the program that calls the crates; says why it could not be, or nothing."""
-    if shutil.which("cargo") is None:
-        return "not measured: there is no cargo"
-    command = ["cargo", "build", "--release", "--locked", "--quiet", "--target-dir", str(RIVALS_TARGET)]
-    done = subprocess.run(command, cwd=RIVALS, capture_output=True, text=True, check=False)
-    return f"not measured: does not build: {last_line(done.stderr)}" if done.returncode else ""
-
-
 def rival(folder: Path, which: str, names: list[str], repeats: int) -> tuple[float, int, pd.DataFrame]:
     """Seconds, genes fitted and estimates of a model of another crate."""
-    command = [str(RIVALS_TARGET / "release/rivals"), which, str(folder), str(repeats)]
+    command = [rival_program("rivals"), which, str(folder), str(repeats)]
     environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     first, *lines = done.stdout.splitlines()
@@ -304,12 +305,6 @@ def rivals(folder: Path, names: list[str], repeats: int, problem: str) -> list[P
         except subprocess.CalledProcessError as error:
             peer.note = f"not measured: {last_line(error.stderr)}"
     return list(planned.values())
-
-
-def locked(crate: str) -> str:
-    """The version of a crate that the lock file of the rivals holds."""
-    found = re.search(rf'name = "{crate}"\nversion = "([^"]+)"', (RIVALS / "Cargo.lock").read_text())
-    return found[1] if found else "?"
 
 
 # Comparison

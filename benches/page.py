@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,30 @@ import numpy as np
 import ferrocyte as fe
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+RIVALS = ROOT / "benches/rivals"
+_RIVALS_TARGET = ROOT / "target/rivals"
+
+
+def build_rivals() -> str:
+    """Build the programs that call other crates; says why they could not be built, or nothing."""
+    if shutil.which("cargo") is None:
+        return "not measured: there is no cargo"
+    command = ["cargo", "build", "--release", "--locked", "--quiet", "--target-dir", str(_RIVALS_TARGET)]
+    done = subprocess.run(command, cwd=RIVALS, capture_output=True, text=True, check=False)
+    return f"not measured: does not build: {last_line(done.stderr)}" if done.returncode else ""
+
+
+def rival_program(name: str) -> str:
+    """The path of a program that :func:`build_rivals` built."""
+    return str(_RIVALS_TARGET / "release" / name)
+
+
+def locked(crate: str) -> str:
+    """The version of a crate that the lock file of the rivals holds."""
+    found = re.search(rf'name = "{crate}"\nversion = "([^"]+)"', (RIVALS / "Cargo.lock").read_text())
+    return found[1] if found else "?"
 
 
 @contextmanager

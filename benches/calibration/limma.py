@@ -133,7 +133,7 @@ def pseudobulk_splits(*, quick: bool) -> Section:
             sizes = [len(arm) for arm in split["arms"]]
             if quick and sizes != [4, 4]:
                 continue
-            cells, thinned = split_of(study, split["cell_type"], split["arms"], seed=number, both=True)
+            cells, thinned = split_of(study, split["cell_type"], split["arms"], seed=number)
             sums = fe.pp.pseudobulk(cells, ["donor", "arm"], min_cells=1, progress=False)
             counts = pd.DataFrame(np.asarray(sums.X.T.todense() if hasattr(sums.X, "todense") else sums.X.T))
             counts.index, counts.columns = sums.var_names, sums.obs_names
@@ -145,8 +145,7 @@ def pseudobulk_splits(*, quick: bool) -> Section:
         "### Real splits of cells",
         "",
         "The splits of [the mixed models](#real-splits), with the cells of each donor added up: donors of one "
-        "condition and cell type split at random, a tenth of the genes thinned by e^-0.7, here in one arm or the "
-        "other: where all are thinned in one arm the others seem to rise, which normalisation follows only in part. "
+        "condition and cell type split at random, a tenth of the genes thinned by e^-0.7 in one arm or the other. "
         "Genes that `filter_by_expr` leaves out are not counted; fewer genes of higher expression remain than above.",
     ]
     return ("donors", "splits"), words, rows, out_of_bounds("pseudobulk", rows, ("voom_lm_fit",), 0.065, 0.003)

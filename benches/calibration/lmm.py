@@ -326,17 +326,18 @@ def real_splits(*, quick: bool) -> Section:
         "",
         "Cells of one type and one condition, donors split at random into two arms (Kang 2018's controls and "
         "OneK1K; three cell types each); genes with 20 counts or more in 10 cells or more; a tenth of them "
-        "thinned by e^-0.7 in one arm for power; `~ log(libsize) + arm + (1 | donor)`. Genes are correlated: the "
-        "level of a single split scatters by 0.03 at 0.05 for every test. `residual` and the t test on ln(1 + "
-        "counts per 10,000) take cells for replicates: they are here to be seen, not to be used.",
+        "thinned by e^-0.7 for power, in one arm or the other; `~ log(libsize) + arm + (1 | donor)`. Genes are "
+        "correlated: the level of a single split scatters by 0.03 at 0.05 for every test. `residual` and the t test "
+        "on ln(1 + counts per 10,000) take cells for replicates: they are here to be seen, not to be used.",
     ]
     return ("donors", "splits"), words, rows, bad
 
 
-def split_of(
-    study: ad.AnnData, cell_type: str, arms: list[list[str]], seed: int, *, both: bool = False
-) -> tuple[ad.AnnData, np.ndarray]:
-    """The cells of a split, and which genes were thinned: in the second arm, or with `both` in either."""
+def split_of(study: ad.AnnData, cell_type: str, arms: list[list[str]], seed: int) -> tuple[ad.AnnData, np.ndarray]:
+    """The cells of a split, and which genes were thinned.
+
+    In either arm, drawn by gene: where all are thinned in one arm, the others seem to rise there.
+    """
     chosen = study.obs["donor"].isin(arms[0] + arms[1]) & (study.obs["cell_type"] == cell_type)
     cells = study[chosen.to_numpy()].copy()
     expressed = np.asarray((cells.X >= 1).sum(axis=0)).ravel() >= 10
@@ -349,8 +350,8 @@ def split_of(
     thinned = rng.random(cells.n_vars) < 0.1
     counts = cells.X.tocoo()
     second = (cells.obs["arm"].to_numpy() == "b")[counts.row]
-    first_instead = rng.random(cells.n_vars) < 0.5 if both else np.zeros(cells.n_vars, bool)
-    lost = thinned[counts.col] & (second != first_instead[counts.col])
+    in_first = rng.random(cells.n_vars) < 0.5
+    lost = thinned[counts.col] & (second != in_first[counts.col])
     counts.data[lost] = rng.binomial(counts.data[lost].astype(int), np.exp(-0.7))
     cells.X = counts.tocsr()
     return cells, thinned

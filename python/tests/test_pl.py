@@ -75,6 +75,10 @@ VOOM = fe.limma.voom(COUNTS, DESIGN, save_plot=True)
 MODERATED = fe.limma.e_bayes(fe.limma.lm_fit(VOOM, DESIGN))
 TOP = fe.limma.top_table(MODERATED, coef="groupb", number=np.inf)
 
+SPLICED = fe.limma.diff_splice(
+    fe.limma.lm_fit(VOOM, DESIGN), np.repeat([f"gene{i}" for i in range(len(COUNTS) // 5)], 5), np.arange(len(COUNTS))
+)
+
 DRAW = {
     "library_sizes": lambda **kw: fe.pl.library_sizes(COUNTS, group=SAMPLES["group"], **kw),
     "densities": lambda **kw: fe.pl.densities(VOOM, group=SAMPLES["group"], **kw),
@@ -83,6 +87,8 @@ DRAW = {
     "sa": lambda **kw: fe.pl.sa(MODERATED, **kw),
     "md": lambda **kw: fe.pl.md(MODERATED, coef="groupb", label=2, **kw),
     "heatmap_genes": lambda **kw: fe.pl.heatmap_genes(VOOM, TOP, n=5, group=SAMPLES["group"], **kw),
+    "coolmap": lambda **kw: fe.pl.coolmap(VOOM, group=SAMPLES["group"], **kw),
+    "splice": lambda **kw: fe.pl.splice(SPLICED, coef="groupb", **kw),
     "venn": lambda **kw: fe.pl.venn(fe.limma.decide_tests(MODERATED), **kw),
     "barcode": lambda **kw: fe.pl.barcode(TOP["t"], ["gene1", "gene5"], **kw),
     "volcano": lambda **kw: fe.pl.volcano(TABLE, group="B cells", **kw),
@@ -604,3 +610,116 @@ def test_a_trend_that_was_not_kept_is_named():
         fe.pl.venn(np.zeros((5, 4), dtype=int))
     with pytest.raises(fe.MissingKeyError, match="no row of the values"):
         fe.pl.heatmap_genes(VOOM, TOP.rename(index={"gene1": "strange"}))
+
+
+def test_exons_that_differ_are_marked():
+    first = fe.limma.top_splice(SPLICED, "groupb", "F", 1)
+    points = fe.limma.splice_points(SPLICED, "groupb")
+    assert points.attrs["gene"] == first.index[0]
+    exons = fe.limma.top_splice(SPLICED, "groupb", "t", np.inf)
+    assert points["fdr"].tolist() == exons.loc[points.index, "fdr"].tolist()
+    np.testing.assert_allclose(points["log_fc"], exons.loc[points.index, "log_fc"])
+    assert 0 < points["significant"].sum() < len(points) == 5
+    ax = fe.pl.splice(SPLICED, coef="groupb")
+    silent, marked = (collection.get_offsets()[:, 1] for collection in ax.collections)
+    assert sorted([*silent, *marked]) == sorted(points["log_fc"])
+    assert list(marked) == points["log_fc"][points["significant"]].tolist()
+    assert ax.get_title(loc="left").startswith(first.index[0])
+    named = fe.limma.splice_points(SPLICED, gene="gene3", fdr=1.1)
+    assert named["exon"].tolist() == list(range(15, 20))
+    assert named["significant"].all()
+    with pytest.raises(fe.MissingKeyError, match="no gene `gene300`"):
+        fe.pl.splice(SPLICED, gene="gene300")
+    with pytest.raises(fe.BadInputError, match="expected a rank from 1"):
+        fe.pl.splice(SPLICED, rank=0)
+    with pytest.raises(fe.BadInputError, match="no tests of splicing"):
+        fe.pl.splice(MODERATED)
+
+
+def pattern():
+    """Twenty genes, seven of which differ between the first and the last three of six samples."""
+    values = np.random.default_rng(3).normal(size=(20, 6)) + np.linspace(0, 8, 20)[:, None]
+    values[5:12, 3:] += 2
+    return pd.DataFrame(values, index=[f"g{i}" for i in range(20)], columns=list("abcdef"))
+
+
+#: The three highest joins of samples in coolmap of limma 3.54, by linkage.
+JOINS = {
+    "complete": [7.4597849, 9.6117520, 10.0844424],
+    "average": [7.4597849, 8.4073864, 9.0552505],
+    "ward": [7.4597849, 10.0757037, 11.5629897],
+}
+
+
+@pytest.mark.parametrize("linkage", JOINS)
+def test_samples_are_joined_as_by_r(linkage):
+    found = fe.limma.clustered_values(pattern(), sample_linkage=linkage)
+    np.testing.assert_allclose(found.sample_tree[-3:, 2], JOINS[linkage], rtol=1e-7)
+
+
+def test_genes_are_joined_by_level_as_by_r():
+    found = fe.limma.clustered_values(pattern(), cluster_by="expression level")
+    np.testing.assert_allclose(found.gene_tree[-3:, 2], [9.1504348, 14.4457507, 21.2970067], rtol=1e-7)
+    np.testing.assert_array_equal(found.values.loc[pattern().index, pattern().columns], pattern())
+
+
+def test_genes_of_one_pattern_stand_together():
+    values = pattern()
+    found = fe.limma.clustered_values(values, gene_linkage="average")
+    z = values.sub(values.mean(axis=1), axis=0).div(values.std(axis=1), axis=0)
+    np.testing.assert_allclose(found.values.loc[values.index, values.columns], z)
+    # The first join is that of the most correlated genes, at their distance.
+    correlation = np.corrcoef(values) - 2 * np.eye(20)
+    assert found.gene_tree[0, 2] == pytest.approx(1 - correlation.max())
+    assert set(found.gene_tree[0, :2].astype(int)) == set(np.unravel_index(correlation.argmax(), (20, 20)))
+    kept = fe.limma.clustered_values(values, gene_linkage="none", sample_linkage="none")
+    assert kept.gene_tree is None
+    assert list(kept.values.index) == list(values.index)
+    holes = values.copy()
+    holes.iloc[2, 1] = np.nan
+    holes.iloc[4] = 7.1
+    shown = fe.limma.clustered_values(holes).values
+    assert np.isnan(shown.loc["g2", "b"])
+    assert shown.isna().to_numpy().sum() == 1
+    assert (shown.loc["g4"] == 0).all()
+
+
+def test_cells_bands_and_trees_are_in_one_order():
+    values = pattern()
+    group = dict(zip(values.columns, "xyxyxy", strict=True))
+    found = fe.limma.clustered_values(values)
+    ax = fe.pl.coolmap(values, group=list(group.values()))
+    np.testing.assert_array_equal(ax.images[0].get_array(), found.values.to_numpy())
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(found.values.index)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == list(found.values.columns)
+    bands = [to_hex(line.get_color()) for line in ax.lines]
+    shades = {text.get_text(): to_hex(line.get_color()) for text, line in legend_of(ax)}
+    assert bands == [shades[group[name]] for name in found.values.columns]
+    assert [len(tree.collections[0].get_segments()) for tree in trees_of(ax)] == [19, 5]
+    assert len(trees_of(fe.pl.coolmap(values, trees="genes"))) == 1
+    assert not trees_of(fe.pl.coolmap(values, trees="none"))
+
+
+def legend_of(ax):
+    legend = ax.get_legend()
+    return zip(legend.get_texts(), legend.legend_handles, strict=True)
+
+
+def trees_of(ax):
+    return [inset for inset in ax.child_axes if not inset.axison]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"trees": "all"}, {"cluster_by": "p"}, {"gene_linkage": "x"}, {"sample_linkage": ""}]
+)
+def test_choices_of_coolmap(wrong):
+    with pytest.raises(fe.BadInputError, match="there is no choice") as error:
+        fe.pl.coolmap(pattern(), **wrong)
+    assert next(iter(wrong)) in str(error.value)
+
+
+def test_a_gene_without_a_value_is_named():
+    values = pattern()
+    values.loc["g3"] = np.nan
+    with pytest.raises(fe.BadInputError, match="gene `g3` has no value"):
+        fe.pl.coolmap(values)

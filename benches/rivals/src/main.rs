@@ -9,19 +9,14 @@
 //! Prints a line `seconds S genes M` (the best of the repeats, after one run on the first gene), then a line
 //! `gene coefficient estimate se df` for each estimate, with `NaN` for what the model does not have.
 
-mod problem;
-
-use std::error::Error;
 use std::time::Instant;
 
 use bixverse_core::core::math::mixed_model::{RandomInterceptFit, RandomInterceptStats, fit_random_intercept};
 use edge_rs::sc::nebula::nebula;
 use edge_rs::sc::test::{ScTested, glm_sc_test};
 use faer::MatRef;
-
-use crate::problem::Problem;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+use rivals::Result;
+use rivals::problem::Problem;
 
 /// An estimate of one coefficient of one gene.
 struct Estimate {

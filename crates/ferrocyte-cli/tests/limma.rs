@@ -67,6 +67,12 @@ fn threads_and_runs_change_no_byte() {
 fn samples_are_matched_by_name() {
     let folder = folder();
     folder.done(&[&DE[..], &["--contrast", "b - a", "-o", "one.tsv"]].concat());
+    // The order of the table of samples changes no byte.
+    let (header, rows) = SAMPLES.trim_end().split_once('\n').unwrap();
+    let turned: Vec<&str> = rows.lines().rev().collect();
+    folder.write("samples.tsv", &format!("{header}\n{}\n", turned.join("\n")));
+    folder.done(&[&DE[..], &["--contrast", "b - a", "-o", "turned.tsv"]].concat());
+    assert_eq!(folder.text("turned.tsv"), folder.text("one.tsv"));
     // Samples of the counts that the table lacks are left out; an unknown one is an error.
     folder.write("few.tsv", SAMPLES.trim_end().rsplit_once('\n').unwrap().0);
     let few = ["limma", "de", "counts.tsv", "few.tsv", "--formula", "~ group", "-o", "few.out.tsv"];

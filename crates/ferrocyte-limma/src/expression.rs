@@ -3,6 +3,9 @@
 use ferrocyte_base::{Fault, Result};
 use ferrocyte_math::linalg::MatrixRef;
 
+/// Values above this that are all whole numbers are counts.
+const LARGEST_LOG_VALUE: f64 = 50.0;
+
 /// A borrowed matrix of genes × samples, counts or log-values, and the names of both.
 ///
 /// ```
@@ -78,6 +81,25 @@ impl<'a> Expression<'a> {
     /// Names of the samples; empty if there are none.
     pub fn samples(&self) -> &'a [String] {
         self.samples
+    }
+
+    /// Fails where all values are whole numbers and some are larger than log-values are; `place` names the argument.
+    pub(crate) fn refuse_counts(&self, place: &str) -> Result<()> {
+        let mut largest = 0.0_f64;
+        for &x in self.values.entries().iter().filter(|x| x.is_finite()) {
+            if x != x.trunc() {
+                return Ok(());
+            }
+            largest = largest.max(x);
+        }
+        if largest <= LARGEST_LOG_VALUE {
+            return Ok(());
+        }
+        let message =
+            format!("all values are whole numbers, up to {largest}: these look like counts, expected log-values");
+        Err(Fault::bad_input(message)
+            .at(place)
+            .hint("counts are for voom, whose log-values can be fitted; check_counts=False takes them as they are"))
     }
 
     /// Gene `g` as messages call it.

@@ -34,6 +34,7 @@ mod design;
 mod enrichment;
 mod expression;
 mod fit;
+mod genas;
 mod mds;
 mod mixture;
 mod moderate;
@@ -59,6 +60,7 @@ pub use design::DesignMatrix;
 pub use enrichment::{Annotation, Enrichment, goana_trend, over_representation};
 pub use expression::Expression;
 pub use fit::{Fit, LmFitOptions, Method, lm_fit};
+pub use genas::{Genas, GenasSubset, genas};
 pub use mds::{GeneSelection, Mds, MdsOptions, mds};
 pub use mixture::{Mixture, fit_mixture};
 pub use moderate::{
@@ -69,7 +71,7 @@ pub use normalize::{
     CyclicMethod, NormalizeMethod, NormalizeOptions, normalize_between_arrays, normalize_cyclic_loess,
     normalize_median_values, normalize_quantiles,
 };
-pub use shrink_effects::{Genas, genas, pred_fcm};
+pub use shrink_effects::pred_fcm;
 pub use splice::{SpliceOptions, Splicing, diff_splice};
 pub use status::Outcome;
 pub use tables::{

@@ -437,6 +437,7 @@ def vooma(
     weights_layer: str = "vooma_weights",
     key: str = "vooma",
     layer: str | None = None,
+    **options: Any,
 ) -> dict[str, Any] | None:
     """Precision weights of log-values that are no counts (:func:`ferrocyte.limma.vooma`); stored as by :func:`voom`."""
     del plot
@@ -450,6 +451,7 @@ def vooma(
         legacy_span=legacy_span,
         save_plot=save_plot,
         layer=layer,
+        **options,
     )
     return _put_values(y, values, out_layer, weights_layer, key)
 
@@ -468,6 +470,7 @@ def vooma_by_group(
     weights_layer: str = "vooma_weights",
     uns_key: str = "vooma",
     layer: str | None = None,
+    **options: Any,
 ) -> dict[str, Any] | None:
     """:func:`vooma` with a trend for each group of samples."""
     del plot
@@ -480,6 +483,7 @@ def vooma_by_group(
         span=span,
         legacy_span=legacy_span,
         layer=layer,
+        **options,
     )
     out = _put_values(y, values, out_layer, weights_layer, uns_key)
     (y.uns[uns_key] if out is None else out)["group"] = np.asarray(group)
@@ -506,6 +510,7 @@ def vooma_lm_fit(
     voom_key: str = "vooma",
     weights_layer: str = "vooma_weights",
     layer: str | None = None,
+    **options: Any,
 ) -> MArrayLM | None:
     """:func:`vooma` and the weighted fit in one call; with `keep_elist` also values and weights."""
     del plot, save_plot
@@ -524,6 +529,7 @@ def vooma_lm_fit(
         legacy_span=legacy_span,
         save_plot=False,
         layer=layer,
+        **options,
     )
     out = put_fit(y, key, fit)
     weights = fit.get("weights")
@@ -729,9 +735,18 @@ def pred_fcm(fit: Any, coef: int = 1, *, key: str = "pylimma") -> Array:
     return limma.pred_fcm(native_fit(fields_of(fit, key)), coef)
 
 
-def genas(fit: Any, coef: Any = (0, 1), *, key: str = "pylimma") -> dict[str, Any]:
+def genas(
+    fit: Any,
+    coef: Any = (0, 1),
+    subset: str = "all",
+    plot: bool = False,
+    alpha: float = 0.4,
+    *,
+    key: str = "pylimma",
+) -> dict[str, Any]:
     """Genuine association of two coefficients."""
-    return limma.genas(native_fit(fields_of(fit, key)), coef)
+    del plot, alpha
+    return limma.genas(native_fit(fields_of(fit, key)), coef, "all" if subset == "n" else subset)
 
 
 # ---- what the verbs share

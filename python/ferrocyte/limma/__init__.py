@@ -18,6 +18,7 @@ from ._bayes import (
     treat,
     trigamma_inverse,
 )
+from ._clusters import clustered_values
 from ._containers import DGEList, EList, MArrayLM
 from ._counts import calc_norm_factors, cpm, filter_by_expr, norm_lib_sizes, rpkm
 from ._de import DeResult, de
@@ -33,6 +34,7 @@ from ._points import (
     library_sizes,
     md_points,
     sa_points,
+    splice_points,
     venn_counts,
     volcano_points,
     voom_points,
@@ -105,6 +107,7 @@ __all__ = [
     "camera_pr",
     "choose_lowess_span",
     "classify_tests_f",
+    "clustered_values",
     "contrast_as_coef",
     "contrasts_fit",
     "convest",
@@ -169,6 +172,7 @@ __all__ = [
     "rpkm",
     "sa_points",
     "select_model",
+    "splice_points",
     "squeeze_var",
     "tmixture",
     "top_go",

@@ -219,7 +219,9 @@ def _plain(data: Any) -> Held:
     import pandas as pd
 
     if isinstance(data, pd.DataFrame):
-        data = data.infer_objects()
+        # It copies, and turns the copy round in memory: only where there is something to infer.
+        if (data.dtypes == "object").any():
+            data = data.infer_objects()
         numeric = data.dtypes.map(pd.api.types.is_numeric_dtype).to_numpy()
         if len(data.columns) and not numeric.any():
             message = f"expected numbers, found {_first_text(data.to_numpy())}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +23,7 @@ __all__ = [
     "library_sizes",
     "md_points",
     "sa_points",
+    "splice_points",
     "venn_counts",
     "volcano_points",
     "voom_points",
@@ -269,4 +271,62 @@ def venn_counts(calls: Any, include: Literal["both", "up", "down"] = "both") -> 
     rows = [(chosen == np.asarray(combination, dtype=bool)).all(axis=1).sum() for combination in combinations]
     out = pd.DataFrame(combinations, columns=names)
     out["n"] = rows
+    return out
+
+
+def splice_points(
+    fit: MArrayLM, coef: int | str = -1, gene: str | None = None, *, rank: int = 1, fdr: float = 0.05
+) -> pd.DataFrame:
+    """How the exons of one gene differ from its others.
+
+    Parameters
+    ----------
+    fit
+        Of ``diff_splice``.
+    coef
+        Which coefficient or contrast.
+    gene
+        The gene; by default that of `rank`.
+    rank
+        Which gene, from 1, in the order of the F tests.
+    fdr
+        False discovery rate, over the exons of all genes, below which an exon is significant.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By exon, in order: ``exon`` (the identifier that ``diff_splice`` was given, else 1, 2, ...), ``log_fc`` (that of
+        the exon less that of the others of the gene), ``t``, ``p_value``, ``fdr``, ``significant``. ``attrs["gene"]``
+        is the gene.
+    """
+    import pandas as pd
+
+    from ._splice import top_splice
+
+    table = top_splice(fit, coef, "t", np.inf, sort_by="none")
+    if gene is None:
+        order = np.argsort(fit.gene_F_p_value[:, fit.coef_index(coef)], kind="stable")
+        if not 1 <= rank <= len(order):
+            message = f"expected a rank from 1 to {len(order)}, found {rank}"
+            raise BadInputError(message, place="rank")
+        chosen = fit.gene_genes.index[order[rank - 1]]
+    else:
+        names = fit.gene_genes.index
+        found = np.flatnonzero(names.astype(str) == str(gene))
+        if not len(found):
+            near = difflib.get_close_matches(str(gene), [str(name) for name in names], 3)
+            hint = f"did you mean {', '.join(f'`{name}`' for name in near)}?" if near else "genes of one exon have none"
+            message = f"there is no gene `{gene}` with tests of its exons"
+            raise MissingKeyError(message, place="gene", hint=hint)
+        chosen = names[found[0]]
+    rows = table[(table["gene_id"] == chosen).to_numpy()]
+    out = pd.DataFrame(
+        {
+            "exon": rows["exon_id"].to_numpy() if "exon_id" in rows else np.arange(1, len(rows) + 1),
+            **{name: rows[name].to_numpy() for name in ("log_fc", "t", "p_value", "fdr")},
+        },
+        index=rows.index,
+    )
+    out["significant"] = out["fdr"] < fdr
+    out.attrs["gene"] = str(chosen)
     return out

@@ -108,7 +108,7 @@ def pred_fcm(fit: MArrayLM, coef: Any = 1) -> Array:
     return _core.limma_pred_fcm(core_fit(fit), moderated_arrays(fit), fit.coef_index(coef))
 
 
-def genas(fit: MArrayLM, coef: Any = (0, 1)) -> dict[str, Any]:
+def genas(fit: MArrayLM, coef: Any = (0, 1), subset: str = "all") -> dict[str, Any]:
     """Genuine association of two coefficients over genes, parted from that of their errors (Phipson 2013).
 
     Parameters
@@ -117,6 +117,11 @@ def genas(fit: MArrayLM, coef: Any = (0, 1)) -> dict[str, Any]:
         From :func:`e_bayes`.
     coef
         Positions or names of two coefficients.
+    subset
+        The genes that are looked at, ideally those that change: ``"all"``; ``"Fpval"``, as many as
+        :func:`prop_true_null` estimates, by the joint test of both coefficients; ``"p.union"`` or ``"p.int"``, as many
+        by the p-values of one or the other, or of both; ``"logFC"`` or ``"predFC"``, the largest tenth by the estimate,
+        or by :func:`pred_fcm`, of one or the other. Variances of a subset are moderated anew, among themselves.
 
     Returns
     -------
@@ -129,7 +134,7 @@ def genas(fit: MArrayLM, coef: Any = (0, 1)) -> dict[str, Any]:
     if len(chosen) != 2:
         message = f"expected two coefficients, found {len(chosen)}"
         raise BadInputError(message, place="coef")
-    out = _core.limma_genas(core_fit(fit), moderated_arrays(fit), chosen)
+    out = _core.limma_genas(core_fit(fit), moderated_arrays(fit), chosen, subset)
     v11, v12, v22 = out.pop("covariance")
     out["covariance_matrix"] = np.array([[v11, v12], [v12, v22]])
     return out

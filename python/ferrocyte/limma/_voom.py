@@ -286,6 +286,7 @@ def vooma(
     predictor: Any = None,
     span: float | None = None,
     legacy_span: bool = False,
+    check_counts: bool = True,
     save_plot: bool = True,
     layer: str | None = None,
     n_threads: int | None = None,
@@ -308,6 +309,8 @@ def vooma(
         Share of the genes that the curve sees at a place; by default it depends on their number.
     legacy_span
         Whether it depends on their number as before limma 3.66.
+    check_counts
+        Whether values that look like counts are refused: these are for :func:`voom`.
     save_plot
         Whether the points and the line of the trend are kept (``voom_xy``, ``voom_line``).
     layer
@@ -330,7 +333,7 @@ def vooma(
         None,
         _blocks(block, correlation, held),
         _predicting(predictor, held),
-        (span, legacy_span),
+        (span, legacy_span, check_counts),
         means(n_threads, progress=progress),
     )
     values = _elist({**out, "E": held.values}, held, model, save_plot=save_plot)
@@ -349,6 +352,7 @@ def vooma_by_group(
     predictor: Any = None,
     span: float | None = None,
     legacy_span: bool = False,
+    check_counts: bool = True,
     layer: str | None = None,
     n_threads: int | None = None,
     progress: bool | None = None,
@@ -380,7 +384,7 @@ def vooma_by_group(
         [int(k) for k in numbers],
         _blocks(block, correlation, held),
         _predicting(predictor, held),
-        (span, legacy_span),
+        (span, legacy_span, check_counts),
         means(n_threads, progress=progress),
     )
     values = EList(
@@ -410,6 +414,7 @@ def vooma_lm_fit(
     predictor: Any = None,
     span: float | None = None,
     legacy_span: bool = False,
+    check_counts: bool = True,
     keep_covariances: bool = True,
     save_plot: bool = True,
     layer: str | None = None,
@@ -428,7 +433,7 @@ def vooma_lm_fit(
         weights_of(prior_weights, *held.values.shape),
         _refining(block, sample_weights, var_design, var_group, prior_n, held),
         _predicting(predictor, held),
-        (span, legacy_span),
+        (span, legacy_span, check_counts),
         keep_covariances,
         means(n_threads, progress=progress),
     )

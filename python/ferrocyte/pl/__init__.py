@@ -23,6 +23,8 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 :func:`sa`                   residual variation of each gene against its mean, with the prior
 :func:`md`                   log fold change of each gene against its mean
 :func:`heatmap_genes`        the first genes of a table in all samples
+:func:`coolmap`              genes and samples in the order of a clustering, with its trees
+:func:`splice`               the exons of a gene that differ from its others
 :func:`barcode`              where the genes of a set stand among all
 :func:`venn`                 genes found by two or three contrasts
 :func:`style`                the style, for figures of one's own
@@ -32,6 +34,7 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 
 from __future__ import annotations
 
+from ._clusters import coolmap
 from ._gene import plot_gene
 from ._heatmap import heatmap_top
 from ._moderated import barcode, heatmap_genes, md, sa, venn
@@ -39,12 +42,14 @@ from ._prior import prior
 from ._quantiles import p_histogram, qq, qq_normal
 from ._samples import densities, library_sizes, mds, voom_trend
 from ._shares import variance_shares, variance_shares_top
+from ._splice import splice
 from ._style import PALETTE, save, style
 from ._volcano import volcano, volcano_grid
 
 __all__ = [
     "PALETTE",
     "barcode",
+    "coolmap",
     "densities",
     "heatmap_genes",
     "heatmap_top",
@@ -58,6 +63,7 @@ __all__ = [
     "qq_normal",
     "sa",
     "save",
+    "splice",
     "style",
     "variance_shares",
     "variance_shares_top",

@@ -31,7 +31,8 @@ def _groups(group: Any, n: int) -> tuple[list[str], np.ndarray[Any, Any]]:
     return [str(level) for level in used.categories], np.asarray(used.codes)
 
 
-def _legend(ax: Axes, levels: Sequence[str], title: str | None = None) -> None:
+def _legend(ax: Axes, levels: Sequence[str], title: str | None = None, *, beside: float = 1.0) -> None:
+    """What the colours of groups mean, at the right of the axes or, with `beside`, further away."""
     from matplotlib.lines import Line2D
 
     if levels != [""]:
@@ -39,7 +40,7 @@ def _legend(ax: Axes, levels: Sequence[str], title: str | None = None) -> None:
             Line2D([], [], marker="o", ls="", color=colour, label=level)
             for level, colour in zip(levels, colours(len(levels)), strict=True)
         ]
-        ax.legend(handles=handles, title=title, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0)
+        ax.legend(handles=handles, title=title, loc="upper left", bbox_to_anchor=(beside, 1.0), borderaxespad=0.0)
 
 
 @styled

@@ -1,6 +1,7 @@
 //! Small items around many tests.
 
-use ferrocyte_limma::{fit_mixture, genas, pred_fcm};
+use ferrocyte_base::Run;
+use ferrocyte_limma::{GenasSubset, fit_mixture, genas, pred_fcm};
 use ferrocyte_math::gamma_intercept::fit_gamma_intercept;
 use ferrocyte_math::multiple::Adjust;
 use ferrocyte_math::true_null::{TrueNull, prop_true_null};
@@ -89,9 +90,11 @@ pub(crate) fn limma_genas<'py>(
     fit: FitArrays<'py>,
     moderated: ModeratedArrays<'py>,
     coef: [usize; 2],
+    subset: &str,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (fit, moderated) = (fit.fit()?, moderated.moderated()?);
-    let found = py.detach(|| genas(&fit, &moderated, coef)).or_raise(py)?;
+    let subset = GenasSubset::from_word(subset).or_raise(py)?;
+    let found = py.detach(|| genas(&Run::new(), &fit, &moderated, coef, subset)).or_raise(py)?;
     let out = PyDict::new(py);
     out.set_item("technical_correlation", found.technical_correlation)?;
     out.set_item("biological_correlation", found.biological_correlation)?;

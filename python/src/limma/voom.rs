@@ -194,7 +194,7 @@ pub(crate) fn limma_vooma<'py>(
     group: Option<Vec<usize>>,
     blocks: Blocks,
     predicting: Predicting<'py>,
-    span: (Option<f64>, bool),
+    manner: (Option<f64>, bool, bool),
     means: Means,
 ) -> PyResult<Bound<'py, PyDict>> {
     let y = values.expression()?.or_raise(py)?;
@@ -203,8 +203,9 @@ pub(crate) fn limma_vooma<'py>(
         block: blocks.0.as_deref(),
         correlation: blocks.1,
         predictor: predictor(&predicting)?,
-        span: span.0,
-        legacy_span: span.1,
+        span: manner.0,
+        legacy_span: manner.1,
+        check_counts: manner.2,
     };
     let out = PyDict::new(py);
     if let Some(group) = group {
@@ -233,7 +234,7 @@ pub(crate) fn limma_vooma_lm_fit<'py>(
     prior_weights: Option<Weighing<'py>>,
     refining: Refining<'py>,
     predicting: Predicting<'py>,
-    span: (Option<f64>, bool),
+    manner: (Option<f64>, bool, bool),
     keep_covariances: bool,
     means: Means,
 ) -> PyResult<Bound<'py, PyDict>> {
@@ -241,8 +242,9 @@ pub(crate) fn limma_vooma_lm_fit<'py>(
     let design = design.design()?.or_raise(py)?;
     let options = VoomaOptions {
         predictor: predictor(&predicting)?,
-        span: span.0,
-        legacy_span: span.1,
+        span: manner.0,
+        legacy_span: manner.1,
+        check_counts: manner.2,
         ..VoomaOptions::default()
     };
     let (prior, refinement) = (weights(prior_weights.as_ref())?, refinement(&refining)?);

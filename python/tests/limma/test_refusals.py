@@ -163,6 +163,11 @@ def test_counts_are_no_log_values():
     with pytest.raises(BadInputError, match="these look like counts"):
         limma.lm_fit(ad.AnnData(COUNTS.T.to_numpy().astype(float)), DESIGN.to_numpy())
     assert limma.lm_fit(COUNTS, DESIGN, check_counts=False).shape == (G, 2)
+    for weighed in (limma.vooma, limma.vooma_lm_fit, lambda y, x, **o: limma.vooma_by_group(y, list("aaabbb"), x, **o)):
+        with pytest.raises(BadInputError, match="these look like counts") as error:
+            weighed(COUNTS, DESIGN)
+        assert "check_counts=False" in str(error.value)
+        assert weighed(COUNTS, DESIGN, check_counts=False).shape[0] == G
     small = COUNTS.clip(upper=40)
     assert limma.lm_fit(small, DESIGN).shape == (G, 2)
 

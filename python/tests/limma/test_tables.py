@@ -181,3 +181,66 @@ def test_shrunk_and_associated_effects(fit):
     )
     with pytest.raises(fe.BadInputError, match="two coefficients"):
         limma.genas(fit, ["b"])
+
+
+#: subset, coefficients, trend and robust, then genes, correlation and deviance of limma 3.54.
+GENAS = [
+    ("all", (1, 2), False, 600, 0.76778, 144.80985),
+    ("Fpval", (1, 2), False, 115, 0.78339, 91.327848),
+    ("p.union", (1, 2), False, 124, 0.80646, 106.71267),
+    ("p.int", (1, 2), False, 53, 0.94754, 101.65923),
+    ("logFC", (1, 2), False, 88, 0.85353, 93.838927),
+    ("predFC", (1, 2), False, 85, 0.84986, 93.178182),
+    ("all", (2, 3), False, 600, 0.062685, 0.78276561),
+    ("Fpval", (2, 3), False, 160, 0.095115, 1.1874613),
+    ("p.union", (2, 3), False, 143, 0.14972, 2.7245772),
+    ("p.int", (2, 3), False, 6, 0.84518, 5.1641486),
+    ("logFC", (2, 3), False, 113, 0.11756, 1.315275),
+    ("predFC", (2, 3), False, 116, 0.12398, 1.547113),
+    ("all", (1, 2), True, 600, 0.76826, 143.31943),
+    ("Fpval", (1, 2), True, 115, 0.78203, 90.828955),
+    ("p.union", (1, 2), True, 122, 0.80543, 104.73208),
+    ("p.int", (1, 2), True, 55, 0.94015, 99.896366),
+    ("logFC", (1, 2), True, 88, 0.85991, 96.876653),
+    ("predFC", (1, 2), True, 85, 0.85084, 93.422452),
+    ("all", (2, 3), True, 600, 0.064147, 0.80923104),
+    ("Fpval", (2, 3), True, 160, 0.093097, 1.1253615),
+    ("p.union", (2, 3), True, 143, 0.14566, 2.5652003),
+    ("p.int", (2, 3), True, 6, 0.78578, 4.359095),
+    ("logFC", (2, 3), True, 113, 0.10944, 1.1443383),
+    ("predFC", (2, 3), True, 116, 0.12544, 1.5866588),
+]
+
+
+@pytest.fixture(scope="module")
+def effects():
+    """Values of four groups of three, effects of two of which are correlated."""
+    rng = np.random.default_rng(7)
+    size = np.sqrt(4 * 0.3 / rng.chisquare(4, 600))
+    effects = np.zeros((600, 4))
+    shared = rng.normal(0, 1.5, 150)
+    effects[:150, 1] = shared
+    effects[:150, 2] = 0.7 * shared + rng.normal(0, 0.8, 150)
+    effects[400:480, 3] = rng.normal(0, 2, 80)
+    groups = np.repeat(np.arange(4), 3)
+    values = 6 + rng.normal(size=(600, 12)) * size[:, None] + effects[:, groups]
+    design = np.eye(4)[groups]
+    design[:, 0] = 1
+    return limma.lm_fit(values, design)
+
+
+@pytest.mark.parametrize(("subset", "coef", "how", "n", "correlation", "deviance"), GENAS)
+def test_association_of_subsets_is_limmas(effects, subset, coef, how, n, correlation, deviance):
+    found = limma.genas(limma.e_bayes(effects, trend=how, robust=how), coef, subset)
+    assert found["n"] == n
+    # limma's search ends earlier, where the likelihood is flat to five digits.
+    assert found["deviance"] == pytest.approx(deviance, rel=1e-4)
+    assert found["biological_correlation"] == pytest.approx(correlation, abs=2e-3)
+
+
+def test_subsets_that_cannot_be(effects):
+    fit = limma.e_bayes(effects)
+    with pytest.raises(fe.BadInputError, match="there is no choice `pint`"):
+        limma.genas(fit, (1, 2), "pint")
+    with pytest.raises(fe.BadInputError, match="expected at least 3"):
+        limma.genas(fit[:2], (1, 2))

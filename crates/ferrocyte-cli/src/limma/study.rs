@@ -1,5 +1,6 @@
 //! From files to a study of samples: a table of counts and one of samples, or cells that become samples.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use ferrocyte_base::{Fault, Kind, Result, listing};
@@ -67,7 +68,8 @@ pub(super) fn load(session: &Session, input: &Path, samples: Option<&Path>) -> s
     }
 }
 
-/// A table of counts and one of samples, matched by the names in its first column.
+/// A table of counts and one of samples, matched by the names in its first column, in the order of the counts: sums over
+/// samples are rounded in that order, here as in the package.
 fn tables(session: &Session, counts: &Path, samples: &Path) -> Result<Loaded> {
     let (names, table) = read_frame(samples)?;
     let read = read_value_table(counts, Some(&names)).map_err(|fault| match fault.kind() {
@@ -84,13 +86,15 @@ fn tables(session: &Session, counts: &Path, samples: &Path) -> Result<Loaded> {
             listing(&texts, 6)
         ));
     }
+    let row: HashMap<&String, usize> = names.iter().enumerate().map(|(i, name)| (name, i)).collect();
+    let order: Vec<usize> = read.samples.iter().filter_map(|name| row.get(name).copied()).collect();
     Ok(Loaded {
         fingerprint: read.fingerprint(),
         genes: read.genes,
         samples: read.samples,
         values: read.values,
         annotation: read.annotation,
-        table,
+        table: table.take(&order),
         groups: None,
         name: "counts".to_owned(),
     })

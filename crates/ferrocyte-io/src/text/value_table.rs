@@ -1,5 +1,6 @@
 //! Tables of genes × samples in text files, with columns of annotation between them.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use crate::text::{broken, delimiter, number, open, refuse_repeats};
 pub struct ValueTable {
     /// Names of the genes, the first column. They need not be unique.
     pub genes: Vec<String>,
-    /// Names of the samples.
+    /// Names of the samples, in the order of the file's columns.
     pub samples: Vec<String>,
     /// The values, genes × samples, row-major; NaN where there is none.
     pub values: Vec<f64>,
@@ -38,9 +39,9 @@ enum Goal {
 
 /// Reads counts or values of genes × samples, tab- or comma-separated (by the ending), plain or compressed.
 ///
-/// With `samples` these columns are the samples, in that order, and every other is annotation; without, columns that
-/// hold no number in the first row are annotation. A header with one name less than the rows have fields has no name
-/// for the first column.
+/// With `samples` these columns are the samples, in the order of the file whatever that of `samples`, and every other is
+/// annotation; without, columns that hold no number in the first row are annotation. A header with one name less than
+/// the rows have fields has no name for the first column.
 pub fn read_value_table(path: &Path, samples: Option<&[String]>) -> Result<ValueTable> {
     let input = open(path)?;
     read(input, delimiter(path), samples).map_err(|fault| fault.at(path.display().to_string()))
@@ -103,14 +104,14 @@ fn divide(
     table: &mut ValueTable,
 ) -> Result<Vec<Goal>> {
     refuse_repeats(names, "column")?;
-    table.samples = match samples {
-        Some(samples) => samples.to_vec(),
+    let wanted: HashSet<&String> = match samples {
+        Some(samples) => samples.iter().collect(),
         None => {
             let fields = names.iter().zip(first.iter().skip(1));
-            fields.filter(|(_, field)| number(field).is_some()).map(|(name, _)| name.clone()).collect()
+            fields.filter(|(_, field)| number(field).is_some()).map(|(name, _)| name).collect()
         }
     };
-    let missing: Vec<&String> = table.samples.iter().filter(|s| !names.contains(s)).collect();
+    let missing: Vec<&String> = samples.unwrap_or_default().iter().filter(|s| !names.contains(s)).collect();
     if let Some(&one) = missing.first() {
         let near = nearest(one, names, 3);
         let shown = listing(if near.is_empty() { names } else { &[] }, 6);
@@ -122,19 +123,19 @@ fn divide(
         return Err(Fault::missing(format!(
             "{} of {} samples have no column: {}",
             missing.len(),
-            table.samples.len(),
+            wanted.len(),
             listing(&missing, 5)
         ))
         .hint(hint));
     }
     let mut goals = Vec::with_capacity(names.len());
     for name in names {
-        goals.push(match table.samples.iter().position(|sample| sample == name) {
-            Some(place) => Goal::Sample(place),
-            None => {
-                table.annotation.push((name.clone(), Vec::new()));
-                Goal::Annotation(table.annotation.len() - 1)
-            }
+        goals.push(if wanted.contains(name) {
+            table.samples.push(name.clone());
+            Goal::Sample(table.samples.len() - 1)
+        } else {
+            table.annotation.push((name.clone(), Vec::new()));
+            Goal::Annotation(table.annotation.len() - 1)
         });
     }
     Ok(goals)
@@ -157,9 +158,9 @@ mod tests {
     #[test]
     fn samples_are_matched_by_name_and_the_rest_is_annotation() -> Result<()> {
         let found = table(COUNTS, Some(&["s2", "s1"]))?;
-        assert_eq!((found.genes.join(" "), found.samples.join(" ")), ("E1 E2".to_owned(), "s2 s1".to_owned()));
-        assert_eq!(found.values[..2], [7.0, 5.0]);
-        assert!(found.values[2].is_nan());
+        assert_eq!((found.genes.join(" "), found.samples.join(" ")), ("E1 E2".to_owned(), "s1 s2".to_owned()));
+        assert_eq!(found.values[..2], [5.0, 7.0]);
+        assert!(found.values[3].is_nan());
         assert_eq!(found.annotation[0], ("symbol".to_owned(), vec!["TP53".to_owned(), String::new()]));
         assert_eq!(found.annotation[1].0, "length");
         Ok(())

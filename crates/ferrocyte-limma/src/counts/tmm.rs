@@ -119,7 +119,6 @@ impl Tmm {
         let n = reference.genes.len();
         let Self { counts, others, log_others, .. } = self;
         for room in [&mut *counts, &mut *others, &mut *log_others] {
-            room.clear();
             room.resize(n, 0.0);
         }
         let mut k = 0;
@@ -205,12 +204,16 @@ impl Tmm {
         if high < low {
             self.kept.fill(0.0);
         } else {
-            let [bottom, top] = self.selector.pick(&values, [low - 1, high - 1]);
-            self.settle(&values, bottom, &exact, Side::Bottom, |first, last, at| match ties {
+            let ends = self.selector.pick(&values, [low - 1, high - 1]);
+            let windows = ends.map(|end| (end - ROUNDING, end + ROUNDING));
+            self.close.clear();
+            let ends = Ends { values: &values, windows, kept: &mut self.kept, close: &mut self.close };
+            let [below_bottom, below_top] = wide::widest(ends);
+            self.settle(&values, windows[0], below_bottom, &exact, |first, last, at| match ties {
                 Ties::Mean => first + last >= 2 * low,
                 Ties::InOrder => at >= low,
             });
-            self.settle(&values, top, &exact, Side::Top, |first, last, at| match ties {
+            self.settle(&values, windows[1], below_top, &exact, |first, last, at| match ties {
                 Ties::Mean => first + last <= 2 * high,
                 Ties::InOrder => at <= high,
             });
@@ -221,20 +224,16 @@ impl Tmm {
         }
     }
 
-    /// Drops the genes beyond a boundary, and decides about those within rounding of it: `kept(first, last, at)` is told
+    /// Decides about the genes within rounding of a boundary, with `before` genes below: `kept(first, last, at)` is told
     /// the ranks of those that tie and the gene's own.
     fn settle(
         &mut self,
         values: &[f64],
-        boundary: f64,
+        (bottom, top): (f64, f64),
+        before: usize,
         exact: &impl Fn(usize, &Self) -> (f64, f64),
-        side: Side,
         kept: impl Fn(usize, usize, usize) -> bool,
     ) {
-        let (bottom, top) = (boundary - ROUNDING, boundary + ROUNDING);
-        self.close.clear();
-        let stretches = Stretches { values, bottom, top, side, kept: &mut self.kept, close: &mut self.close };
-        let before = wide::widest(stretches);
         let mut near = std::mem::take(&mut self.near);
         near.clear();
         for &start in &self.close {
@@ -261,7 +260,7 @@ impl Tmm {
     }
 
     /// 2 to the power of the mean of what is left, weighted by `1 / (variance + prior)`, or not if there is no prior.
-    fn mean(&self, size: f64, other_size: f64, prior: Option<f64>) -> f64 {
+    fn mean(&mut self, size: f64, other_size: f64, prior: Option<f64>) -> f64 {
         let Self { counts, others, m, kept, .. } = self;
         wide::widest(Mean { counts, others, m, kept, size, other_size, prior }).exp2()
     }
@@ -275,13 +274,6 @@ const STRETCH: usize = 16;
 enum Of {
     M,
     A,
-}
-
-/// Which end a boundary belongs to.
-#[derive(Clone, Copy)]
-enum Side {
-    Bottom,
-    Top,
 }
 
 /// What becomes of genes that tie at a boundary.
@@ -319,47 +311,61 @@ impl Kernel for Ratios<'_> {
     }
 }
 
-/// Drops the values beyond a boundary and finds the stretches with some near it. Gives the number of values below.
-struct Stretches<'a> {
+/// Drops the values below a first window and above a second, and finds the stretches with some in either. Gives the
+/// numbers of values below each.
+struct Ends<'a> {
     values: &'a [f64],
-    /// What is near.
-    bottom: f64,
-    top: f64,
-    side: Side,
+    windows: [(f64, f64); 2],
     kept: &'a mut [f64],
     close: &'a mut Vec<u32>,
 }
 
-impl Kernel for Stretches<'_> {
-    type Output = usize;
+impl Kernel for Ends<'_> {
+    type Output = [usize; 2];
 
     #[inline(always)]
-    fn run(self) -> usize {
-        let (bottom, top) = (self.bottom, self.top);
-        // What is dropped lies outside of these.
-        let (least, most) = match self.side {
-            Side::Bottom => (bottom, f64::INFINITY),
-            Side::Top => (f64::NEG_INFINITY, top),
-        };
-        for (kept, &v) in self.kept.iter_mut().zip(self.values) {
-            *kept *= indicator((v >= least) & (v <= most));
-        }
+    fn run(self) -> [usize; 2] {
+        let [(least, _), (_, most)] = self.windows;
+        let [(first, first_end), (second, second_end)] = self.windows;
         let (stretches, tail) = self.values.as_chunks::<STRETCH>();
-        let mut below = [0.0; LANES];
-        for (i, values) in stretches.iter().enumerate() {
+        let (kept, kept_tail) = self.kept.as_chunks_mut::<STRETCH>();
+        let (mut below_first, mut below_second) = ([0.0; LANES], [0.0; LANES]);
+        for (i, (values, kept)) in stretches.iter().zip(kept).enumerate() {
             let mut near = [0.0; LANES];
-            for (k, &v) in values.iter().enumerate() {
-                below[k % LANES] += indicator(v < bottom);
-                near[k % LANES] += indicator((v >= bottom) & (v <= top));
+            let (values, _) = values.as_chunks::<LANES>();
+            let (kept, _) = kept.as_chunks_mut::<LANES>();
+            // One loop for each sum: the compiler makes one instruction of each.
+            for (v, kept) in values.iter().zip(kept) {
+                for k in 0..LANES {
+                    kept[k] *= indicator((v[k] >= least) & (v[k] <= most));
+                }
+                for k in 0..LANES {
+                    below_first[k] += indicator(v[k] < first);
+                }
+                for k in 0..LANES {
+                    below_second[k] += indicator(v[k] < second);
+                }
+                for k in 0..LANES {
+                    near[k] += indicator((v[k] >= first) & (v[k] <= first_end));
+                }
+                for k in 0..LANES {
+                    near[k] += indicator((v[k] >= second) & (v[k] <= second_end));
+                }
             }
             if near != [0.0; LANES] {
                 self.close.push((i * STRETCH) as u32);
             }
         }
+        for (kept, &v) in kept_tail.iter_mut().zip(tail) {
+            *kept *= indicator((v >= least) & (v <= most));
+        }
         if !tail.is_empty() {
             self.close.push((self.values.len() - tail.len()) as u32);
         }
-        below.iter().sum::<f64>() as usize + tail.iter().filter(|v| **v < bottom).count()
+        let count = |below: [f64; LANES], end: f64| {
+            below.iter().sum::<f64>() as usize + tail.iter().filter(|v| **v < end).count()
+        };
+        [count(below_first, first), count(below_second, second)]
     }
 }
 
@@ -377,7 +383,8 @@ struct Mean<'a> {
     counts: &'a [f64],
     others: &'a [f64],
     m: &'a [f64],
-    kept: &'a [f64],
+    /// 1 where a gene is kept, else 0; becomes its weight.
+    kept: &'a mut [f64],
     size: f64,
     other_size: f64,
     prior: Option<f64>,
@@ -389,28 +396,32 @@ impl Kernel for Mean<'_> {
     #[inline(always)]
     fn run(self) -> f64 {
         let Self { size, other_size, .. } = self;
-        let (weighted, prior) = (self.prior.is_some(), self.prior.unwrap_or(0.0));
-        let (mut sums, mut totals) = ([0.0; 4], [0.0; 4]);
-        let mut add = |lane: usize, count: f64, other: f64, m: f64, kept: f64| {
-            // The variance of a log ratio, about.
-            let variance = (size - count) / (size * count) + (other_size - other) / (other_size * other);
-            let w = kept * if weighted { (1.0 + prior) / (variance + prior) } else { 1.0 };
-            sums[lane] += if kept > 0.0 { w * m } else { 0.0 };
-            totals[lane] += if kept > 0.0 { w } else { 0.0 };
-        };
-        let (counts, count_tail) = self.counts.as_chunks::<4>();
-        let (others, other_tail) = self.others.as_chunks::<4>();
-        let (ms, m_tail) = self.m.as_chunks::<4>();
-        let (kept, kept_tail) = self.kept.as_chunks::<4>();
-        for (((count, other), m), kept) in counts.iter().zip(others).zip(ms).zip(kept) {
-            for lane in 0..4 {
-                add(lane, count[lane], other[lane], m[lane], kept[lane]);
+        if let Some(prior) = self.prior {
+            // 1 over the variance, about `(size - count) / a + (other_size - other) / b` with `a = size count` and `b`
+            // likewise; times `a b`, so that there is one division.
+            for ((kept, count), other) in self.kept.iter_mut().zip(self.counts).zip(self.others) {
+                let (a, b) = (size * count, other_size * other);
+                let variance = (size - count) * b + (other_size - other) * a;
+                let weight = (1.0 + prior) * (a * b) / (variance + prior * (a * b));
+                *kept = if *kept > 0.0 { weight } else { 0.0 };
             }
         }
-        for lane in 0..m_tail.len() {
-            add(lane, count_tail[lane], other_tail[lane], m_tail[lane], kept_tail[lane]);
+        let (mut sums, mut totals) = ([0.0; LANES], [0.0; LANES]);
+        let (ms, m_tail) = self.m.as_chunks::<LANES>();
+        let (weights, weight_tail) = self.kept.as_chunks::<LANES>();
+        for (m, w) in ms.iter().zip(weights) {
+            for k in 0..LANES {
+                sums[k] += if w[k] > 0.0 { w[k] * m[k] } else { 0.0 };
+            }
+            for k in 0..LANES {
+                totals[k] += w[k];
+            }
         }
-        let total = |[a, b, c, d]: [f64; 4]| (a + c) + (b + d);
+        for (k, (m, w)) in m_tail.iter().zip(weight_tail).enumerate() {
+            sums[k] += if *w > 0.0 { w * m } else { 0.0 };
+            totals[k] += w;
+        }
+        let total = |[a, b, c, d]: [f64; LANES]| (a + c) + (b + d);
         total(sums) / total(totals)
     }
 }

@@ -12,9 +12,6 @@ use super::weighted::Solver;
 use super::{Fit, LmFitOptions, Method, robust};
 use crate::{DesignMatrix, Expression, Weights};
 
-/// Values above this that are all whole numbers are counts.
-const LARGEST_LOG_VALUE: f64 = 50.0;
-
 /// Fits a linear model to the log-values of every gene.
 ///
 /// Least squares, weighted if there are weights, generalised if samples are correlated within blocks or duplicates
@@ -57,7 +54,7 @@ pub(crate) fn fit_silently(
     design.check_samples(y.n_samples(), y.samples())?;
     options.weights.check(y.n_genes(), y.n_samples())?;
     if options.check_counts {
-        refuse_counts(y)?;
+        y.refuse_counts("data")?;
     }
     if options.ndups > 1 {
         return fit_duplicates(run, y, design, options);
@@ -253,25 +250,6 @@ fn no_robust_blocks() -> Fault {
     Fault::unsupported("the robust method knows no blocks")
         .at("method")
         .hint("use method=\"ls\", or put the blocks into the design")
-}
-
-/// Fails where all values are whole numbers and some are larger than log-values are.
-fn refuse_counts(y: &Expression<'_>) -> Result<()> {
-    let mut largest = 0.0_f64;
-    for &x in y.values().entries().iter().filter(|x| x.is_finite()) {
-        if x != x.trunc() {
-            return Ok(());
-        }
-        largest = largest.max(x);
-    }
-    if largest <= LARGEST_LOG_VALUE {
-        return Ok(());
-    }
-    Err(Fault::bad_input(format!(
-        "all values are whole numbers, up to {largest}: these look like counts, expected log-values"
-    ))
-    .at("data")
-    .hint("run voom first and fit what it gives, or say check_counts=False"))
 }
 
 #[cfg(test)]

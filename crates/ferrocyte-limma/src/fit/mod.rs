@@ -58,6 +58,27 @@ impl Fit {
         self.sigma.len()
     }
 
+    /// The fit of some genes.
+    pub(crate) fn of_genes(&self, genes: &[usize]) -> Self {
+        let numbers = |values: &[f64]| genes.iter().map(|&g| values[g]).collect::<Vec<f64>>();
+        let rows = |values: &Matrix| {
+            let entries = genes.iter().flat_map(|&g| values.row(g).iter().copied()).collect();
+            Matrix::from_rows(genes.len(), values.n_cols(), entries)
+        };
+        Self {
+            coefficients: rows(&self.coefficients),
+            stdev_unscaled: rows(&self.stdev_unscaled),
+            sigma: numbers(&self.sigma),
+            df_residual: numbers(&self.df_residual),
+            amean: numbers(&self.amean),
+            gene_covariances: self.gene_covariances.as_ref().map(rows),
+            cov_coefficients: self.cov_coefficients.clone(),
+            rank: self.rank,
+            pivot: self.pivot.clone(),
+            names: self.names.clone(),
+        }
+    }
+
     /// Number of coefficients, k.
     pub fn n_coefficients(&self) -> usize {
         self.coefficients.n_cols()

@@ -184,6 +184,13 @@ fn squeezed(run: &Run, fit: &Fit, how: &Moderation<'_>) -> Result<Squeezed> {
     squeeze_var(run, &variances, &fit.df_residual, &options)
 }
 
+/// Posterior variances and total degrees of freedom of the genes of a fit.
+pub(crate) fn posterior(run: &Run, fit: &Fit, how: &Moderation<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
+    let squeezed = squeezed(run, fit, how)?;
+    let df_total = df_total(fit, &squeezed.df_prior);
+    Ok((squeezed.var_post, df_total))
+}
+
 /// Residual and prior degrees of freedom, at most those of all genes together.
 fn df_total(fit: &Fit, df_prior: &Hyper) -> Vec<f64> {
     let pooled: f64 = fit.df_residual.iter().filter(|d| !d.is_nan()).sum();

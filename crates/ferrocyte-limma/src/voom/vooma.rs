@@ -27,7 +27,7 @@ pub enum Predictor<'a> {
 }
 
 /// Options of [`vooma`].
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct VoomaOptions<'a> {
     /// The block of each sample, as a number from 0.
     pub block: Option<&'a [usize]>,
@@ -39,6 +39,21 @@ pub struct VoomaOptions<'a> {
     pub span: Option<f64>,
     /// Whether it depends on their number as before limma 3.66.
     pub legacy_span: bool,
+    /// Whether values that look like counts are refused.
+    pub check_counts: bool,
+}
+
+impl Default for VoomaOptions<'_> {
+    fn default() -> Self {
+        Self {
+            block: None,
+            correlation: None,
+            predictor: Predictor::None,
+            span: None,
+            legacy_span: false,
+            check_counts: true,
+        }
+    }
 }
 
 impl VoomaOptions<'_> {
@@ -56,6 +71,9 @@ impl VoomaOptions<'_> {
             return Err(Fault::bad_input(format!("{genes} genes, expected at least 2"))
                 .at("y")
                 .hint("the trend of the variance is learnt from many genes"));
+        }
+        if self.check_counts {
+            y.refuse_counts("y")?;
         }
         let (found, fits, values) = match self.predictor {
             Predictor::None => return Ok(()),
@@ -83,7 +101,7 @@ impl VoomaOptions<'_> {
 /// Precision weights of log-values, genes × samples, and the trend they come from.
 ///
 /// # Errors
-/// Where there are fewer than two genes, or design, blocks and predictor do not fit.
+/// Where there are fewer than two genes, values look like counts, or design, blocks and predictor do not fit.
 pub fn vooma(
     run: &Run,
     y: &Expression<'_>,
@@ -136,6 +154,8 @@ pub fn vooma_by_group(
             };
             let own = VoomaOptions {
                 block: block.as_deref(),
+                // All values together were checked.
+                check_counts: false,
                 predictor: predictor.as_ref().map_or(options.predictor, |x| Predictor::Values(x.borrowed())),
                 ..*options
             };
@@ -344,6 +364,21 @@ mod tests {
         for (a, b) in a.entries().iter().zip(b.entries()) {
             assert!((a - b).abs() < 1e-9 * a);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn counts_are_refused() -> Result<()> {
+        let counts: Vec<f64> = example(200).iter().map(|y| (y.abs() * 100.0).round()).collect();
+        let y = Expression::unnamed(MatrixRef::from_rows(200, 8, &counts));
+        let (run, design) = (Run::new(), design()?);
+        let options = VoomaOptions::default();
+        assert!(vooma(&run, &y, &design, &options).is_err_and(|fault| fault.to_string().contains("counts")));
+        assert!(vooma_by_group(&run, &y, &[0, 0, 0, 0, 1, 1, 1, 1], &design, &options).is_err());
+        assert!(vooma_lm_fit(&run, &y, &design, &options, Weights::None, &Refinement::default(), true).is_err());
+        let allowed = VoomaOptions { check_counts: false, ..options };
+        assert!(vooma(&run, &y, &design, &allowed).is_ok());
+        assert!(vooma_by_group(&run, &y, &[0, 0, 0, 0, 1, 1, 1, 1], &design, &allowed).is_ok());
         Ok(())
     }
 
