@@ -3,6 +3,10 @@
 //! Rows are observations, columns are variables. Everything random takes a seed and draws from one stream per task, so
 //! that results depend neither on threads nor on the order of work.
 
+mod graph;
+mod knn;
 mod points;
 
+pub use graph::{Components, Graph, Smooth, connectivities, gauss, jaccard, smooth_distances};
+pub use knn::{KnnOptions, Metric, Neighbours, Search, nearest};
 pub use points::Points;
