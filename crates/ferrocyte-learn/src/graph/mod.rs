@@ -9,6 +9,7 @@ mod symmetric;
 use ferrocyte_base::{Fault, Result};
 
 pub use components::Components;
+pub(crate) use components::by_size;
 pub use fuzzy::{Smooth, connectivities, smooth_distances};
 pub use gauss::gauss;
 pub use jaccard::jaccard;

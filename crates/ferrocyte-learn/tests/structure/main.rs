@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod communities;
 mod graph;
 mod knn;
 mod npz;
