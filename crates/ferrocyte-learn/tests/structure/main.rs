@@ -6,6 +6,7 @@ mod communities;
 mod graph;
 mod knn;
 mod npz;
+mod umap;
 
 use ferrocyte_math::random::Stream;
 
