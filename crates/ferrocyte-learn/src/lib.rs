@@ -3,6 +3,18 @@
 //! Rows are observations, columns are variables. Everything random takes a seed and draws from one stream per task, so
 //! that results depend neither on threads nor on the order of work.
 
+mod agreement;
+mod communities;
+mod graph;
+mod knn;
 mod points;
+mod quality;
+mod umap;
 
+pub use agreement::adjusted_rand;
+pub use communities::{Communities, LeidenOptions, LouvainOptions, leiden, leiden_many, louvain, modularity};
+pub use graph::{Components, Graph, Smooth, connectivities, gauss, jaccard, smooth_distances};
+pub use knn::{KnnOptions, Metric, Neighbours, Search, nearest};
 pub use points::Points;
+pub use quality::{neighbour_recall, silhouette, trustworthiness};
+pub use umap::{Curve, Embedding, Start, UmapOptions, curve, umap};
