@@ -203,7 +203,7 @@ fn start_centres(run: &Run, unit: &Matrix, options: &HarmonyOptions) -> Result<M
     const ITERATIONS: usize = 25;
     const MOST: f64 = 100.0;
     let n = unit.n_rows();
-    let usual = (n as f64 / 30.0).round_ties_even().min(MOST).max(2.0) as usize;
+    let usual = (n as f64 / 30.0).round_ties_even().clamp(2.0, MOST) as usize;
     let options = KmeansOptions {
         k: options.n_clusters.unwrap_or(usual).min(n),
         starts: 1,

@@ -197,7 +197,7 @@ fn median_and_mad(values: &mut [f64]) -> (f64, f64) {
         return (f64::NAN, f64::NAN);
     }
     values.sort_unstable_by(f64::total_cmp);
-    let median = quantile(&values, 0.5);
+    let median = quantile(values, 0.5);
     let mut apart: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
     apart.sort_unstable_by(f64::total_cmp);
     (median, quantile(&apart, 0.5) / MAD_OF_NORMAL)

@@ -91,7 +91,7 @@ pub fn pca(run: &Run, source: &mut dyn RowChunks, names: &Names<'_>, options: &P
     let mut scores = Scores::new(&weights, &loadings, &means, n);
     fold(run, source, &mut [&mut scores])?;
     Ok(Pca {
-        scores: Matrix::from_rows(n, k, scores.scores),
+        scores: Matrix::from_rows(n, k, scores.rows),
         loadings,
         variance_ratio: variance.iter().map(|v| if total > 0.0 { v / total } else { 0.0 }).collect(),
         singular_values: variance.iter().map(|v| (v * (n - 1) as f64).sqrt()).collect(),
@@ -148,7 +148,7 @@ struct Scores<'a> {
     loadings: Matrix,
     /// `m'V`.
     origin: Vec<f64>,
-    scores: Vec<f64>,
+    rows: Vec<f64>,
 }
 
 impl<'a> Scores<'a> {
@@ -158,8 +158,8 @@ impl<'a> Scores<'a> {
         for (gene, mean) in means.iter().enumerate() {
             origin.iter_mut().zip(loadings.row(gene)).for_each(|(o, v)| *o += mean * v);
         }
-        let scores = Vec::with_capacity(n * origin.len());
-        Self { weights, of_zero: weights.of_zero(), loadings, origin, scores }
+        let rows = Vec::with_capacity(n * origin.len());
+        Self { weights, of_zero: weights.of_zero(), loadings, origin, rows }
     }
 }
 
@@ -167,10 +167,10 @@ impl Summary for Scores<'_> {
     fn observe(&mut self, run: &Run, block: &RowBlock<'_>) -> Result<()> {
         const ROWS: usize = 128;
         let k = self.origin.len();
-        let from = self.scores.len();
-        self.scores.resize(from + block.n_rows() * k, 0.0);
+        let from = self.rows.len();
+        self.rows.resize(from + block.n_rows() * k, 0.0);
         let (weights, of_zero, loadings, origin) = (self.weights, &self.of_zero, &self.loadings, &self.origin);
-        run.for_each_chunk(&mut self.scores[from..], ROWS * k, |part, scores| {
+        run.for_each_chunk(&mut self.rows[from..], ROWS * k, |part, scores| {
             let mut values = Vec::new();
             for (i, out) in scores.chunks_exact_mut(k).enumerate() {
                 let bounds = block.pointers()[part * ROWS + i]..block.pointers()[part * ROWS + i + 1];

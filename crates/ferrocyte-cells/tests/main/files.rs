@@ -267,6 +267,16 @@ impl Cells {
         Self { cells, genes, values, indices, pointers }
     }
 
+    pub(crate) fn from_arrays(
+        cells: Vec<String>,
+        genes: Vec<String>,
+        values: Vec<f32>,
+        indices: Vec<i32>,
+        pointers: Vec<i64>,
+    ) -> Self {
+        Self { cells, genes, values, indices, pointers }
+    }
+
     /// Rows of numbers, in memory.
     pub(crate) fn from_rows(rows: &[Vec<f64>], genes: Vec<String>) -> Self {
         let flat: Vec<f32> = rows.iter().flatten().map(|&v| v as f32).collect();

@@ -12,3 +12,4 @@ mod harmony;
 mod hvg;
 mod markers;
 mod pipeline;
+mod speed;
