@@ -9,4 +9,14 @@ mod points;
 
 pub use eigen::{Eigen, fix_signs, largest_eigen};
 pub use kmeans::{Kmeans, KmeansOptions, kmeans};
+mod agreement;
+mod communities;
+mod graph;
+mod knn;
+mod points;
+
+pub use agreement::adjusted_rand;
+pub use communities::{Communities, LeidenOptions, LouvainOptions, leiden, leiden_many, louvain, modularity};
+pub use graph::{Components, Graph, Smooth, connectivities, gauss, jaccard, smooth_distances};
+pub use knn::{KnnOptions, Metric, Neighbours, Search, nearest};
 pub use points::Points;

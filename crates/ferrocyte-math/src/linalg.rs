@@ -210,6 +210,23 @@ pub fn cross_product(a: &[f64], b: &[f64], out: &mut Matrix) {
     matmul(c, Accum::Replace, a.transpose(), b, 1.0, Par::Seq);
 }
 
+/// `out = a b'` in single precision, for two row-major arrays with rows of `width` numbers; `out` has a row for each row
+/// of `a` and a column for each row of `b`.
+///
+/// The last digits depend on the instructions of the processor: for what is looked at again in double precision.
+pub fn product_of_rows(a: &[f32], b: &[f32], width: usize, out: &mut [f32]) {
+    if out.is_empty() || width == 0 {
+        out.fill(0.0);
+        return;
+    }
+    let (n_a, n_b) = (a.len() / width, b.len() / width);
+    debug_assert_eq!(out.len(), n_a * n_b);
+    let a = MatRef::from_row_major_slice(a, n_a, width);
+    let b = MatRef::from_row_major_slice(b, n_b, width);
+    let c = MatMut::from_row_major_slice_mut(out, n_a, n_b);
+    matmul(c, Accum::Replace, a, b.transpose(), 1.0, Par::Seq);
+}
+
 /// The dot product, added in order within eight interleaved sums: fast, and the same bits everywhere.
 #[inline]
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -1,0 +1,105 @@
+//! All pairs, in blocks that fit the processor's memory.
+
+use std::ops::Range;
+
+use ferrocyte_base::{Result, Run};
+use ferrocyte_math::wide::widest;
+
+use super::best::{Best, Offer};
+use super::metric::Metric;
+use super::neighbours::Neighbours;
+use super::screen::Screen;
+
+/// Points that ask together.
+pub(super) const ASKING: usize = 128;
+
+/// Points that are asked together.
+const ASKED: usize = 1024;
+
+/// Prepared rows, and between which gaps are measured.
+pub(super) struct Rows<'a> {
+    values: &'a [f64],
+    n: usize,
+    d: usize,
+    metric: Metric,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(values: &'a [f64], n: usize, d: usize, metric: Metric) -> Self {
+        Self { values, n, d, metric }
+    }
+
+    pub(super) fn n(&self) -> usize {
+        self.n
+    }
+
+    /// The screen of these rows in an order.
+    pub(super) fn screen(&self, order: &[u32]) -> Screen {
+        Screen::new(self.values, self.d, self.metric, order)
+    }
+
+    /// A distance on the scale of the screen.
+    pub(super) fn shrunk(&self, screen: &Screen, distance: f64) -> f32 {
+        (self.metric.gap_at(distance) / screen.unit()).sqrt() as f32
+    }
+
+    fn row(&self, i: usize) -> &[f64] {
+        &self.values[i * self.d..(i + 1) * self.d]
+    }
+
+    /// The nearest `k` of `point`, itself first, among candidates.
+    pub(super) fn settle(&self, point: usize, k: usize, candidates: impl Iterator<Item = u32>) -> Vec<(f64, u32)> {
+        let here = self.row(point);
+        let mut found: Vec<(f64, u32)> = candidates.map(|j| (self.metric.gap(here, self.row(j as usize)), j)).collect();
+        found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        found.truncate(k - 1);
+        let mut row = Vec::with_capacity(k);
+        row.push((0.0, point as u32));
+        row.extend(found.into_iter().map(|(gap, j)| (self.metric.distance(gap), j)));
+        row
+    }
+}
+
+/// The nearest `k` of every point.
+pub(super) fn all(run: &Run, rows: &Rows<'_>, k: usize) -> Result<Neighbours> {
+    let order: Vec<u32> = (0..rows.n as u32).collect();
+    let screen = rows.screen(&order);
+    let parts =
+        run.map_ranges("neighbours", rows.n, ASKING, |range| Ok(of(rows, &screen, &range.collect::<Vec<_>>(), k)))?;
+    Ok(Neighbours::from_rows(k, parts.into_iter().flatten().collect()))
+}
+
+/// The nearest `k` of a few points among all; the screen is in the order of the rows.
+pub(super) fn of(rows: &Rows<'_>, screen: &Screen, points: &[usize], k: usize) -> Vec<Vec<(f64, u32)>> {
+    let mut bests: Vec<Best> = points.iter().map(|i| Best::new(*i, k - 1)).collect();
+    let lefts: Vec<f32> = points.iter().flat_map(|i| screen.left(*i)).copied().collect();
+    let asking: Vec<u32> = (0..points.len() as u32).collect();
+    let mut gaps = vec![0.0; points.len() * ASKED.min(screen.n())];
+    for first in (0..screen.n()).step_by(ASKED) {
+        let columns = first..(first + ASKED).min(screen.n());
+        offer(screen, &lefts, columns, &mut bests, &asking, &mut gaps);
+    }
+    let settle = |(best, point): (&mut Best, &usize)| {
+        best.tighten(screen);
+        rows.settle(*point, k, best.candidates())
+    };
+    bests.iter_mut().zip(points).map(settle).collect()
+}
+
+/// Offers the points of `columns` to the rows that ask.
+pub(super) fn offer(
+    screen: &Screen,
+    lefts: &[f32],
+    columns: Range<usize>,
+    bests: &mut [Best],
+    asking: &[u32],
+    gaps: &mut [f32],
+) {
+    let (first, width) = (columns.start, columns.len());
+    let gaps = &mut gaps[..asking.len() * width];
+    if gaps.is_empty() {
+        return;
+    }
+    screen.fill(lefts, columns, gaps);
+    widest(Offer { gaps, bests, rows: asking, first, width, screen });
+}
