@@ -1,9 +1,7 @@
 //! [`Moments`]: sums, sums of squares and cells with a value, of every gene in every group of cells, in one pass.
 
 use ferrocyte_base::{Result, Run};
-use ferrocyte_data::{Codes, Factor, RowBlock, Summary};
-
-use crate::by_gene::widen;
+use ferrocyte_data::{Codes, Factor, RowBlock, Summary, Values};
 
 /// Genes that one thread works on at a time.
 const TILE: usize = 1024;
@@ -21,6 +19,14 @@ pub(crate) enum Of {
 }
 
 impl Of {
+    #[inline]
+    fn apply(self, x: f64) -> f64 {
+        match self {
+            Self::Values => x,
+            Self::Expm1 { ln_base } => (x * ln_base).exp_m1(),
+        }
+    }
+
     /// The base of a logarithm that is undone; `None` is e.
     pub(crate) fn undoing(base: Option<f64>) -> Self {
         Self::Expm1 { ln_base: base.map_or(1.0, f64::ln) }
@@ -121,7 +127,6 @@ impl Summary for Moments {
         run.for_each_chunk(&mut self.sums, chunk, |index, sums| {
             let (group, first) = (index * chunk / stride, index * chunk % stride);
             let end = (first + chunk) as u32;
-            let mut values = Vec::new();
             for &row in &rows[group] {
                 let bounds = block.pointers()[row as usize]..block.pointers()[row as usize + 1];
                 let columns = &block.indices()[bounds.clone()];
@@ -130,18 +135,26 @@ impl Summary for Moments {
                 } else {
                     (columns.partition_point(|&c| c < first as u32), columns.partition_point(|&c| c < end))
                 };
-                widen(block.values(), bounds.start + low..bounds.start + high, &mut values);
-                if let Of::Expm1 { ln_base } = of {
-                    values.iter_mut().for_each(|v| *v = (*v * ln_base).exp_m1());
-                }
-                for (&column, &v) in columns[low..high].iter().zip(&values) {
-                    let gene = &mut sums[column as usize - first];
-                    gene.sum += v;
-                    gene.squares += v * v;
-                    gene.detected += f64::from(u8::from(v != 0.0));
+                let columns = &columns[low..high];
+                match block.values() {
+                    Values::F32(v) => {
+                        add(sums, first, columns, v[bounds][low..high].iter().map(|&v| of.apply(f64::from(v))));
+                    }
+                    Values::F64(v) => add(sums, first, columns, v[bounds][low..high].iter().map(|&v| of.apply(v))),
                 }
             }
         })
+    }
+}
+
+/// Adds the values of a row to the sums of its genes, which begin with `first`.
+#[inline]
+fn add(sums: &mut [Sums], first: usize, columns: &[u32], values: impl Iterator<Item = f64>) {
+    for (&column, v) in columns.iter().zip(values) {
+        let gene = &mut sums[column as usize - first];
+        gene.sum += v;
+        gene.squares += v * v;
+        gene.detected += f64::from(u8::from(v != 0.0));
     }
 }
 

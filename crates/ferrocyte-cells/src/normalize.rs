@@ -224,28 +224,41 @@ impl<S: RowChunks> RowChunks for Normalized<S> {
     }
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
         const ROWS: usize = 256;
-        let block = self.source.read(run, rows)?.into_owned();
+        let block = self.source.read(run, rows)?;
         let (factors, then) = (self.factors.as_deref(), self.then);
-        let parts = run.map_quietly(block.n_rows(), ROWS, |rows| {
-            let mut scaled = Vec::with_capacity(block.pointers()[rows.end] - block.pointers()[rows.start]);
-            let mut values = Vec::new();
-            for row in rows {
-                widen(block.values(), block.pointers()[row]..block.pointers()[row + 1], &mut values);
-                if let Some(factors) = factors {
-                    let factor = factors[block.start() + row];
-                    values.iter_mut().for_each(|v| *v *= factor);
-                }
-                then.apply(&mut values);
-                scaled.extend_from_slice(&values);
+        let scale = |row: usize, values: &mut Vec<f64>| {
+            widen(block.values(), block.pointers()[row]..block.pointers()[row + 1], values);
+            if let Some(factors) = factors {
+                let factor = factors[block.start() + row];
+                values.iter_mut().for_each(|v| *v *= factor);
             }
-            Ok(scaled)
-        })?;
-        let values = match block.values() {
-            Values::F32(_) => Values::F32(Cow::Owned(parts.iter().flatten().map(|&v| v as f32).collect())),
-            Values::F64(_) => Values::F64(Cow::Owned(parts.concat())),
+            then.apply(values);
         };
-        let (pointers, indices) = (block.pointers().to_vec(), Cow::Owned(block.indices().to_vec()));
-        RowBlock::from_raw(block.start(), block.n_cols(), pointers, indices, values)
+        let scaled = match block.values() {
+            Values::F32(_) => {
+                let parts = run.map_quietly(block.n_rows(), ROWS, |rows| {
+                    let (mut scaled, mut values) = (Vec::new(), Vec::new());
+                    for row in rows {
+                        scale(row, &mut values);
+                        scaled.extend(values.iter().map(|&v| v as f32));
+                    }
+                    Ok(scaled)
+                })?;
+                Values::F32(Cow::Owned(parts.concat()))
+            }
+            Values::F64(_) => {
+                let parts = run.map_quietly(block.n_rows(), ROWS, |rows| {
+                    let (mut scaled, mut values) = (Vec::new(), Vec::new());
+                    for row in rows {
+                        scale(row, &mut values);
+                        scaled.extend_from_slice(&values);
+                    }
+                    Ok(scaled)
+                })?;
+                Values::F64(Cow::Owned(parts.concat()))
+            }
+        };
+        block.with_values(scaled)
     }
 }
 

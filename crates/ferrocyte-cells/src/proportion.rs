@@ -124,7 +124,10 @@ mod tests {
         };
         let minor = Factor::from_texts([Some("T"), Some("B"), Some("T"), Some("T"), Some("B"), None]);
         let found = proportion(&major, &minor, Within::Major, false)?;
-        assert_eq!((&found.majors[..], &found.minors[..]), (&["s2".into(), "s1".into()][..], &["B".into(), "T".into()][..]));
+        assert_eq!(
+            (&found.majors[..], &found.minors[..]),
+            (&["s2".into(), "s1".into()][..], &["B".into(), "T".into()][..])
+        );
         assert_eq!((found.counts, found.n_per_major, found.n_missing), (vec![1, 2, 0, 1], vec![3, 1], 2));
         assert_eq!(found.values, [1.0 / 3.0, 2.0 / 3.0, 0.0, 1.0]);
         assert_eq!(proportion(&major, &minor, Within::Minor, false)?.values, [1.0, 2.0 / 3.0, 0.0, 1.0 / 3.0]);

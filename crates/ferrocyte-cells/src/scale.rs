@@ -76,13 +76,19 @@ impl Scaling {
     /// The standardised value of `x`.
     #[inline]
     pub fn apply(&self, gene: usize, x: f64) -> f64 {
-        let centre = if self.options.zero_center { self.mean[gene] } else { 0.0 };
-        let z = (x - centre) / self.sd[gene];
-        match self.options.max_value {
-            Some(most) if self.options.zero_center => z.clamp(-most, most),
-            Some(most) => z.min(most),
-            None => z,
-        }
+        let (least, most) = self.limits();
+        ((x - self.centre(gene)) / self.sd[gene]).max(least).min(most)
+    }
+
+    /// What is taken from the values of a gene.
+    pub(crate) fn centre(&self, gene: usize) -> f64 {
+        if self.options.zero_center { self.mean[gene] } else { 0.0 }
+    }
+
+    /// The least and the largest standardised value.
+    pub(crate) fn limits(&self) -> (f64, f64) {
+        let most = self.options.max_value.unwrap_or(f64::INFINITY);
+        (if self.options.zero_center { -most } else { f64::NEG_INFINITY }, most)
     }
 
     /// The standardised values of zero.

@@ -19,7 +19,7 @@ pub(crate) enum Need {
 pub(crate) struct Seen {
     /// Whether all values are whole numbers that are not negative.
     pub(crate) whole: bool,
-    /// The largest stored value; -inf if nothing is stored.
+    /// The largest value, 0 for what is not stored.
     pub(crate) largest: f64,
 }
 
@@ -85,16 +85,25 @@ impl Summary for Guard<'_> {
     }
 }
 
-/// The largest value, and how many cannot be worked with. Without branches, so that lanes fill.
-fn look<T: Copy + Into<f64> + PartialOrd + Default>(values: &[T], need: Need) -> (f64, usize) {
-    let (mut largest, mut n_bad) = (f64::MIN, 0);
-    for &v in values {
-        let v: f64 = v.into();
-        largest = if v > largest { v } else { largest };
-        n_bad += usize::from(!(v.abs() < f64::INFINITY))
-            + usize::from(need == Need::NotNegative && v < 0.0 && v > f64::NEG_INFINITY);
+/// The largest value, and how many cannot be worked with. Several values at a time, without branches.
+fn look<T: Copy + Into<f64> + Default>(values: &[T], need: Need) -> (f64, usize) {
+    const LANES: usize = 16;
+    let least = if need == Need::NotNegative { 0.0 } else { f64::MIN };
+    let (mut largest, mut bad) = ([f64::MIN; LANES], [0_u32; LANES]);
+    let (chunks, tail) = values.as_chunks::<LANES>();
+    let mut last = [T::default(); LANES];
+    last[..tail.len()].copy_from_slice(tail);
+    let mut n_bad = 0;
+    for chunk in chunks.iter().chain([&last]) {
+        for (lane, &v) in chunk.iter().enumerate() {
+            let v: f64 = v.into();
+            largest[lane] = if v > largest[lane] { v } else { largest[lane] };
+            // NaN is neither.
+            bad[lane] = u32::from(!(v >= least && v <= f64::MAX));
+        }
+        n_bad += bad.iter().sum::<u32>() as usize;
     }
-    (largest, n_bad)
+    (largest.into_iter().fold(f64::MIN, f64::max), n_bad)
 }
 
 #[cfg(test)]

@@ -3,20 +3,18 @@
 //! Rows are observations, columns are variables. Everything random takes a seed and draws from one stream per task, so
 //! that results depend neither on threads nor on the order of work.
 
-mod eigen;
-mod kmeans;
-mod points;
-
-pub use eigen::{Eigen, fix_signs, largest_eigen};
-pub use kmeans::{Kmeans, KmeansOptions, kmeans};
 mod agreement;
 mod communities;
+mod eigen;
 mod graph;
+mod kmeans;
 mod knn;
 mod points;
 
 pub use agreement::adjusted_rand;
 pub use communities::{Communities, LeidenOptions, LouvainOptions, leiden, leiden_many, louvain, modularity};
+pub use eigen::{Eigen, fix_signs, largest_eigen};
 pub use graph::{Components, Graph, Smooth, connectivities, gauss, jaccard, smooth_distances};
+pub use kmeans::{Kmeans, KmeansOptions, kmeans};
 pub use knn::{KnnOptions, Metric, Neighbours, Search, nearest};
 pub use points::Points;

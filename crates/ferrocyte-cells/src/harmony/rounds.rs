@@ -3,7 +3,7 @@
 #![allow(clippy::inline_always, reason = "kernels are compiled where they run")]
 
 use ferrocyte_base::{Result, Run};
-use ferrocyte_math::linalg::{Matrix, cross_product, product};
+use ferrocyte_math::linalg::{Matrix, cross_product, dot, product};
 use ferrocyte_math::random::Stream;
 use ferrocyte_math::wide::{self, Kernel};
 
@@ -209,18 +209,24 @@ impl<'a> State<'a> {
         cells.iter().for_each(|&cell| rows.extend_from_slice(self.unit.row(cell)));
         let mut cosines = vec![0.0; cells.len() * k];
         product(&rows, d, columns, &mut cosines);
-        let mut memberships = cosines.clone();
-        let mut sums = vec![0.0; self.design.n_kinds() * k];
+        let n_kinds = self.design.n_kinds();
+        let welcome = welcome.map_or_else(|| vec![1.0; n_kinds * k], <[f64]>::to_vec);
+        // What no cell is welcome to has no member, and no part in the entropy.
+        let ln_welcome: Vec<f64> = welcome.iter().map(|&w| if w > 0.0 { w.ln() } else { 0.0 }).collect();
+        let mut memberships = vec![0.0; cells.len() * k];
+        let mut sums = vec![0.0; n_kinds * k];
         let mut terms = Terms::default();
-        for (i, &cell) in cells.iter().enumerate() {
+        let rows = memberships.chunks_exact_mut(k).zip(cosines.chunks_exact(k));
+        for ((row, cosines), &cell) in rows.zip(cells) {
             let kind = self.design.kinds[cell] as usize;
-            let welcome = welcome.map(|w| &w[kind * k..(kind + 1) * k]);
-            let row = &mut memberships[i * k..(i + 1) * k];
-            wide::widest(Soften { row, welcome, sigma: self.sigma });
-            let part = wide::widest(Add {
+            let of_kind = kind * k..(kind + 1) * k;
+            let part = wide::widest(Soften {
                 row,
-                cosines: &cosines[i * k..(i + 1) * k],
-                sums: &mut sums[kind * k..(kind + 1) * k],
+                cosines,
+                welcome: &welcome[of_kind.clone()],
+                ln_welcome: &ln_welcome[of_kind.clone()],
+                sums: &mut sums[of_kind],
+                scale: 2.0 / self.sigma,
             });
             terms.distance += part.distance;
             terms.entropy += part.entropy;
@@ -229,47 +235,50 @@ impl<'a> State<'a> {
     }
 }
 
-/// Cosines to memberships: `exp(-distance / sigma)`, with squared distance `2 (1 - cosine)`, times how welcome the cell
-/// is, brought to the sum 1.
+/// Cosines of one cell to its memberships `r`: `w exp(-distance / sigma)`, with squared distance `2 (1 - cosine)` and `w`
+/// how welcome the cell is, brought to the sum 1. They are added to `sums`.
+///
+/// As `ln r = scale (cosine - largest) + ln w - ln (sum before)`, the entropy needs no logarithm of each.
 struct Soften<'a> {
     row: &'a mut [f64],
-    welcome: Option<&'a [f64]>,
-    sigma: f64,
+    cosines: &'a [f64],
+    welcome: &'a [f64],
+    ln_welcome: &'a [f64],
+    sums: &'a mut [f64],
+    /// 2 / sigma.
+    scale: f64,
 }
 
 impl Kernel for Soften<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let largest = self.row.iter().fold(f64::MIN, |m, &x| if x > m { x } else { m });
-        let scale = 2.0 / self.sigma;
-        self.row.iter_mut().for_each(|x| *x = wide::exp((*x - largest) * scale));
-        if let Some(welcome) = self.welcome {
-            self.row.iter_mut().zip(welcome).for_each(|(x, w)| *x *= w);
-        }
-        let sum = wide::sum(self.row);
-        self.row.iter_mut().for_each(|x| *x /= sum);
-    }
-}
-
-/// Adds memberships to those of the kind of the cell, and gives their part of the objective.
-struct Add<'a> {
-    row: &'a [f64],
-    cosines: &'a [f64],
-    sums: &'a mut [f64],
-}
-
-impl Kernel for Add<'_> {
     type Output = Terms;
     #[inline(always)]
     fn run(self) -> Terms {
-        let mut terms = Terms::default();
-        for ((&r, &c), sum) in self.row.iter().zip(self.cosines).zip(self.sums) {
-            *sum += r;
-            terms.distance += r * 2.0 * (1.0 - c);
-            // 0 ln 0 is 0, and what lies below the smallest number adds nothing.
-            terms.entropy += r * wide::ln(if r > 0.0 { r } else { 1.0 });
+        let largest = largest(self.cosines);
+        for ((r, &c), &w) in self.row.iter_mut().zip(self.cosines).zip(self.welcome) {
+            *r = w * wide::exp((c - largest) * self.scale);
         }
-        terms
+        let total = wide::sum(self.row);
+        let over = 1.0 / total;
+        for (r, sum) in self.row.iter_mut().zip(self.sums) {
+            *r *= over;
+            *sum += *r;
+        }
+        let cosine = dot(self.row, self.cosines);
+        let entropy = self.scale * (cosine - largest) + dot(self.row, self.ln_welcome) - total.ln();
+        Terms { distance: 2.0 * (1.0 - cosine), entropy }
     }
+}
+
+/// The largest of some numbers, several at a time.
+#[inline(always)]
+fn largest(values: &[f64]) -> f64 {
+    const LANES: usize = 8;
+    let mut lanes = [f64::MIN; LANES];
+    let (chunks, tail) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &v) in lanes.iter_mut().zip(chunk) {
+            *lane = if v > *lane { v } else { *lane };
+        }
+    }
+    lanes.iter().chain(tail).fold(f64::MIN, |m, &v| if v > m { v } else { m })
 }

@@ -9,6 +9,7 @@ use ferrocyte_data::{Codes, RowBlock, RowChunks, Summary, Values, fold};
 use ferrocyte_math::normal;
 
 use super::{Plan, Test};
+use crate::by_gene::widen;
 use crate::moments::Moments;
 
 /// Compares every group of the plan with its other side.
@@ -155,15 +156,16 @@ impl<'a, K: Key> Columns<'a, K> {
 impl<K: Key> Summary for Columns<'_, K> {
     fn observe(&mut self, _run: &Run, block: &RowBlock<'_>) -> Result<()> {
         let (low, high) = (self.first as u32, (self.first + self.next.len()) as u32);
+        let mut values = Vec::new();
         for (row, bounds) in block.pointers().windows(2).enumerate() {
             let group = self.codes.get(block.start() + row);
             let columns = &block.indices()[bounds[0]..bounds[1]];
-            let from = bounds[0] + columns.partition_point(|&c| c < low);
-            let to = bounds[0] + columns.partition_point(|&c| c < high);
-            for k in from..to {
-                let value = block.values().get(k);
+            let from = columns.partition_point(|&c| c < low);
+            let to = columns.partition_point(|&c| c < high);
+            widen(block.values(), bounds[0] + from..bounds[0] + to, &mut values);
+            for (&column, &value) in columns[from..to].iter().zip(&values) {
                 if value != 0.0 {
-                    let slot = &mut self.next[(block.indices()[k] - low) as usize];
+                    let slot = &mut self.next[(column - low) as usize];
                     self.values[*slot] = K::pack(value, group);
                     *slot += 1;
                 }

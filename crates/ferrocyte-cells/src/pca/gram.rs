@@ -16,7 +16,6 @@ const BATCH: usize = 96 * 1024;
 /// Sums of products of columns, and sums of columns.
 pub(super) struct Gram<'a> {
     weights: &'a Weights,
-    of_zero: Vec<f64>,
     n: usize,
     /// Genes × genes; the lower triangle is filled in at the end.
     products: Matrix,
@@ -41,7 +40,7 @@ impl<'a> Batch<'a> {
         let columns = &block.indices()[all.clone()];
         let mut values = Vec::new();
         widen(block.values(), all, &mut values);
-        gram.weights.apply(&gram.of_zero, columns, &mut values);
+        gram.weights.apply(columns, &mut values);
         let mut starts = vec![0_u32; gram.sums.len() + 1];
         columns.iter().for_each(|&c| starts[c as usize + 1] += 1);
         (1..starts.len()).for_each(|i| starts[i] += starts[i - 1]);
@@ -72,8 +71,7 @@ impl<'a> Batch<'a> {
 
 impl<'a> Gram<'a> {
     pub(super) fn new(weights: &'a Weights, n_genes: usize) -> Self {
-        let of_zero = weights.of_zero();
-        Self { weights, of_zero, n: 0, products: Matrix::zeros(n_genes, n_genes), sums: vec![0.0; n_genes] }
+        Self { weights, n: 0, products: Matrix::zeros(n_genes, n_genes), sums: vec![0.0; n_genes] }
     }
 
     /// `(W'W - n m m') / (n - 1)`, and `m`.

@@ -69,6 +69,16 @@ impl Pca {
 /// Values that are missing or infinite; as many components as cells or genes; more than 12,000 genes; a covariance that
 /// does not fit the memory of the run.
 pub fn pca(run: &Run, source: &mut dyn RowChunks, names: &Names<'_>, options: &PcaOptions) -> Result<Pca> {
+    fit(run, source, names, options).map(|(pca, _)| pca)
+}
+
+/// [`pca`], and what projects other cells into the same space.
+pub(crate) fn fit(
+    run: &Run,
+    source: &mut dyn RowChunks,
+    names: &Names<'_>,
+    options: &PcaOptions,
+) -> Result<(Pca, Projection)> {
     let (n, p) = (source.n_rows(), source.n_cols());
     let k = components(n, p, options.n_comps)?;
     if p > MOST_GENES {
@@ -77,7 +87,7 @@ pub fn pca(run: &Run, source: &mut dyn RowChunks, names: &Names<'_>, options: &P
     }
     run.reserve(&format!("the covariance of {p} genes"), (2 * p * p * 8) as u64)?;
     let weights = match options.scale {
-        Some(scale) => Weights::Scaled(Box::new(Scaling::measure(run, source, names, scale)?)),
+        Some(scale) => Weights::scaled(&Scaling::measure(run, source, names, scale)?),
         None => Weights::Plain,
     };
     let mut gram = Gram::new(&weights, p);
@@ -88,15 +98,33 @@ pub fn pca(run: &Run, source: &mut dyn RowChunks, names: &Names<'_>, options: &P
     let mut loadings = eigen.vectors;
     fix_signs(&mut loadings);
     let variance: Vec<f64> = eigen.values.iter().map(|v| v.max(0.0)).collect();
-    let mut scores = Scores::new(&weights, &loadings, &means, n);
-    fold(run, source, &mut [&mut scores])?;
-    Ok(Pca {
-        scores: Matrix::from_rows(n, k, scores.rows),
+    let projection = Projection { weights, means, loadings: loadings.transpose() };
+    let scores = projection.scores(run, source)?;
+    let pca = Pca {
+        scores,
         loadings,
         variance_ratio: variance.iter().map(|v| if total > 0.0 { v / total } else { 0.0 }).collect(),
         singular_values: variance.iter().map(|v| (v * (n - 1) as f64).sqrt()).collect(),
         variance,
-    })
+    };
+    Ok((pca, projection))
+}
+
+/// The way from the values of a cell to its scores: standardised as those from which it was learnt.
+pub(crate) struct Projection {
+    weights: Weights,
+    means: Vec<f64>,
+    /// Genes × components.
+    loadings: Matrix,
+}
+
+impl Projection {
+    /// Cells × components.
+    pub(crate) fn scores(&self, run: &Run, source: &mut dyn RowChunks) -> Result<Matrix> {
+        let mut scores = Scores::new(self, source.n_rows());
+        fold(run, source, &mut [&mut scores])?;
+        Ok(Matrix::from_rows(source.n_rows(), self.loadings.n_cols(), scores.rows))
+    }
 }
 
 fn components(n: usize, p: usize, asked: Option<usize>) -> Result<usize> {
@@ -117,49 +145,62 @@ pub(crate) enum Weights {
     /// The value.
     Plain,
     /// The standardised value without that of zero.
-    Scaled(Box<Scaling>),
+    Scaled(Vec<Standard>),
+}
+
+/// How the values of a gene are standardised: `clamp((x - centre) / sd) - of_zero`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standard {
+    centre: f64,
+    over_sd: f64,
+    least: f64,
+    most: f64,
+    of_zero: f64,
 }
 
 impl Weights {
-    /// Turns the stored values of a row into those of `W`; `of_zero` is [`Weights::of_zero`].
-    #[inline]
-    pub(crate) fn apply(&self, of_zero: &[f64], columns: &[u32], values: &mut [f64]) {
-        if let Self::Scaled(scaling) = self {
-            for (&column, v) in columns.iter().zip(values) {
-                *v = scaling.apply(column as usize, *v) - of_zero[column as usize];
-            }
-        }
+    fn scaled(scaling: &Scaling) -> Self {
+        let of_zero = scaling.of_zero();
+        let (least, most) = scaling.limits();
+        let standard = |gene: usize| Standard {
+            centre: scaling.centre(gene),
+            over_sd: 1.0 / scaling.sd[gene],
+            least,
+            most,
+            of_zero: of_zero[gene],
+        };
+        Self::Scaled((0..of_zero.len()).map(standard).collect())
     }
 
-    /// The standardised values of zero; empty where nothing is standardised.
-    pub(crate) fn of_zero(&self) -> Vec<f64> {
-        match self {
-            Self::Plain => Vec::new(),
-            Self::Scaled(scaling) => scaling.of_zero(),
+    /// Turns the stored values of a row into those of `W`.
+    #[inline]
+    pub(crate) fn apply(&self, columns: &[u32], values: &mut [f64]) {
+        if let Self::Scaled(genes) = self {
+            for (&column, v) in columns.iter().zip(values) {
+                let gene = &genes[column as usize];
+                *v = ((*v - gene.centre) * gene.over_sd).max(gene.least).min(gene.most) - gene.of_zero;
+            }
         }
     }
 }
 
 /// `(W - 1 m') V`.
 struct Scores<'a> {
-    weights: &'a Weights,
-    of_zero: Vec<f64>,
-    /// Genes × components.
-    loadings: Matrix,
+    projection: &'a Projection,
     /// `m'V`.
     origin: Vec<f64>,
     rows: Vec<f64>,
 }
 
 impl<'a> Scores<'a> {
-    fn new(weights: &'a Weights, loadings: &Matrix, means: &[f64], n: usize) -> Self {
-        let loadings = loadings.transpose();
+    fn new(projection: &'a Projection, n: usize) -> Self {
+        let loadings = &projection.loadings;
         let mut origin = vec![0.0; loadings.n_cols()];
-        for (gene, mean) in means.iter().enumerate() {
+        for (gene, mean) in projection.means.iter().enumerate() {
             origin.iter_mut().zip(loadings.row(gene)).for_each(|(o, v)| *o += mean * v);
         }
         let rows = Vec::with_capacity(n * origin.len());
-        Self { weights, of_zero: weights.of_zero(), loadings, origin, rows }
+        Self { projection, origin, rows }
     }
 }
 
@@ -169,14 +210,15 @@ impl Summary for Scores<'_> {
         let k = self.origin.len();
         let from = self.rows.len();
         self.rows.resize(from + block.n_rows() * k, 0.0);
-        let (weights, of_zero, loadings, origin) = (self.weights, &self.of_zero, &self.loadings, &self.origin);
+        let Projection { weights, loadings, .. } = self.projection;
+        let origin = &self.origin;
         run.for_each_chunk(&mut self.rows[from..], ROWS * k, |part, scores| {
             let mut values = Vec::new();
             for (i, out) in scores.chunks_exact_mut(k).enumerate() {
                 let bounds = block.pointers()[part * ROWS + i]..block.pointers()[part * ROWS + i + 1];
                 let columns = &block.indices()[bounds.clone()];
                 crate::by_gene::widen(block.values(), bounds, &mut values);
-                weights.apply(of_zero, columns, &mut values);
+                weights.apply(columns, &mut values);
                 out.iter_mut().zip(origin).for_each(|(o, m)| *o = -m);
                 for (&column, &w) in columns.iter().zip(&values) {
                     out.iter_mut().zip(loadings.row(column as usize)).for_each(|(o, v)| *o += w * v);

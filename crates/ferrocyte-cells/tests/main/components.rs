@@ -6,7 +6,7 @@ use ferrocyte_cells::pca::{Pca, PcaOptions, pca};
 use ferrocyte_cells::scale::{ScaleOptions, Scaling};
 use ferrocyte_data::Csr;
 
-use crate::files::{Case, Cells, assert_near, number};
+use crate::files::{Case, Matrix32, assert_near, number};
 use crate::pipeline::{in_64_bits, target};
 
 /// The chosen genes of a case.
@@ -16,8 +16,8 @@ pub(crate) fn chosen(case: &Case) -> Vec<usize> {
 }
 
 /// The logarithms of the chosen genes, rounded once to 32 bits.
-pub(crate) fn chosen_logs(case: &Case) -> Cells {
-    let logged = Cells::filtered(case).lognorm(target(case));
+pub(crate) fn chosen_logs(case: &Case) -> Matrix32 {
+    let logged = Matrix32::filtered(case).lognorm(target(case));
     let all: Vec<usize> = (0..logged.cells.len()).collect();
     logged.take(&all, &chosen(case))
 }
@@ -85,7 +85,7 @@ fn components_of_scaled_genes() -> Result<()> {
 fn components_of_genes_as_they_are() -> Result<()> {
     for case in Case::with("pca_unscaled.npz") {
         let expected = case.npz("pca_unscaled.npz");
-        let cells = Cells::filtered(&case);
+        let cells = Matrix32::filtered(&case);
         let (values, indices, pointers) = in_64_bits(&cells, target(&case))?;
         let all = Csr::new(cells.cells.len(), cells.genes.len(), &values, &indices, &pointers)?;
         let mut source = ferrocyte_data::SelectGenes::new(all, &chosen(&case))?;
@@ -103,7 +103,7 @@ fn components_of_genes_as_they_are() -> Result<()> {
 fn components_by_the_population_and_without_a_limit() -> Result<()> {
     for case in Case::with("pca_exprmat.npz") {
         let expected = case.npz("pca_exprmat.npz");
-        let cells = Cells::filtered(&case);
+        let cells = Matrix32::filtered(&case);
         let (values, indices, pointers) = in_64_bits(&cells, Target::Mean)?;
         let all = Csr::new(cells.cells.len(), cells.genes.len(), &values, &indices, &pointers)?;
         let mut source = ferrocyte_data::SelectGenes::new(all, &chosen(&case))?;

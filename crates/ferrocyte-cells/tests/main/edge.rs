@@ -6,12 +6,12 @@ use ferrocyte_cells::normalize::{NormalizeOptions, Normalized, Target, Then, siz
 use ferrocyte_data::RowChunks;
 use serde_json::Value as Json;
 
-use crate::files::{Case, Cells, assert_near, numbers, texts};
+use crate::files::{Case, Matrix32, assert_near, numbers, texts};
 
 /// The counts of the case.
-fn counts(edge: &Json) -> Cells {
+fn counts(edge: &Json) -> Matrix32 {
     let rows: Vec<Vec<f64>> = edge["counts"].as_array().unwrap().iter().map(numbers).collect();
-    Cells::from_rows(&rows, texts(&edge["genes"]))
+    Matrix32::from_rows(&rows, texts(&edge["genes"]))
 }
 
 fn dense(source: &mut dyn RowChunks) -> Result<Vec<f64>> {
@@ -49,7 +49,7 @@ fn normalised_and_logged() -> Result<()> {
 fn variable_genes() -> Result<()> {
     for case in Case::with("edge.json") {
         let edge = case.json("edge.json");
-        let logged = Cells::read(&case.folder.join("edge_lognorm.h5ad"));
+        let logged = Matrix32::read(&case.folder.join("edge_lognorm.h5ad"));
         let run = Run::new();
         for (key, flavor, n_top) in
             [("hvg_seurat", Flavor::Seurat, None), ("hvg_cell_ranger", Flavor::CellRanger, Some(4))]

@@ -243,7 +243,7 @@ fn npy(bytes: &[u8]) -> Option<Array> {
 
 /// A matrix in memory with its names.
 #[derive(Clone)]
-pub(crate) struct Cells {
+pub(crate) struct Matrix32 {
     pub(crate) cells: Vec<String>,
     pub(crate) genes: Vec<String>,
     values: Vec<f32>,
@@ -251,7 +251,7 @@ pub(crate) struct Cells {
     pointers: Vec<i64>,
 }
 
-impl Cells {
+impl Matrix32 {
     pub(crate) fn read(path: &Path) -> Self {
         let file = H5ad::open(path).unwrap();
         let (cells, genes) = (file.obs_names().unwrap(), file.var_names("X").unwrap());

@@ -5,10 +5,10 @@ use ferrocyte_cells::hvg::{Flavor, Hvg, HvgOptions, Measures, highly_variable_ge
 use ferrocyte_cells::normalize::Target;
 use ferrocyte_data::Factor;
 
-use crate::files::{Case, Cells, Tsv, assert_near, data, jaccard};
+use crate::files::{Case, Matrix32, Tsv, assert_near, data, jaccard};
 use crate::pipeline::target;
 
-fn find(cells: &Cells, batches: Option<&Factor>, options: &HvgOptions) -> Result<Hvg> {
+fn find(cells: &Matrix32, batches: Option<&Factor>, options: &HvgOptions) -> Result<Hvg> {
     highly_variable_genes(&Run::new(), &mut cells.source(), &cells.names(), batches, options)
 }
 
@@ -41,7 +41,7 @@ fn assert_variances(found: &Hvg, expected: &Tsv) {
 
 /// The lowest and the highest median rank that a gene may have, as genes of a batch whose variances are the same up to
 /// rounding may stand in any order.
-fn possible_ranks(cells: &Cells, batches: &Factor, options: &HvgOptions) -> Result<Vec<(f64, f64)>> {
+fn possible_ranks(cells: &Matrix32, batches: &Factor, options: &HvgOptions) -> Result<Vec<(f64, f64)>> {
     let all: Vec<usize> = (0..cells.genes.len()).collect();
     let mut ranks = vec![(Vec::new(), Vec::new()); all.len()];
     for batch in 0..batches.levels.len() {
@@ -89,7 +89,7 @@ fn seurat_v3() -> Result<()> {
         let mut options = HvgOptions::new(Flavor::SeuratV3);
         options.n_top = params["hvg_n"].as_u64().map(|n| n as usize);
         options.span = params["span"].as_f64().unwrap();
-        assert_variances(&find(&Cells::filtered(&case), None, &options)?, &case.table("hvg_seurat_v3.tsv.gz"));
+        assert_variances(&find(&Matrix32::filtered(&case), None, &options)?, &case.table("hvg_seurat_v3.tsv.gz"));
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ fn seurat_v3() -> Result<()> {
 #[test]
 fn seurat_and_cell_ranger() -> Result<()> {
     for case in Case::with("hvg_seurat.tsv.gz").into_iter().filter(|case| case.has("filter.npz")) {
-        let logged = Cells::filtered(&case).lognorm(target(&case));
+        let logged = Matrix32::filtered(&case).lognorm(target(&case));
         let metrics = case.json("metrics.json");
         for (flavor, file, key) in [
             (Flavor::Seurat, "hvg_seurat.tsv.gz", "hvg_seurat"),
@@ -121,9 +121,9 @@ fn seurat_and_cell_ranger() -> Result<()> {
 }
 
 /// The study with batches, its genes in at least 3 cells, and the batch of each cell.
-fn batched() -> Option<(Case, Cells, Factor)> {
+fn batched() -> Option<(Case, Matrix32, Factor)> {
     let case = Case::with("hvg_seurat_v3_batch.tsv.gz").into_iter().next()?;
-    let all = Cells::read(&data("kang_ifnb_2k/kang_ifnb_2k_counts.h5ad"));
+    let all = Matrix32::read(&data("kang_ifnb_2k/kang_ifnb_2k_counts.h5ad"));
     let genes: Vec<usize> = {
         let names = case.table("hvg_seurat_v3_batch.tsv.gz").names;
         let at: std::collections::HashMap<&String, usize> =

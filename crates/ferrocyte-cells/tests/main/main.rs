@@ -5,11 +5,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "these are tests")]
 
+mod bad_input;
 mod components;
+mod composition;
 mod edge;
 mod files;
 mod harmony;
 mod hvg;
 mod markers;
 mod pipeline;
+mod sc3;
 mod speed;

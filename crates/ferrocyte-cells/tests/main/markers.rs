@@ -6,7 +6,7 @@ use ferrocyte_data::Factor;
 use serde_json::Value as Json;
 
 use crate::components::chosen_logs;
-use crate::files::{Case, Cells, assert_near, number, numbers, texts};
+use crate::files::{Case, Matrix32, assert_near, number, numbers, texts};
 use crate::pipeline::target;
 
 /// The labels of a case.
@@ -15,7 +15,7 @@ fn labels(case: &Case) -> Factor {
     Factor::from_texts(codes.iter().map(|code| Some(code.to_string())))
 }
 
-fn run_markers(cells: &Cells, labels: &Factor, options: &MarkerOptions) -> Result<Vec<GroupMarkers>> {
+fn run_markers(cells: &Matrix32, labels: &Factor, options: &MarkerOptions) -> Result<Vec<GroupMarkers>> {
     markers(&Run::new(), &mut cells.source(), &cells.names(), labels, options)
 }
 
@@ -72,7 +72,7 @@ fn tests_of_chosen_genes() -> Result<()> {
 #[test]
 fn tests_of_all_genes_and_marker_tables() -> Result<()> {
     for case in Case::with("marker_tables.json") {
-        let cells = Cells::filtered(&case).lognorm(target(&case));
+        let cells = Matrix32::filtered(&case).lognorm(target(&case));
         let labels = labels(&case);
         let found = run_markers(&cells, &labels, &MarkerOptions::new(Method::TTest))?;
         let expected = case.table("markers_all_genes_group0_top3000.tsv.gz");
@@ -129,7 +129,7 @@ fn assert_edge(what: &str, found: &GroupMarkers, genes: &[String], expected: &Js
 fn every_method_reference_and_correction_on_the_edge() -> Result<()> {
     for case in Case::with("edge.json") {
         let edge = case.json("edge.json");
-        let cells = Cells::read(&case.folder.join("edge_lognorm.h5ad"));
+        let cells = Matrix32::read(&case.folder.join("edge_lognorm.h5ad"));
         let words = texts(&edge["groups"]);
         let factor = Factor::from_texts(words.iter().map(Some));
         for (key, expected) in edge["markers"].as_object().unwrap() {

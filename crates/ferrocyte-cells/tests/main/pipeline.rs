@@ -6,14 +6,14 @@ use ferrocyte_cells::normalize::{NormalizeOptions, Target, size_factors};
 use ferrocyte_cells::qc::{GeneFlag, QcMetrics, QcOptions, qc_metrics};
 use ferrocyte_data::{Csr, RowChunks, SelectGenes, SelectRows};
 
-use crate::files::{Case, Cells, Tsv, assert_near, data, numbers};
+use crate::files::{Case, Matrix32, Tsv, assert_near, data, numbers};
 
 /// What `target` of a case means.
 pub(crate) fn target(case: &Case) -> Target {
     case.json("metrics.json")["params"]["target"].as_f64().map_or(Target::Median, Target::To)
 }
 
-fn measure(case: &Case, all: &Cells, run: &Run) -> Result<QcMetrics> {
+fn measure(case: &Case, all: &Matrix32, run: &Run) -> Result<QcMetrics> {
     let params = &case.json("metrics.json")["params"];
     let symbols = match params["sym"].as_str() {
         None => all.genes.clone(),
@@ -54,7 +54,7 @@ fn compare(table: &Table, expected: &Tsv) {
 #[test]
 fn qc_metrics_and_filters_are_exact() -> Result<()> {
     for case in Case::pipelines() {
-        let all = Cells::read(&data(case.json("metrics.json")["input"].as_str().unwrap()));
+        let all = Matrix32::read(&data(case.json("metrics.json")["input"].as_str().unwrap()));
         let run = Run::new();
         let metrics = measure(&case, &all, &run)?;
         compare(&metrics.obs(), &case.table("qc_obs.tsv.gz"));
@@ -93,7 +93,7 @@ fn qc_metrics_and_filters_are_exact() -> Result<()> {
 fn streamed_from_a_file_and_in_memory_are_the_same_bits() -> Result<()> {
     for case in Case::pipelines() {
         let path = data(case.json("metrics.json")["input"].as_str().unwrap());
-        let all = Cells::read(&path);
+        let all = Matrix32::read(&path);
         let flags: Vec<bool> = all.genes.iter().map(|g| g.starts_with("MT-")).collect();
         let options =
             QcOptions { flags: vec![GeneFlag { name: "mt".to_owned(), genes: flags }], percent_top: vec![50] };
@@ -110,7 +110,7 @@ fn streamed_from_a_file_and_in_memory_are_the_same_bits() -> Result<()> {
 #[test]
 fn normalised_logarithms_are_exact() -> Result<()> {
     for case in Case::pipelines() {
-        let cells = Cells::filtered(&case);
+        let cells = Matrix32::filtered(&case);
         let found = cells.lognorm(target(&case));
         let expected = case.npz("lognorm_first60.npz");
         let n = expected.get("indptr").values.len() - 1;
@@ -125,7 +125,7 @@ fn normalised_logarithms_are_exact() -> Result<()> {
 }
 
 /// Counts as 64-bit floats, so that nothing is rounded to 32.
-pub(crate) fn in_64_bits(cells: &Cells, target: Target) -> Result<(Vec<f64>, Vec<i32>, Vec<i64>)> {
+pub(crate) fn in_64_bits(cells: &Matrix32, target: Target) -> Result<(Vec<f64>, Vec<i32>, Vec<i64>)> {
     use ferrocyte_cells::normalize::{Normalized, Then};
     let run = Run::new();
     let (mut values, mut indices, mut pointers) = (Vec::new(), Vec::new(), vec![0]);
@@ -150,7 +150,7 @@ pub(crate) fn in_64_bits(cells: &Cells, target: Target) -> Result<(Vec<f64>, Vec
 #[test]
 fn moments_of_logarithms_in_64_bits() -> Result<()> {
     for case in Case::with("gene_moments.tsv.gz") {
-        let cells = Cells::filtered(&case);
+        let cells = Matrix32::filtered(&case);
         let expected = case.table("gene_moments.tsv.gz");
         for (target, ddof, mean, var) in [
             (target(&case), 1.0, "lognorm_mean", "lognorm_var_ddof1"),
@@ -177,7 +177,7 @@ fn moments_of_logarithms_in_64_bits() -> Result<()> {
 #[test]
 fn selections_of_a_stream_are_those_of_memory() -> Result<()> {
     for case in Case::pipelines() {
-        let cells = Cells::filtered(&case);
+        let cells = Matrix32::filtered(&case);
         let genes: Vec<usize> = (0..cells.genes.len()).step_by(3).collect();
         let rows: Vec<usize> = (0..cells.cells.len()).step_by(2).collect();
         let taken = cells.take(&rows, &genes);

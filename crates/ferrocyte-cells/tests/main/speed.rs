@@ -7,15 +7,15 @@ use ferrocyte_base::{Result, Run};
 use ferrocyte_cells::harmony::{HarmonyOptions, harmony};
 use ferrocyte_cells::hvg::{Flavor, HvgOptions, highly_variable_genes};
 use ferrocyte_cells::markers::{MarkerOptions, Method, markers};
-use ferrocyte_cells::normalize::{NormalizeOptions, Target, size_factors};
+use ferrocyte_cells::normalize::{NormalizeOptions, Normalized, Target, Then, size_factors};
 use ferrocyte_cells::pca::{PcaOptions, pca};
 use ferrocyte_cells::qc::{GeneFlag, QcOptions, qc_metrics};
 use ferrocyte_cells::scale::ScaleOptions;
-use ferrocyte_data::{Factor, RowChunks};
+use ferrocyte_data::{Factor, RowChunks, fold};
 use ferrocyte_learn::Points;
 use ferrocyte_math::random::Stream;
 
-use crate::files::{Case, Cells};
+use crate::files::{Case, Matrix32};
 
 /// CPU seconds of this process so far.
 fn cpu() -> f64 {
@@ -33,14 +33,14 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
 }
 
 struct Study {
-    cells: Cells,
+    cells: Matrix32,
     labels: Factor,
     samples: Factor,
 }
 
 fn simulate(n: usize) -> Study {
     let case = Case::with("marker_groups.npz").into_iter().next().expect("a case with labels");
-    let pool = Cells::filtered(&case);
+    let pool = Matrix32::filtered(&case);
     let codes = case.npz("marker_groups.npz").get("g").indices();
     let run = Run::new().threads(1);
     let mut source = pool.source();
@@ -85,7 +85,7 @@ fn simulate(n: usize) -> Study {
         samples.push(Some(sample.to_string()));
     }
     let names = (0..n).map(|i| i.to_string()).collect();
-    let cells = Cells::from_arrays(names, pool.genes, values, indices, pointers);
+    let cells = Matrix32::from_arrays(names, pool.genes, values, indices, pointers);
     Study { cells, labels: Factor::from_texts(labels), samples: Factor::from_texts(samples) }
 }
 
@@ -105,6 +105,9 @@ fn cpu_seconds_of_each_step() -> Result<()> {
     let target = NormalizeOptions { target: Target::Median, exclude_highly_expressed: None };
     timed("size factors", || size_factors(&run, &mut cells.source(), &names, &target))?;
     let logged = timed("normalised, logged, copied", || cells.lognorm(Target::To(1e4)));
+    let factors = size_factors(&run, &mut cells.source(), &names, &target)?.factors;
+    let mut passing = Normalized::new(cells.source(), Some(factors), Then::Log1p { base: None })?;
+    timed("normalised and logged", || fold(&run, &mut passing, &mut []))?;
     let mut v3 = HvgOptions::new(Flavor::SeuratV3);
     v3.n_top = Some(2000);
     let hvg = timed("hvg seurat_v3", || highly_variable_genes(&run, &mut cells.source(), &names, None, &v3))?;
