@@ -1,3 +1,34 @@
 //! Single cells: quality, normalisation, integration, clusters, markers, composition.
 //!
 //! Cells are rows, genes are columns. Matrices come as [`ferrocyte_data::RowChunks`], from memory or from a file.
+//!
+//! * [`qc`]: totals, detected genes, shares; [`filter`]: cells and genes within bounds.
+//! * [`scrublet`](mod@scrublet): doublets.
+//! * [`harmony`]: batches brought together, and how well they are mixed.
+//! * [`hvg`]: genes that vary more than their mean explains.
+//! * [`sc3`]: consensus clusters. [`markers`]: genes that tell groups apart. [`score_genes`]: how strongly cells express
+//!   a set of genes.
+//! * [`normalize`]: factors of cells, and rows scaled and logged as they pass.
+//! * [`proportion`] and [`composition`]: types of cells in samples, and whether groups of samples differ in them.
+//! * [`scale`] and [`pca`]: genes on one scale, principal components, without a dense matrix.
+
+mod by_gene;
+pub mod composition;
+pub mod filter;
+pub mod harmony;
+pub mod hvg;
+pub mod markers;
+mod moments;
+mod names;
+pub mod normalize;
+pub mod pca;
+pub mod proportion;
+pub mod qc;
+pub mod sc3;
+pub mod scale;
+mod scan;
+pub mod score_genes;
+pub mod scrublet;
+
+pub use filter::Kept;
+pub use names::Names;

@@ -176,6 +176,15 @@ impl<'a> RowBlock<'a> {
         self
     }
 
+    /// The same rows and columns with other values, one for each that is stored.
+    pub fn with_values(self, values: Values<'a>) -> Result<Self> {
+        if values.len() != self.values.len() {
+            let message = format!("{} values in place of {}", values.len(), self.values.len());
+            return Err(Fault::internal(message));
+        }
+        Ok(Self { values, ..self })
+    }
+
     /// A copy that borrows nothing.
     pub fn into_owned(self) -> RowBlock<'static> {
         RowBlock {

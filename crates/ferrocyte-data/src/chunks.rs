@@ -49,32 +49,39 @@ pub trait RowChunks: Send {
     }
 }
 
-impl<T: RowChunks + ?Sized> RowChunks for Box<T> {
-    fn n_rows(&self) -> usize {
-        (**self).n_rows()
-    }
-    fn n_cols(&self) -> usize {
-        (**self).n_cols()
-    }
-    fn n_stored(&self) -> Option<u64> {
-        (**self).n_stored()
-    }
-    fn name(&self) -> String {
-        (**self).name()
-    }
-    fn reads_ahead(&self) -> bool {
-        (**self).reads_ahead()
-    }
-    fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
-        (**self).read(run, rows)
-    }
-    fn gene_blocks(&self, run: &Run) -> Option<Vec<Range<usize>>> {
-        (**self).gene_blocks(run)
-    }
-    fn read_genes(&mut self, run: &Run, genes: Range<usize>) -> Result<Box<dyn RowChunks + '_>> {
-        (**self).read_genes(run, genes)
-    }
+/// What owns or borrows a matrix is one.
+macro_rules! delegate {
+    ($($holder:ty),*) => { $(
+        impl<T: RowChunks + ?Sized> RowChunks for $holder {
+            fn n_rows(&self) -> usize {
+                (**self).n_rows()
+            }
+            fn n_cols(&self) -> usize {
+                (**self).n_cols()
+            }
+            fn n_stored(&self) -> Option<u64> {
+                (**self).n_stored()
+            }
+            fn name(&self) -> String {
+                (**self).name()
+            }
+            fn reads_ahead(&self) -> bool {
+                (**self).reads_ahead()
+            }
+            fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
+                (**self).read(run, rows)
+            }
+            fn gene_blocks(&self, run: &Run) -> Option<Vec<Range<usize>>> {
+                (**self).gene_blocks(run)
+            }
+            fn read_genes(&mut self, run: &Run, genes: Range<usize>) -> Result<Box<dyn RowChunks + '_>> {
+                (**self).read_genes(run, genes)
+            }
+        }
+    )* };
 }
+
+delegate!(Box<T>, &mut T);
 
 /// How many rows to read at once, within 256 to 16,384, so that what is in memory of them stays within a quarter of
 /// that of `run`: a block, the next one where reading goes ahead, and what it is decoded from. Changes time, never the

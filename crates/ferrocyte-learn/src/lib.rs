@@ -5,7 +5,9 @@
 
 mod agreement;
 mod communities;
+mod eigen;
 mod graph;
+mod kmeans;
 mod knn;
 mod points;
 mod quality;
@@ -13,7 +15,9 @@ mod umap;
 
 pub use agreement::adjusted_rand;
 pub use communities::{Communities, LeidenOptions, LouvainOptions, leiden, leiden_many, louvain, modularity};
+pub use eigen::{Eigen, fix_signs, largest_eigen};
 pub use graph::{Components, Graph, Smooth, connectivities, gauss, jaccard, smooth_distances};
+pub use kmeans::{Kmeans, KmeansOptions, kmeans};
 pub use knn::{KnnOptions, Metric, Neighbours, Search, nearest};
 pub use points::Points;
 pub use quality::{neighbour_recall, silhouette, trustworthiness};

@@ -35,7 +35,8 @@
 //!
 //! # Smooth curves
 //!
-//! [`lowess`] and [`weighted_lowess`] are robust local lines, step by step those of R and limma; [`interpolate`] looks
+//! [`loess`] has local parabolas; [`lowess`] and [`weighted_lowess`] are robust local lines, step by step those of R and
+//! limma. [`interpolate`] looks
 //! values up between the points of a curve, in constant time. [`moving_average`] smooths what comes in an order.
 //!
 //! # Draws without replacement
@@ -73,6 +74,7 @@ pub mod gamma_intercept;
 pub mod hypergeometric;
 pub mod interpolate;
 pub mod linalg;
+pub mod loess;
 pub mod lowess;
 pub mod moving_average;
 pub mod multiple;

@@ -1,0 +1,324 @@
+//! k-means: greedy k-means++ starts, Lloyd's iterations with Hamerly's bounds, weights, several starts.
+//!
+//! A point whose centre is certainly the nearest, by how far centres have moved since it was last looked at, is passed
+//! over (G. Hamerly, *Making k-means even faster*, 2010). A start takes as each next centre the best of a few points
+//! drawn in proportion to their squared distances (D. Arthur and S. Vassilvitskii, *k-means++*, 2007). Results depend on
+//! the seed, not on threads.
+
+use ferrocyte_base::{Fault, Result, Run};
+use ferrocyte_math::linalg::Matrix;
+use ferrocyte_math::random::Stream;
+
+use crate::Points;
+
+/// Rows that a thread takes at a time.
+const ROWS: usize = 512;
+
+/// How clusters are looked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KmeansOptions {
+    /// How many clusters.
+    pub k: usize,
+    /// How many starts; the one with the least inertia is kept.
+    pub starts: usize,
+    /// The most iterations of a start.
+    pub max_iter: usize,
+    /// Stop when no centre moves farther than this share of the spread of the points.
+    pub tolerance: f64,
+    /// Decides the starts.
+    pub seed: u64,
+}
+
+impl KmeansOptions {
+    /// Ten starts of at most 100 iterations.
+    pub fn new(k: usize, seed: u64) -> Self {
+        Self { k, starts: 10, max_iter: 100, tolerance: 0.0, seed }
+    }
+}
+
+/// Clusters of points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kmeans {
+    /// Clusters × dimensions.
+    pub centres: Matrix,
+    /// The cluster of each point.
+    pub labels: Vec<u32>,
+    /// Sum of weight × squared distance to the centre.
+    pub inertia: f64,
+    /// Iterations of the start that was kept.
+    pub iterations: usize,
+}
+
+/// Finds `k` clusters of points with weights (1 each if `None`).
+///
+/// # Errors
+/// No cluster, or more clusters than points with weight; weights that are negative or not finite, or for another number
+/// of points; the wish to stop.
+pub fn kmeans(run: &Run, points: Points<'_>, weights: Option<&[f64]>, options: &KmeansOptions) -> Result<Kmeans> {
+    let ones;
+    let weights = match weights {
+        Some(weights) => weights,
+        None => {
+            ones = vec![1.0; points.n()];
+            &ones
+        }
+    };
+    check(points, weights, options)?;
+    let mut best: Option<Kmeans> = None;
+    for start in 0..options.starts.max(1) {
+        run.check()?;
+        let centres = plus_plus(run, points, weights, options.k, &mut Stream::new(options.seed, start as u64))?;
+        let found = lloyd(run, points, weights, centres, options)?;
+        if best.as_ref().is_none_or(|best| found.inertia < best.inertia) {
+            best = Some(found);
+        }
+    }
+    best.ok_or_else(|| Fault::internal("no start of k-means was made"))
+}
+
+fn check(points: Points<'_>, weights: &[f64], options: &KmeansOptions) -> Result<()> {
+    if weights.len() != points.n() {
+        return Err(Fault::bad_input(format!("{} weights for {} points", weights.len(), points.n())));
+    }
+    if let Some(i) = weights.iter().position(|w| !(*w >= 0.0 && w.is_finite())) {
+        return Err(Fault::bad_input(format!("the weight of point {i} is {}", weights[i])));
+    }
+    let n = weights.iter().filter(|&&w| w > 0.0).count();
+    if options.k == 0 || options.k > n {
+        return Err(Fault::bad_input(format!("{} clusters of {n} points", options.k)).hint("ask for fewer clusters"));
+    }
+    Ok(())
+}
+
+fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum()
+}
+
+/// Centres far from each other: the first by weight, each next one the best of a few that are drawn by weight × squared
+/// distance to the nearest centre.
+fn plus_plus(run: &Run, points: Points<'_>, weights: &[f64], k: usize, stream: &mut Stream) -> Result<Matrix> {
+    let (n, d) = (points.n(), points.d());
+    let trials = 2 + (k as f64).ln() as usize;
+    let mut centres = Matrix::zeros(k, d);
+    let first = stream.categorical(weights)?;
+    centres.row_mut(0).copy_from_slice(points.row(first));
+    let to = |i: usize| -> Result<Vec<f64>> {
+        run.map_quietly(n, ROWS, |rows| {
+            Ok(rows.map(|j| squared_distance(points.row(j), points.row(i))).collect::<Vec<_>>())
+        })
+        .map(|parts| parts.concat())
+    };
+    let mut nearest = to(first)?;
+    for c in 1..k {
+        let chances: Vec<f64> = nearest.iter().zip(weights).map(|(d, w)| d * w).collect();
+        let spread: f64 = chances.iter().sum();
+        let mut best: Option<(f64, usize, Vec<f64>)> = None;
+        for _ in 0..trials {
+            // Where all points lie on centres any point will do.
+            let candidate = stream.categorical(if spread > 0.0 { &chances } else { weights })?;
+            let mut closer = to(candidate)?;
+            closer.iter_mut().zip(&nearest).for_each(|(c, n)| *c = c.min(*n));
+            let potential: f64 = closer.iter().zip(weights).map(|(d, w)| d * w).sum();
+            if best.as_ref().is_none_or(|(least, ..)| potential < *least) {
+                best = Some((potential, candidate, closer));
+            }
+        }
+        if let Some((_, candidate, closer)) = best {
+            centres.row_mut(c).copy_from_slice(points.row(candidate));
+            nearest = closer;
+        }
+    }
+    Ok(centres)
+}
+
+/// What is known of a point: its centre, at most how far that is, and at least how far any other.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    label: u32,
+    upper: f64,
+    lower: f64,
+}
+
+/// The two nearest centres of a point: which, how far, how far the second.
+fn two_nearest(point: &[f64], centres: &Matrix) -> Bounds {
+    let (mut label, mut first, mut second) = (0, f64::INFINITY, f64::INFINITY);
+    for c in 0..centres.n_rows() {
+        let distance = squared_distance(point, centres.row(c));
+        if distance < first {
+            (second, first, label) = (first, distance, c as u32);
+        } else if distance < second {
+            second = distance;
+        }
+    }
+    Bounds { label, upper: first.sqrt(), lower: second.sqrt() }
+}
+
+/// Lloyd's iterations from given centres.
+///
+/// # Errors
+/// The wish to stop.
+pub(crate) fn lloyd(
+    run: &Run,
+    points: Points<'_>,
+    weights: &[f64],
+    mut centres: Matrix,
+    options: &KmeansOptions,
+) -> Result<Kmeans> {
+    let k = centres.n_rows();
+    let mut bounds = vec![Bounds { label: 0, upper: f64::INFINITY, lower: 0.0 }; points.n()];
+    let mut moved = vec![0.0; k];
+    let limit = options.tolerance * spread(points);
+    let mut iterations = 0;
+    loop {
+        run.check()?;
+        assign(run, points, &centres, &moved, &mut bounds)?;
+        (centres, moved) = means(points, weights, &bounds, &centres);
+        iterations += 1;
+        let farthest = moved.iter().copied().fold(0.0, f64::max);
+        if farthest <= limit || iterations >= options.max_iter {
+            break;
+        }
+    }
+    // Labels and inertia belong to the final centres.
+    let parts = run.map_quietly(points.n(), ROWS, |rows| {
+        Ok(rows.map(|i| two_nearest(points.row(i), &centres)).collect::<Vec<_>>())
+    })?;
+    let found = parts.concat();
+    let inertia = found.iter().zip(weights).map(|(b, w)| w * b.upper * b.upper).sum();
+    Ok(Kmeans { centres, labels: found.iter().map(|b| b.label).collect(), inertia, iterations })
+}
+
+/// Root of the mean squared distance to the mean.
+fn spread(points: Points<'_>) -> f64 {
+    let n = points.n().max(1) as f64;
+    let mut mean = vec![0.0; points.d()];
+    (0..points.n()).for_each(|i| mean.iter_mut().zip(points.row(i)).for_each(|(m, x)| *m += x / n));
+    ((0..points.n()).map(|i| squared_distance(points.row(i), &mean)).sum::<f64>() / n).sqrt()
+}
+
+/// Brings the bounds up to date with centres that have moved, and looks again where they do not decide.
+fn assign(run: &Run, points: Points<'_>, centres: &Matrix, moved: &[f64], bounds: &mut [Bounds]) -> Result<()> {
+    let k = centres.n_rows();
+    // Half the distance of each centre to the nearest other.
+    let half: Vec<f64> = (0..k)
+        .map(|c| {
+            let others = (0..k).filter(|&o| o != c).map(|o| squared_distance(centres.row(c), centres.row(o)));
+            0.5 * others.fold(f64::INFINITY, f64::min).sqrt()
+        })
+        .collect();
+    let farthest = moved.iter().copied().fold(0.0, f64::max);
+    run.for_each_chunk(bounds, ROWS, |part, bounds| {
+        for (i, b) in bounds.iter_mut().enumerate() {
+            let point = points.row(part * ROWS + i);
+            b.upper += moved[b.label as usize];
+            b.lower -= farthest;
+            let enough = half[b.label as usize].max(b.lower);
+            if b.upper <= enough {
+                continue;
+            }
+            b.upper = squared_distance(point, centres.row(b.label as usize)).sqrt();
+            if b.upper > enough {
+                *b = two_nearest(point, centres);
+            }
+        }
+    })
+}
+
+/// The means of the clusters and how far the centres move. A cluster without weight takes the point farthest from its
+/// centre.
+fn means(points: Points<'_>, weights: &[f64], bounds: &[Bounds], centres: &Matrix) -> (Matrix, Vec<f64>) {
+    let (k, d) = (centres.n_rows(), centres.n_cols());
+    let mut sums = Matrix::zeros(k, d);
+    let mut total = vec![0.0; k];
+    for (i, b) in bounds.iter().enumerate() {
+        let label = b.label as usize;
+        total[label] += weights[i];
+        sums.row_mut(label).iter_mut().zip(points.row(i)).for_each(|(s, x)| *s += weights[i] * x);
+    }
+    let mut taken: Vec<usize> = Vec::new();
+    for c in 0..k {
+        if total[c] > 0.0 {
+            sums.row_mut(c).iter_mut().for_each(|s| *s /= total[c]);
+            continue;
+        }
+        let distance = |i: usize| squared_distance(points.row(i), centres.row(bounds[i].label as usize));
+        let farthest = (0..points.n())
+            .filter(|i| weights[*i] > 0.0 && !taken.contains(i))
+            .max_by(|&a, &b| distance(a).total_cmp(&distance(b)).then(b.cmp(&a)));
+        if let Some(i) = farthest {
+            taken.push(i);
+            sums.row_mut(c).copy_from_slice(points.row(i));
+        }
+    }
+    let moved = (0..k).map(|c| squared_distance(sums.row(c), centres.row(c)).sqrt()).collect();
+    (sums, moved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four clouds, `each` points in three dimensions.
+    fn clouds(each: usize) -> Vec<f64> {
+        let mut stream = Stream::new(4, 0);
+        let mut values = Vec::new();
+        for i in 0..4 * each {
+            let centre = [[0.0, 0.0, 0.0], [5.0, 0.0, 0.0], [0.0, 5.0, 0.0], [5.0, 5.0, 5.0]][i % 4];
+            values.extend(centre.map(|c| c + 0.5 * stream.normal()));
+        }
+        values
+    }
+
+    #[test]
+    fn clouds_are_found_and_bounds_change_nothing() -> Result<()> {
+        let values = clouds(300);
+        let points = Points::new(&values, 1200, 3)?;
+        let found = kmeans(&Run::new(), points, None, &KmeansOptions::new(4, 1))?;
+        for (i, label) in found.labels.iter().enumerate() {
+            assert_eq!(*label, found.labels[i % 4]);
+        }
+        // Plain Lloyd from the same start.
+        let start = plus_plus(&Run::new(), points, &[1.0; 1200], 7, &mut Stream::new(9, 0))?;
+        let options = KmeansOptions { max_iter: 30, ..KmeansOptions::new(7, 9) };
+        let quick = lloyd(&Run::new(), points, &[1.0; 1200], start.clone(), &options)?;
+        let mut centres = start;
+        for _ in 0..quick.iterations {
+            let bounds: Vec<Bounds> = (0..1200).map(|i| two_nearest(points.row(i), &centres)).collect();
+            centres = means(points, &[1.0; 1200], &bounds, &centres).0;
+        }
+        assert_eq!(quick.centres, centres);
+        Ok(())
+    }
+
+    #[test]
+    fn threads_change_no_bit() -> Result<()> {
+        let values = clouds(400);
+        let points = Points::new(&values, 1600, 3)?;
+        let work = |run: &Run| kmeans(run, points, None, &KmeansOptions { starts: 2, ..KmeansOptions::new(6, 2) });
+        ferrocyte_testkit::assert_same_bits_over_runs(work, |found| found.centres.entries().to_vec())
+    }
+
+    #[test]
+    fn weights_are_repeated_points() -> Result<()> {
+        let values = [0.0, 1.0, 10.0, 11.0, 30.0];
+        let weights = [1.0, 3.0, 1.0, 1.0, 2.0];
+        let found = kmeans(&Run::new(), Points::new(&values, 5, 1)?, Some(&weights), &KmeansOptions::new(3, 0))?;
+        let mut centres = found.centres.entries().to_vec();
+        centres.sort_by(f64::total_cmp);
+        assert_eq!(centres, [0.75, 10.5, 30.0]);
+        assert!((found.inertia - (0.75 + 0.5)).abs() < 1e-12);
+        Ok(())
+    }
+
+    #[test]
+    fn points_that_coincide_and_impossible_numbers() -> Result<()> {
+        let values = [1.0; 6];
+        let found = kmeans(&Run::new(), Points::new(&values, 6, 1)?, None, &KmeansOptions::new(3, 0))?;
+        assert_eq!(found.inertia, 0.0);
+        for (k, weights) in [(0, [1.0; 6]), (7, [1.0; 6]), (2, [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), (2, [-1.0; 6])] {
+            let options = KmeansOptions::new(k, 0);
+            assert!(kmeans(&Run::new(), Points::new(&values, 6, 1)?, Some(&weights), &options).is_err());
+        }
+        Ok(())
+    }
+}
