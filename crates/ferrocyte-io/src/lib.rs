@@ -57,6 +57,7 @@ pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
 pub use store::numbers::{Numbers, NumbersRef};
 pub use store::sink::{ArraySpec, Packing, Sink, SinkArray, Storage};
 pub use store::{ArrayInfo, Attr, Dtype, Node, Store, StoredArray};
+pub use text::matrix_market::read_matrix_market;
 pub use text::tables::{number_text, write_json_lines, write_table, write_tsv};
 pub use text::value_table::{ValueTable, read_value_table};
 pub use text::{NamedMatrix, read_frame, read_matrix_tsv};
