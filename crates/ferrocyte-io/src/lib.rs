@@ -42,6 +42,8 @@ mod hdf5;
 mod json;
 mod part;
 mod store;
+mod study;
+mod tenx;
 mod text;
 
 pub use atomic::{is_closed_pipe, write_atomically};
@@ -57,6 +59,9 @@ pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
 pub use store::numbers::{Numbers, NumbersRef};
 pub use store::sink::{ArraySpec, Packing, Sink, SinkArray, Storage};
 pub use store::{ArrayInfo, Attr, Dtype, Node, Store, StoredArray};
+pub use study::with_obs::join_obs;
+pub use study::{AnnotatedSource, GENE_EXPRESSION, OpenOptions, open_study};
+pub use tenx::features::{VarNames, unique as unique_names};
 pub use text::matrix_market::read_matrix_market;
 pub use text::tables::{number_text, write_json_lines, write_table, write_tsv};
 pub use text::value_table::{ValueTable, read_value_table};

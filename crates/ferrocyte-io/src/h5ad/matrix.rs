@@ -110,7 +110,8 @@ impl H5adMatrix {
         })
     }
 
-    fn open_sparse(
+    /// A sparse matrix of that kind and shape, whose three arrays stand in a group.
+    pub(crate) fn open_sparse(
         store: &Arc<dyn Store>,
         element: &str,
         kind: MatrixKind,

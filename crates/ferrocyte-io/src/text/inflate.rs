@@ -21,7 +21,7 @@ pub(crate) struct TextSource {
 
 enum Bytes {
     Plain(BufReader<File>),
-    Gzip(MultiGzDecoder<BufReader<File>>),
+    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
 }
 
 impl TextSource {
@@ -41,7 +41,7 @@ impl TextSource {
         let length = file.metadata().map_err(at)?.len();
         let mut reader = BufReader::with_capacity(1 << 17, file);
         let compressed = reader.fill_buf().map_err(at)?.starts_with(&[0x1f, 0x8b]);
-        let bytes = if compressed { Bytes::Gzip(MultiGzDecoder::new(reader)) } else { Bytes::Plain(reader) };
+        let bytes = if compressed { Bytes::Gzip(Box::new(MultiGzDecoder::new(reader))) } else { Bytes::Plain(reader) };
         Ok(Self { place, bytes, length })
     }
 

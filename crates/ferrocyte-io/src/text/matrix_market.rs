@@ -89,11 +89,11 @@ fn read(run: &Run, source: &mut TextSource, transpose: bool) -> Result<OwnedCsr>
             || if more { source.fill(&mut next, SLAB) } else { Ok(false) },
         )?;
         for piece in parsed? {
-            let Entries { rows, columns, values, n_entries, n_lines } =
+            let Entries { rows, columns, values, found: here, lines: read } =
                 piece.map_err(|(line, fault)| fault.at(format!("line {}", lines + line + 1)))?;
             matrix.extend(&rows, &columns, &Values::F64(Cow::Owned(values)));
-            (lines, found) = (lines + n_lines, found + n_entries);
-            task.advance(n_entries);
+            (lines, found) = (lines + read, found + here);
+            task.advance(here);
         }
         if found > header.n_entries || (!more && found < header.n_entries) {
             let there =
@@ -226,8 +226,9 @@ struct Entries {
     rows: Vec<u32>,
     columns: Vec<u32>,
     values: Vec<f64>,
-    n_entries: u64,
-    n_lines: u64,
+    /// Lines with an entry; mirror images are not counted.
+    found: u64,
+    lines: u64,
 }
 
 /// Reads whole lines. A fault comes with its line, counted from 0.
@@ -238,8 +239,8 @@ fn parse(text: &[u8], header: &Header, transpose: bool) -> std::result::Result<E
         rows: Vec::with_capacity(about),
         columns: Vec::with_capacity(about),
         values: Vec::with_capacity(about),
-        n_entries: 0,
-        n_lines: 0,
+        found: 0,
+        lines: 0,
     };
     let mut rest = text;
     loop {
@@ -253,7 +254,7 @@ fn parse(text: &[u8], header: &Header, transpose: bool) -> std::result::Result<E
             }
             Some(_) => {
                 let Some((row, column, value, after)) = entry(rest, header) else {
-                    return Err((found.n_lines, bad_entry(rest, header)));
+                    return Err((found.lines, bad_entry(rest, header)));
                 };
                 let (major, minor) = if transpose { (column, row) } else { (row, column) };
                 found.rows.push(major);
@@ -264,11 +265,11 @@ fn parse(text: &[u8], header: &Header, transpose: bool) -> std::result::Result<E
                     found.columns.push(major);
                     found.values.push(value);
                 }
-                found.n_entries += 1;
+                found.found += 1;
                 rest = after;
             }
         }
-        found.n_lines += 1;
+        found.lines += 1;
     }
 }
 
@@ -456,7 +457,7 @@ mod tests {
     fn pieces_do_not_show() {
         // Several slabs, so that lines stand across their ends; cells fall once.
         let n = 1_100_002_u32;
-        let mut text = format!("{}1000 {n} {n}\n", HEAD);
+        let mut text = format!("{HEAD}1000 {n} {n}\n");
         for i in 0..n {
             use std::fmt::Write;
             let cell = if i == n / 2 { 0 } else { i };
@@ -471,7 +472,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         let body = |text: &str| format!("{HEAD}% comment\n3 2 2\n{text}");
-        let long = format!("{}{}", HEAD, "9".repeat(3 << 20));
+        let long = HEAD.to_owned() + &"9".repeat(3 << 20);
         for (text, words) in [
             (body("1 1 1\n0 1 1\n"), "line 5: row 0, but the header promises 3 rows, counted from 1"),
             (body("4 1 1\n1 1 1\n"), "line 4: row 4, but the header promises 3 rows"),
