@@ -13,7 +13,7 @@ use crate::text::inflate::TextSource;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// HDF5 that is no 10x file: .h5ad, or something that its reader refuses with a sentence.
-    Hdf5,
+    H5ad,
     /// A 10x file in HDF5.
     TenxH5,
     /// A 10x folder of text files.
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     /// A MatrixMarket file.
     MatrixMarket,
     /// A table in a text file.
-    Table,
+    Text,
 }
 
 /// The names of files that hold no text, whatever their bytes are.
@@ -31,7 +31,7 @@ impl Kind {
     /// What stands at a path.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         if path.is_dir() {
-            return Ok(if folder::is_tenx(path) { Self::TenxFolder } else { Self::Hdf5 });
+            return Ok(if folder::is_tenx(path) { Self::TenxFolder } else { Self::H5ad });
         }
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
         let start = first_bytes(path)?;
@@ -54,7 +54,7 @@ impl Kind {
                 .at(path.display().to_string())
                 .hint("expected .h5ad, a 10x .h5 or folder, .mtx, or a table (.tsv, .csv)"));
         }
-        Ok(Self::Table)
+        Ok(Self::Text)
     }
 }
 
@@ -62,7 +62,7 @@ impl Kind {
 fn of_hdf5(path: &Path) -> Result<Kind> {
     match Hdf5::open(path) {
         Ok(store) if h5::is_tenx(&store)? => Ok(Kind::TenxH5),
-        _ => Ok(Kind::Hdf5),
+        _ => Ok(Kind::H5ad),
     }
 }
 
