@@ -6,6 +6,8 @@ the path to :func:`ferrocyte.lmm.fit` instead of an AnnData.
 
 from __future__ import annotations
 
+from ._concat import concat
 from ._info import info
+from ._tenx import read_10x, read_mtx, read_text
 
-__all__ = ["info"]
+__all__ = ["concat", "info", "read_10x", "read_mtx", "read_text"]

@@ -93,24 +93,25 @@ impl Study {
     }
 
     /// Columns of `obs`: numbers, or codes (-1 where missing) and levels. Those of `optional` are given if they exist,
-    /// and all that are categorical if `all_factors` is true.
-    #[pyo3(signature = (names, optional, all_factors = false))]
+    /// all that are categorical if `all_factors` is true, and all that can be read if `all_columns` is.
+    #[pyo3(signature = (names, optional, all_factors = false, all_columns = false))]
     fn obs<'py>(
         &self,
         py: Python<'py>,
         names: Vec<String>,
         optional: Vec<String>,
         all_factors: bool,
+        all_columns: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let read = || {
             let mut frame = self.source.obs(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
             let mut more = optional;
-            if all_factors {
-                let kinds = self.source.obs_columns().into_iter();
-                more.extend(
-                    kinds.filter(|(_, kind)| matches!(kind, ColumnKind::Category { .. })).map(|(name, _)| name),
-                );
-            }
+            let wanted = |kind: &ColumnKind| match kind {
+                ColumnKind::Unreadable(_) => false,
+                ColumnKind::Category { .. } => all_factors || all_columns,
+                _ => all_columns,
+            };
+            more.extend(self.source.obs_columns().into_iter().filter(|(_, kind)| wanted(kind)).map(|(name, _)| name));
             let more: Vec<&str> = more.iter().map(String::as_str).filter(|name| frame.get(name).is_none()).collect();
             let others = self.source.obs_if_present(&more)?;
             for name in others.names() {
