@@ -409,8 +409,8 @@ impl StoredArray for Hdf5Array {
                 }
             };
         }
-        let numbers = read!(I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), F32(f32),
-            F64(f64));
+        let numbers =
+            read!(I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), F32(f32), F64(f64));
         let cells = Entries::Numbers(numbers.map_err(|e| at(unreadable("cannot be read", &e)))?);
         Ok(Field { shape, cells })
     }
@@ -469,7 +469,7 @@ fn read_attribute(location: &hdf5::Location, attribute: &hdf5::Attribute) -> hdf
             match location.dereference(&reference)? {
                 hdf5::ReferencedObject::Dataset(found) => Attr::Reference(below_root(&found.name())),
                 hdf5::ReferencedObject::Group(found) => Attr::Reference(below_root(&found.name())),
-                other => Attr::Other(format!("a reference to {other:?}")),
+                hdf5::ReferencedObject::Datatype(_) => Attr::Other("a reference to a type".to_owned()),
             }
         }
         other => Attr::Other(other.to_string()),
