@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
@@ -143,13 +144,19 @@ def read_h5mu(
         ) from None
     found = _core.io_mudata(os.fspath(path), means(n_threads, max_memory, progress=progress))
     groups = ("obsm", "varm", "obsp", "varp", "obsmap", "varmap", "uns")
-    return MuData(
-        {name: _anndata(modality) for name, modality in found["mods"].items()},
-        axis=found["axis"],
-        obs=data_frame(found["obs"], "obs"),
-        var=data_frame(found["var"], "var"),
-        **{group: named(found[group], group) for group in groups},
-    )
+    modalities = {name: _anndata(modality) for name, modality in found["mods"].items()}
+    with warnings.catch_warnings():
+        # mudata announces that it will pull columns of modalities no longer: what it does is left to its version.
+        warnings.filterwarnings("ignore", message="From 0.4 .update", category=FutureWarning)
+        # Columns that it pulls it has pandas convert, missing ones among them.
+        warnings.filterwarnings("ignore", message="invalid value encountered in cast", category=RuntimeWarning)
+        return MuData(
+            modalities,
+            axis=found["axis"],
+            obs=data_frame(found["obs"], "obs"),
+            var=data_frame(found["var"], "var"),
+            **{group: named(found[group], group) for group in groups},
+        )
 
 
 def _anndata(found: dict[str, Any]) -> anndata.AnnData:
