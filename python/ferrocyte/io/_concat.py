@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import _core
 from .._run import means
-from .._sources import matrix_of, open_source
+from .._sources import matrix_of
 from ..errors import BadInputError
+from ._read import read
 from ._tenx import csr, index, wide
 
 if TYPE_CHECKING:
@@ -141,23 +142,13 @@ def _stem(path: Any) -> str:
 
 def _anndata(study: Part) -> ad.AnnData:
     """A study in memory."""
-    import anndata as ad
-    import pandas as pd
-
     if not isinstance(study, (str, os.PathLike)):
         return study
-    source = open_source(study, None)
-    opened = source.matrix.content[1]
-    found = opened.whole("X", means(max_memory=sys.maxsize, progress=False))
-    columns = opened.obs([], [], all_columns=True)
-    obs = pd.DataFrame(
-        {
-            name: pd.Categorical.from_codes(column[0], categories=column[1]) if isinstance(column, tuple) else column
-            for name, column in columns.items()
-        },
-        index=index(found["obs_names"]),
-    )
-    return ad.AnnData(csr(found), obs=obs, var=pd.DataFrame(index=index(found["var_names"])))
+    found = read(study)
+    if hasattr(found, "mod"):
+        message = "a file of several modalities cannot be put behind others"
+        raise BadInputError(message, place=os.fspath(study), hint="read one with fe.io.read_h5ad(path, modality=...)")
+    return found
 
 
 def _obs(

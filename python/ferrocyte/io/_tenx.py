@@ -29,6 +29,7 @@ def read_10x(
     *,
     dtype: Literal["float32", "float64"] = "float32",
     n_threads: int | None = None,
+    max_memory: int | str | None = None,
     progress: bool | None = None,
 ) -> ad.AnnData:
     """Read counts of Cell Ranger: an .h5 file or a folder, of any version.
@@ -50,8 +51,8 @@ def read_10x(
         What stands before the names of the files of a folder that holds several matrices.
     dtype
         Type of the values.
-    n_threads, progress
-        With what means; none changes a number.
+    n_threads, max_memory, progress
+        With what means; none changes a number. More than `max_memory` is refused; by default there is no limit.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def read_10x(
     if not study.format.startswith("10x"):
         message = f"no 10x file or folder: this is {study.format}"
         raise UnsupportedError(message, place=os.fspath(path), hint="fe.io.read reads files of any kind")
-    return _in_memory(study, dtype, n_threads, progress=progress)
+    return _in_memory(study, dtype, n_threads, max_memory, progress=progress)
 
 
 def read_mtx(
@@ -87,6 +88,7 @@ def read_mtx(
     transpose: bool = False,
     dtype: Literal["float32", "float64"] = "float32",
     n_threads: int | None = None,
+    max_memory: int | str | None = None,
     progress: bool | None = None,
 ) -> ad.AnnData:
     """Read a matrix in MatrixMarket form (.mtx, .mtx.gz).
@@ -99,8 +101,8 @@ def read_mtx(
         Whether the file is genes × cells, as 10x writes it, rather than cells × genes.
     dtype
         Type of the values.
-    n_threads, progress
-        With what means; none changes a number.
+    n_threads, max_memory, progress
+        With what means; none changes a number. More than `max_memory` is refused; by default there is no limit.
 
     Returns
     -------
@@ -113,7 +115,7 @@ def read_mtx(
         The file is truncated or damaged; the message names the line.
     """
     study = open_path(path, Opening(transpose=transpose), "mtx")
-    return _in_memory(study, dtype, n_threads, progress=progress)
+    return _in_memory(study, dtype, n_threads, max_memory, progress=progress)
 
 
 def read_text(
@@ -123,6 +125,7 @@ def read_text(
     transpose: bool = False,
     dtype: Literal["float32", "float64"] = "float32",
     n_threads: int | None = None,
+    max_memory: int | str | None = None,
     progress: bool | None = None,
 ) -> ad.AnnData:
     """Read a table of numbers (.tsv, .csv, .txt, each also with .gz): names in its first line and first column.
@@ -137,8 +140,8 @@ def read_text(
         Whether the table is genes × cells rather than cells × genes.
     dtype
         Type of the values.
-    n_threads, progress
-        With what means; none changes a number.
+    n_threads, max_memory, progress
+        With what means; none changes a number. More than `max_memory` is refused; by default there is no limit.
 
     Returns
     -------
@@ -151,16 +154,18 @@ def read_text(
         A field holds no number, or a line has too few or too many; the message names the line.
     """
     study = open_path(path, Opening(transpose=transpose, delimiter=delimiter), "table")
-    return _in_memory(study, dtype, n_threads, progress=progress)
+    return _in_memory(study, dtype, n_threads, max_memory, progress=progress)
 
 
-def _in_memory(study: Study, dtype: str, n_threads: int | None, *, progress: bool | None) -> ad.AnnData:
+def _in_memory(
+    study: Study, dtype: str, n_threads: int | None, max_memory: int | str | None, *, progress: bool | None
+) -> ad.AnnData:
     """All of a study, in memory: its matrix, the names, the columns of var."""
     import anndata as ad
     import pandas as pd
 
     # It was asked for as a whole, so that no limit but that of the machine applies.
-    found = study.whole("X", means(n_threads, sys.maxsize, progress=progress), wide=wide(dtype))
+    found = study.whole("X", means(n_threads, max_memory or sys.maxsize, progress=progress), wide=wide(dtype))
     var = pd.DataFrame(
         {name: pd.array(values, dtype=object) for name, values in found["var"].items()}, index=index(found["var_names"])
     )

@@ -1,7 +1,9 @@
 //! `fe.io`: what a file holds, and columns and genes of it.
 //!
+//! * `read`: all of a file, on its way to `AnnData` and `MuData`.
 //! * `study`: files of any kind, opened once and asked many times.
 
+pub(crate) mod read;
 pub(crate) mod study;
 
 use ferrocyte_io::{OpenOptions, open_study};

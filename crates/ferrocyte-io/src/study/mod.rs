@@ -19,6 +19,7 @@ use crate::element::FrameData;
 use crate::element::columns::{ColumnData, ColumnKind};
 use crate::h5ad::H5ad;
 use crate::h5ad::describe::{Element, GUARD_ROWS, table_of};
+use crate::h5mu::H5mu;
 use crate::hdf5::Hdf5;
 use crate::kind::Kind;
 use crate::store::Store;
@@ -211,8 +212,10 @@ impl Default for OpenOptions {
 /// ```
 pub fn open_study(run: &Run, path: impl AsRef<Path>, options: &OpenOptions) -> Result<Arc<dyn AnnotatedSource>> {
     let path = path.as_ref();
-    Ok(match Kind::of(path)? {
+    let kind = Kind::of(path)?;
+    Ok(match kind {
         Kind::H5ad => Arc::new(H5ad::open(path)?),
+        Kind::H5mu => Arc::new(open_modality(path, options.modality.as_deref())?),
         Kind::TenxH5 => {
             let store: Arc<dyn Store> = Arc::new(Hdf5::open(path)?);
             Arc::new(TenxH5::open(&store, options)?)
@@ -224,8 +227,34 @@ pub fn open_study(run: &Run, path: impl AsRef<Path>, options: &OpenOptions) -> R
             }
             None => open_matrix_market(path, options.transpose)?,
         },
+        // Its reader says what is wrong with a file of that name that is none.
+        Kind::Text if is_named_hdf5(path) => Arc::new(H5ad::open(path)?),
         Kind::Text => open_table(run, path, options)?,
+        Kind::ZarrFolder | Kind::ZarrZip | Kind::Part => {
+            return Err(Fault::unsupported(format!("a file of kind `{}` is not read as a study", kind.word()))
+                .at(path.display().to_string())
+                .hint("a study is an .h5ad or .h5mu file, a 10x .h5 file or folder, a .mtx file, or a table"));
+        }
     })
+}
+
+/// Whether the name of a file is one of HDF5.
+fn is_named_hdf5(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+    ["h5ad", "h5mu", "h5"].contains(&ending.as_str())
+}
+
+/// A modality of a file of several: the only one where none is named.
+fn open_modality(path: &Path, wanted: Option<&str>) -> Result<H5ad> {
+    let file = H5mu::open(path)?;
+    match (wanted, file.modalities()) {
+        (Some(name), _) => file.modality(name),
+        (None, [only]) => file.modality(&only.clone()),
+        (None, all) => Err(Fault::bad_input(format!("the file holds {} modalities: {}", all.len(), listing(all, 20)))
+            .at("modality")
+            .at(path.display().to_string())
+            .hint("name one of them")),
+    }
 }
 
 /// Opens a MatrixMarket file by itself, whatever lies beside it: cells and genes are called by their numbers from 0.

@@ -10,6 +10,7 @@ use ferrocyte_data::{RowChunks, SelectGenes};
 
 use crate::element::FrameData;
 use crate::element::columns::{ColumnData, ColumnKind};
+use crate::element::sparse::Header;
 use crate::h5ad::describe::Element;
 use crate::h5ad::fingerprint;
 use crate::h5ad::matrix::{H5adMatrix, MatrixKind};
@@ -86,7 +87,8 @@ impl TenxH5 {
 
     /// The matrix as the file has it, all features included.
     fn rows(&self) -> Result<H5adMatrix> {
-        H5adMatrix::open_sparse(&self.store, &self.group, MatrixKind::Csr, self.n_cells, self.n_features)
+        let header = Header { kind: MatrixKind::Csr, shape: (self.n_cells, self.n_features) };
+        H5adMatrix::open_sparse(&self.store, &self.group, header)
     }
 
     fn check(&self, matrix: &str) -> Result<()> {
