@@ -63,7 +63,10 @@ class Source:
 
 
 def open_source(data: ad.AnnData | str | os.PathLike[str] | Sequence[Any], layer: str | None) -> Source:
-    """Describe a study, or several files as one, and the matrix of it that `layer` names (``None`` is ``X``; a layer; ``"raw"``)."""
+    """Describe a study, or several files as one, and the matrix of it that `layer` names.
+
+    ``None`` is ``X``; a layer; ``"raw"``.
+    """
     if isinstance(data, (str, os.PathLike)):
         return _of_path(open_path(data), os.path.basename(os.fspath(data)), layer)
     if isinstance(data, (list, tuple)) and data and all(isinstance(path, (str, os.PathLike)) for path in data):

@@ -125,12 +125,12 @@ def test_the_door_leads_to_the_same_numbers(tmp_path):
     whole = ad.read_h5ad(small_file())
     folder = as_tenx(whole, tmp_path / "tenx")
     formula = "~ condition + (1 | sample)"
-    expected = fe.lmm.fit(small_file(), formula).test().to_df()
+    expected = fe.lmm.fit(small_file(), formula).to_df()
     # Several files are one study.
     parts = [tmp_path / "a.h5ad", tmp_path / "b.h5ad"]
     for path, rows in zip(parts, (slice(0, 100), slice(100, None)), strict=True):
         whole[rows].write_h5ad(path)
-    found = fe.lmm.fit([str(path) for path in parts], formula).test().to_df()
+    found = fe.lmm.fit([str(path) for path in parts], formula).to_df()
     pd.testing.assert_frame_equal(found, expected)
     # The program joins the columns that 10x files lack.
     whole.obs.to_csv(tmp_path / "cells.tsv", sep="\t", index_label="cell")
@@ -193,13 +193,15 @@ def test_the_program_puts_studies_together_as_the_package_does(tmp_path):
 
 
 def test_columns_of_obs_keep_what_they_are():
-    def study(n: int, **columns: object) -> ad.AnnData:
-        return ad.AnnData(
-            sparse.csr_matrix(np.ones((n, 1), np.float32)), obs=pd.DataFrame(columns, index=[f"{n}_{i}" for i in range(n)])
-        )
+    def study(size: int, **columns: object) -> ad.AnnData:
+        obs = pd.DataFrame(columns, index=[f"{size}_{i}" for i in range(size)])
+        return ad.AnnData(sparse.csr_matrix(np.ones((size, 1), np.float32)), obs=obs)
 
-    a = study(2, flag=[True, False], n=[1, 2], kind=pd.Categorical(["x", "y"], ordered=True), text=["p", "q"], only=[1, 2])
-    b = study(1, flag=[True], n=[3], kind=pd.Categorical(["y"], categories=["x", "y"], ordered=True), text=["r"])
+    def ordered(*labels: str) -> pd.Categorical:
+        return pd.Categorical(labels, categories=["x", "y"], ordered=True)
+
+    a = study(2, flag=[True, False], n=[1, 2], kind=ordered("x", "y"), text=["p", "q"], only=[1, 2])
+    b = study(1, flag=[True], n=[3], kind=ordered("y"), text=["r"])
     found = fe.io.concat([a, b]).obs
     assert found["flag"].dtype == bool
     assert found["n"].dtype == np.int64

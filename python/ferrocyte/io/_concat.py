@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -16,12 +17,12 @@ from ._read import read
 from ._tenx import csr, index, wide
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import anndata as ad
     import pandas as pd
 
-    Part = ad.AnnData | str | os.PathLike[str]
+    Part: TypeAlias = ad.AnnData | str | os.PathLike[str]
 
 __all__ = ["concat"]
 
@@ -90,9 +91,9 @@ def concat(
     if isinstance(studies, (str, os.PathLike)) or hasattr(studies, "obs"):
         message = "expected a list of studies, found one"
         raise BadInputError(message, place="studies")
-    if hasattr(studies, "items"):
+    if isinstance(studies, Mapping):
         keys = list(studies) if keys is None else keys
-        studies = list(studies.values())  # type: ignore[union-attr]
+        studies = list(studies.values())
     if not studies:
         message = "there are no studies to put together"
         raise BadInputError(message, place="studies")
@@ -109,7 +110,8 @@ def concat(
 
     obs = _obs(parts, labels, join, key, index_unique)
     var_names, _ = _core.io_join(genes, labels, join)
-    carried = {name: stacked([p.layers[name] for p in parts]) for name in layers if all(name in p.layers for p in parts)}
+    everywhere = [name for name in layers if all(name in part.layers for part in parts)]
+    carried = {name: stacked([part.layers[name] for part in parts]) for name in everywhere}
     import pandas as pd
 
     return ad.AnnData(
@@ -144,7 +146,7 @@ def _anndata(study: Part) -> ad.AnnData:
     """A study in memory."""
     if not isinstance(study, (str, os.PathLike)):
         return study
-    found = read(study)
+    found: Any = read(study)
     if hasattr(found, "mod"):
         message = "a file of several modalities cannot be put behind others"
         raise BadInputError(message, place=os.fspath(study), hint="read one with fe.io.read_h5ad(path, modality=...)")
@@ -166,13 +168,17 @@ def _obs(
         for frame, label in zip(frames, labels, strict=True)
         for name in map(str, frame.index)
     ]
-    place = {}
+    place: dict[str, int] = {}
     for row, name in enumerate(cells):
         if name in place:
             message = f"cell `{name}` stands there twice, in rows {place[name]} and {row}"
-            raise BadInputError(message, place="obs", hint='put the names of the studies behind them: index_unique="-"')
+            raise BadInputError(message, place="obs", hint='put the names of studies behind them: index_unique="-"')
         place[name] = row
-    columns = {name: _column([f[name] if name in f.columns else len(f) for f in frames]) for name in names if name != key}
+    columns = {
+        name: _column([frame[name] if name in frame.columns else len(frame) for frame in frames])
+        for name in names
+        if name != key
+    }
     if key is not None:
         codes = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
         columns[key] = pd.Categorical.from_codes(codes, categories=labels)

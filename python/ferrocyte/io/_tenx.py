@@ -45,8 +45,9 @@ def read_10x(
     feature_types
         The type of features that become the variables; ``None`` takes all.
     var_names
-        By what variables are called: ``"symbols"`` or ``"ids"``. Names that stand there several times get ``-1``, ``-2``, ..
-        behind them, the first keeps its name. The other is in ``var["gene_ids"]`` or ``var["gene_symbols"]``.
+        By what variables are called: ``"symbols"`` or ``"ids"``. Of names that stand there several times
+        the first is kept, the next get ``-1``, ``-2``, .. behind them. The other is in ``var["gene_ids"]`` or
+        ``var["gene_symbols"]``.
     prefix
         What stands before the names of the files of a folder that holds several matrices.
     dtype
