@@ -41,6 +41,7 @@ pub(crate) fn arguments() -> Vec<Arg> {
         option("transpose", "BOOL")
             .value_parser(PossibleValuesParser::new(["true", "false"]))
             .num_args(0..=1)
+            .require_equals(true)
             .default_missing_value("true")
             .default_value("false")
             .help("a MatrixMarket file or a table is genes x cells, not cells x genes"),

@@ -349,7 +349,7 @@ def test_10x(name: str) -> None:
     for genome, content in expected.get("genomes", {}).items():
         readings[("genome", genome)] = content
     if "var_names_symbols" in expected:
-        readings[("gex_only", False)] = expected["var_names_symbols"]
+        readings[("feature_types", None)] = expected["var_names_symbols"]
     if "var_names_ids_gex_only" in expected:
         readings[("var_names", "gene_ids")] = expected["var_names_ids_gex_only"]
     assert readings, name

@@ -20,7 +20,9 @@ const PIECE: usize = 1 << 20;
 /// No line is longer, unless the file is no MatrixMarket file.
 const LONGEST_LINE: usize = 1 << 20;
 /// Axes up to this length are believed; of longer ones some trace must be in the file.
-const BELIEVED: u64 = 1 << 24;
+const BELIEVED: u64 = 1 << 22;
+/// No header is longer, comments included.
+const LONGEST_HEADER: usize = 16 << 20;
 
 /// What stands before the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +119,7 @@ fn begin(source: &mut TextSource) -> Result<(Header, Vec<u8>)> {
     let mut kind = None;
     loop {
         let Some(length) = text[at..].iter().position(|&b| b == b'\n') else {
-            if !more || text.len() - at > LONGEST_LINE {
+            if !more || text.len() - at > LONGEST_LINE || at > LONGEST_HEADER {
                 // The last line need not end.
                 return size_line(source, &text[at..], kind, lines).map(|header| (header, Vec::new()));
             }
