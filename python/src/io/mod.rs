@@ -5,7 +5,7 @@
 pub(crate) mod read;
 
 use ferrocyte_base::Run;
-use ferrocyte_io::H5ad;
+use ferrocyte_io::{H5ad, H5mu, Kind};
 use ferrocyte_mixed::lmm::GeneMask;
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
@@ -17,10 +17,13 @@ use crate::simulate::columns;
 use crate::sources::{Held, Matrix, column};
 use crate::values::table;
 
-/// The elements of an .h5ad file, as a table.
+/// The elements of an .h5ad or .h5mu file, as a table.
 #[pyfunction]
 pub(crate) fn h5ad_info<'py>(py: Python<'py>, path: &str, means: Means) -> PyResult<Bound<'py, PyDict>> {
-    let found = attended(py, &means, |run| Ok(H5ad::open(path)?.describe(run)))?;
+    let found = attended(py, &means, |run| match Kind::of(path)? {
+        Kind::H5mu => Ok(H5mu::open(path)?.describe(run)),
+        _ => Ok(H5ad::open(path)?.describe(run)),
+    })?;
     table(py, found)
 }
 

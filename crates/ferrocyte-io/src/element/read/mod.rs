@@ -51,6 +51,11 @@ const READERS: [(&str, &str, Reader); 18] = [
     ("MuData", "0.1.0", dict),
 ];
 
+/// Whether elements of this encoding are read.
+pub(crate) fn is_known(kind: &str, version: &str) -> bool {
+    READERS.iter().any(|(k, v, _)| (*k, *v) == (kind, version))
+}
+
 /// Reads the element at a path, whatever it is. What cannot be told is [`Item::Opaque`]; what is damaged is a fault.
 pub fn read_item(run: &Run, store: &dyn Store, path: &str) -> Result<Item> {
     Reading::new(run, store).item(path)
