@@ -149,7 +149,11 @@ fn unzipped(path: &Path) -> Option<Vec<u8>> {
 
 fn of_text(path: &Path, start: &[u8]) -> Kind {
     let inner = if path.extension().is_some_and(|e| e == "gz") { path.with_extension("") } else { path.to_owned() };
-    if inner.extension().is_some_and(|e| e == "mtx") || start.starts_with(b"%%MatrixMarket") { Kind::MatrixMarket } else { Kind::Text }
+    if inner.extension().is_some_and(|e| e == "mtx") || start.starts_with(b"%%MatrixMarket") {
+        Kind::MatrixMarket
+    } else {
+        Kind::Text
+    }
 }
 
 #[cfg(test)]

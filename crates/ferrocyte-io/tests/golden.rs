@@ -273,13 +273,9 @@ fn trees_have_all_that_is_listed() {
             names.sort();
             names
         };
-        for (group, items) in [
-            ("obsm", &tree.obsm),
-            ("varm", &tree.varm),
-            ("obsp", &tree.obsp),
-            ("varp", &tree.varp),
-            ("uns", &tree.uns),
-        ] {
+        for (group, items) in
+            [("obsm", &tree.obsm), ("varm", &tree.varm), ("obsp", &tree.obsp), ("varp", &tree.varp), ("uns", &tree.uns)]
+        {
             assert_eq!(names(items), keys(&content[group]), "{place}: {group}");
             for (name, item) in items {
                 let expected = content[group][name]["kind"].as_str().unwrap_or_default();

@@ -43,9 +43,8 @@ const MOST_NODES: usize = 4096;
 /// Elements as a table.
 pub(crate) fn as_table(elements: &[Element]) -> Table {
     let text = |field: fn(&Element) -> &str| elements.iter().map(|e| field(e).to_owned()).collect();
-    let count = |field: fn(&Element) -> Option<u64>| {
-        elements.iter().map(|e| field(e).map_or(f64::NAN, |n| n as f64)).collect()
-    };
+    let count =
+        |field: fn(&Element) -> Option<u64>| elements.iter().map(|e| field(e).map_or(f64::NAN, |n| n as f64)).collect();
     Table::new("info")
         .with(Column::text("element", "where it stands in the file", text(|e| &e.path)))
         .with(Column::text("kind", "what it is", text(|e| &e.kind)))
@@ -187,15 +186,45 @@ impl H5ad {
     }
 }
 
+/// An entry of what stood in records before anndata 0.7, if it is such.
+fn field_element(store: &dyn Store, path: &str) -> Option<Element> {
+    let (group, name) = path.rsplit_once('/')?;
+    if store.node(group).ok()?? != Node::Array {
+        return None;
+    }
+    let records = store.array(group).ok()?;
+    let field = records.fields().into_iter().find(|field| field.name == name)?;
+    let width: usize = field.shape.iter().product();
+    let shape: Vec<usize> = records.info().shape.iter().chain(&field.shape).copied().collect();
+    Some(Element {
+        path: path.to_owned(),
+        kind: "array".to_owned(),
+        encoding: String::new(),
+        bytes: Some((records.info().n_rows() * width * field.dtype.size()) as u64),
+        dtype: field.dtype.name().to_owned(),
+        shape: extents(&shape),
+        stored: None,
+        compression: records.info().compression(),
+        note: "a field of records, as anndata before 0.7 wrote them".to_owned(),
+    })
+}
+
+/// Extents in words.
+fn extents(shape: &[usize]) -> String {
+    shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ")
+}
+
 /// An entry of a group such as `obsm` and `uns`.
 pub(crate) fn other_element(store: &dyn Store, path: &str) -> Element {
+    if let Some(field) = field_element(store, path) {
+        return field;
+    }
     let blank = blank(store, path);
     let note = match encoding(store, path) {
         Ok(Some((kind, version))) if !is_known(&kind, &version) => "left out: this encoding is not known".to_owned(),
         Err(fault) => format!("unreadable: {}", fault.message()),
         _ => String::new(),
     };
-    let extents = |shape: &[usize]| shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ");
     match store.node(path) {
         Ok(Some(Node::Array)) => match store.array(path) {
             Ok(array) => Element {

@@ -30,7 +30,8 @@ impl H5mu {
                 Ok(frame) => {
                     let shape = format!("{} x {}", frame.n_rows, frame.columns.len());
                     elements.push(Element { shape, ..whole });
-                    let columns = frame.kinds(self.store()).into_iter().map(|(name, kind)| (format!("{table}/{name}"), kind));
+                    let columns =
+                        frame.kinds(self.store()).into_iter().map(|(name, kind)| (format!("{table}/{name}"), kind));
                     elements.extend(
                         columns.map(|(path, kind)| Element { kind: kind.to_string(), ..blank(self.store(), &path) }),
                     );

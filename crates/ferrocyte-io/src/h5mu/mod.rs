@@ -34,7 +34,10 @@ pub struct H5mu {
 
 impl std::fmt::Debug for H5mu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("H5mu").field("path", &self.place()).field("modalities", &self.modalities).finish_non_exhaustive()
+        f.debug_struct("H5mu")
+            .field("path", &self.place())
+            .field("modalities", &self.modalities)
+            .finish_non_exhaustive()
     }
 }
 

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn chunks_behind_a_block_of_the_user_are_decoded_beside_the_library() {
-        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/cells/io_legacy/mudata_v0.3.10_axis0.h5mu");
+        let golden =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/cells/io_legacy/mudata_v0.3.10_axis0.h5mu");
         let file = Hdf5::open(golden.as_ref()).unwrap();
         let path = "obsmap/mod1";
         let array = Hdf5Array::new(file.dataset(path).unwrap(), path, file.bytes.clone(), file.length).unwrap();

@@ -21,8 +21,10 @@ use crate::store::{ArrayInfo, Node, Numbers, Store};
 
 /// Groups within groups. Deeper ones are a link of a group to one around it.
 const DEEPEST: usize = 64;
-/// Elements of one file.
-const MOST: usize = 1 << 18;
+/// Elements of one file. One that lies deep counts for many: studies are wide, circles of links are deep.
+const MOST: usize = 1 << 17;
+const DEEP: usize = 8;
+const DEEP_COUNTS: usize = 64;
 /// What all elements together may take in memory, in bytes for each byte of the file, where that is more than the memory
 /// of the run: studies shrink by 3 to 20 when they are compressed.
 const EXPANSION: u64 = 64;
