@@ -115,10 +115,10 @@ impl<'a> Reading<'a> {
     fn element(&self, path: &str, depth: usize) -> Result<Item> {
         self.run.check()?;
         let place = |fault: Fault| fault.at(path).at(self.store.place());
-        let Some(left) = self.elements.get().checked_sub(1) else {
-            return Err(place(
-                Fault::bad_file(format!("more than {MOST} elements")).hint("do its links form a circle?"),
-            ));
+        let counts = if depth > DEEP { DEEP_COUNTS } else { 1 };
+        let Some(left) = self.elements.get().checked_sub(counts) else {
+            let message = format!("more than {MOST} elements, or {} that lie deep", MOST / DEEP_COUNTS);
+            return Err(place(Fault::bad_file(message).hint("do its links form a circle?")));
         };
         self.elements.set(left);
         if depth > DEEPEST {
