@@ -6,7 +6,7 @@
 pub(crate) mod read;
 pub(crate) mod study;
 
-use ferrocyte_io::{OpenOptions, open_study};
+use ferrocyte_io::{H5mu, Kind, OpenOptions, open_study};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -19,7 +19,10 @@ use crate::values::table;
 /// The elements of a study of any kind, as a table.
 #[pyfunction]
 pub(crate) fn h5ad_info<'py>(py: Python<'py>, path: &str, means: Means) -> PyResult<Bound<'py, PyDict>> {
-    let found = attended(py, &means, |run| Ok(open_study(run, path, &OpenOptions::default())?.describe(run)))?;
+    let found = attended(py, &means, |run| match Kind::of(path)? {
+        Kind::H5mu => Ok(H5mu::open(path)?.describe(run)),
+        _ => Ok(open_study(run, path, &OpenOptions::default())?.describe(run)),
+    })?;
     table(py, found)
 }
 

@@ -4,6 +4,7 @@ mod csc;
 pub(crate) mod describe;
 pub(crate) mod fingerprint;
 pub(crate) mod matrix;
+mod odd;
 pub(crate) mod write;
 
 use std::path::Path;
@@ -91,6 +92,11 @@ impl H5ad {
     /// The file as the user named it.
     pub fn place(&self) -> &str {
         self.store.place()
+    }
+
+    /// Bytes of the file; `None` where that is not known.
+    pub fn bytes(&self) -> Option<u64> {
+        self.store.bytes()
     }
 
     /// The store behind the file.

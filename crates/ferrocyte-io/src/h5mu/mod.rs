@@ -1,5 +1,7 @@
 //! [`H5mu`]: an .h5mu file: several annotated matrices over common cells or genes.
 
+mod describe;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -84,6 +86,11 @@ impl H5mu {
     /// The file as the user named it.
     pub fn place(&self) -> &str {
         self.store.place()
+    }
+
+    /// Bytes of the file; `None` where that is not known.
+    pub fn bytes(&self) -> Option<u64> {
+        self.store.bytes()
     }
 
     /// The store behind the file.

@@ -18,7 +18,7 @@ use ferrocyte_data::{Frame, GuardFinding, RowChunks};
 use crate::element::FrameData;
 use crate::element::columns::{ColumnData, ColumnKind};
 use crate::h5ad::H5ad;
-use crate::h5ad::describe::{Element, GUARD_ROWS, table_of};
+use crate::h5ad::describe::{Element, GUARD_ROWS, as_table};
 use crate::h5mu::H5mu;
 use crate::hdf5::Hdf5;
 use crate::kind::Kind;
@@ -74,9 +74,14 @@ pub trait AnnotatedSource: Send + Sync {
     /// The elements of the study, for people.
     fn elements(&self, run: &Run) -> Vec<Element>;
 
+    /// Bytes of the file; `None` where that is not known.
+    fn bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// The elements as a table.
     fn describe(&self, run: &Run) -> Table {
-        table_of(&self.elements(run))
+        as_table(&self.elements(run))
     }
 
     /// The named columns of `obs`; no other is read.
@@ -330,5 +335,8 @@ impl AnnotatedSource for H5ad {
     }
     fn elements(&self, run: &Run) -> Vec<Element> {
         Self::elements(self, run)
+    }
+    fn bytes(&self) -> Option<u64> {
+        Self::bytes(self)
     }
 }

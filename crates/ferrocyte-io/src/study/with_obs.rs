@@ -135,6 +135,9 @@ impl AnnotatedSource for WithObs {
     fn fingerprint(&self, run: &Run, matrix: &str) -> Result<String> {
         self.study.fingerprint(run, matrix)
     }
+    fn bytes(&self) -> Option<u64> {
+        self.study.bytes()
+    }
     fn elements(&self, run: &Run) -> Vec<Element> {
         let mut elements = self.study.elements(run);
         elements.retain(|element| !element.path.starts_with("obs/") && !element.path.starts_with("var/"));

@@ -237,6 +237,10 @@ impl AnnotatedSource for TenxH5 {
         Ok(fingerprint::of_genes(whole, self.kept.as_deref(), self.n_features))
     }
 
+    fn bytes(&self) -> Option<u64> {
+        self.store.bytes()
+    }
+
     fn elements(&self, run: &Run) -> Vec<Element> {
         let rows = self.rows().ok();
         let x = Element {

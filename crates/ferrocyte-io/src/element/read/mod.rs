@@ -21,8 +21,10 @@ use crate::store::{ArrayInfo, Node, Numbers, Store};
 
 /// Groups within groups. Deeper ones are a link of a group to one around it.
 const DEEPEST: usize = 64;
-/// Elements of one file.
-const MOST: usize = 1 << 18;
+/// Elements of one file. One that lies deep counts for many: studies are wide, circles of links are deep.
+const MOST: usize = 1 << 17;
+const DEEP: usize = 8;
+const DEEP_COUNTS: usize = 64;
 /// What all elements together may take in memory, in bytes for each byte of the file, where that is more than the memory
 /// of the run: studies shrink by 3 to 20 when they are compressed.
 const EXPANSION: u64 = 64;
@@ -50,6 +52,11 @@ const READERS: [(&str, &str, Reader); 18] = [
     ("anndata", "0.1.0", dict),
     ("MuData", "0.1.0", dict),
 ];
+
+/// Whether elements of this encoding are read.
+pub(crate) fn is_known(kind: &str, version: &str) -> bool {
+    READERS.iter().any(|(k, v, _)| (*k, *v) == (kind, version))
+}
 
 /// Reads the element at a path, whatever it is. What cannot be told is [`Item::Opaque`]; what is damaged is a fault.
 pub fn read_item(run: &Run, store: &dyn Store, path: &str) -> Result<Item> {
@@ -108,10 +115,10 @@ impl<'a> Reading<'a> {
     fn element(&self, path: &str, depth: usize) -> Result<Item> {
         self.run.check()?;
         let place = |fault: Fault| fault.at(path).at(self.store.place());
-        let Some(left) = self.elements.get().checked_sub(1) else {
-            return Err(place(
-                Fault::bad_file(format!("more than {MOST} elements")).hint("do its links form a circle?"),
-            ));
+        let counts = if depth > DEEP { DEEP_COUNTS } else { 1 };
+        let Some(left) = self.elements.get().checked_sub(counts) else {
+            let message = format!("more than {MOST} elements, or {} that lie deep", MOST / DEEP_COUNTS);
+            return Err(place(Fault::bad_file(message).hint("do its links form a circle?")));
         };
         self.elements.set(left);
         if depth > DEEPEST {
