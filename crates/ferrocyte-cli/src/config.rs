@@ -12,6 +12,7 @@ use ferrocyte_base::{Fault, Kind, listing, nearest};
 use toml::{Table as Toml, Value};
 
 use crate::args;
+use crate::door::OPENING;
 use crate::faults::Failure;
 
 /// Where the value of an option came from.
@@ -94,7 +95,9 @@ impl Settings {
         let mut text = format!("# options of `ferrocyte {command}`\n");
         for setting in &self.settings {
             let name = setting.name.as_str();
-            if args::MEANS.contains(&name) || decided.contains(&name) || setting.values.is_empty() {
+            // How files are opened is said where it was asked for: for most it does not apply.
+            let idle = OPENING.contains(&name) && setting.source == Source::Default;
+            if idle || args::MEANS.contains(&name) || decided.contains(&name) || setting.values.is_empty() {
                 continue;
             }
             let mut values = setting.values.iter().map(|v| match (v.parse(), v.parse()) {

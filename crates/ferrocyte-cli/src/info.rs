@@ -6,10 +6,11 @@ use std::path::Path;
 use clap::ArgMatches;
 use ferrocyte_base::{Cells, Result, Table, Value};
 use ferrocyte_data::{Additive, Data, Part};
-use ferrocyte_io::{H5ad, number_text, read_part, to_json};
+use ferrocyte_io::{H5mu, Kind, number_text, read_part, to_json};
 use ferrocyte_mixed::lmm::Sums;
 use serde_json::{Value as Json, json};
 
+use crate::door;
 use crate::faults::Failure;
 use crate::lmm;
 use crate::output::{not_printed, to_stdout};
@@ -23,16 +24,58 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> std::result::Resul
         let part = read_part(file)?;
         if json { line(&part_as_data(&part)) } else { part_as_text(file, &part)? }
     } else {
-        let study = H5ad::open(file)?;
-        let elements = study.describe(&session.run);
-        if json {
-            let rows = rows_as_data(&elements);
-            line(&json!({"kind": "h5ad", "cells": study.n_obs(), "genes": study.n_var(), "elements": rows}))
-        } else {
-            format!("{}: {} cells x {} genes\n{}", file.display(), study.n_obs(), study.n_var(), aligned(&elements))
-        }
+        let study = study(session, file)?;
+        if json { line(&study.as_data()) } else { study.as_text(file) }
     };
     to_stdout(|out| out.write_all(text.as_bytes()).map_err(not_printed))
+}
+
+/// What is told of a study.
+struct Study {
+    kind: &'static str,
+    /// Cells and genes, of several modalities those of each.
+    shapes: Vec<(String, usize, usize)>,
+    bytes: Option<u64>,
+    elements: Table,
+}
+
+/// Looks at a study of a kind that is known here.
+fn study(session: &Session, file: &Path) -> std::result::Result<Study, Failure> {
+    if Kind::of(file)? == Kind::H5mu && session.settings.one("modality").is_none() {
+        let study = H5mu::open(file)?;
+        let modalities = study.modalities().iter().map(|name| {
+            let modality = study.modality(name)?;
+            Ok((name.clone(), modality.n_obs(), modality.n_var()))
+        });
+        let (shapes, elements) = (modalities.collect::<Result<Vec<_>>>()?, study.describe(&session.run));
+        return Ok(Study { kind: Kind::H5mu.word(), shapes, bytes: study.bytes(), elements });
+    }
+    let study = door::open(&session.run, file, &session.settings)?;
+    let shapes = vec![(String::new(), study.n_obs(), study.n_var())];
+    Ok(Study { kind: study.format(), shapes, bytes: study.bytes(), elements: study.describe(&session.run) })
+}
+
+impl Study {
+    fn as_data(&self) -> Json {
+        let mut data = json!({"kind": self.kind, "bytes": self.bytes, "elements": rows_as_data(&self.elements)});
+        if self.kind == Kind::H5mu.word() {
+            let shapes = self.shapes.iter().map(|(name, n, p)| json!({"name": name, "cells": n, "genes": p}));
+            data["modalities"] = Json::Array(shapes.collect());
+        } else if let Some((_, n, p)) = self.shapes.first() {
+            (data["cells"], data["genes"]) = (json!(n), json!(p));
+        }
+        data
+    }
+
+    fn as_text(&self, file: &Path) -> String {
+        let shapes = self.shapes.iter().map(|(name, n, p)| {
+            let of = if name.is_empty() { String::new() } else { format!(" {name}") };
+            format!("{of} {n} cells x {p} genes")
+        });
+        let size = self.bytes.map_or_else(String::new, |bytes| format!(", {bytes} bytes"));
+        let shapes = shapes.collect::<Vec<_>>().join(",");
+        format!("{}:{shapes}{size}\n{}", file.display(), aligned(&self.elements))
+    }
 }
 
 fn line(json: &Json) -> String {

@@ -53,7 +53,7 @@ fn json_speaks_json_only() {
 fn info_tells_what_a_file_holds() {
     let folder = Folder::new();
     let left = folder.done(&["info", "study.h5ad"]);
-    assert!(left.out.starts_with("study.h5ad: 1000 cells x 50 genes\n"), "{}", left.out);
+    assert!(left.out.starts_with("study.h5ad: 1000 cells x 50 genes, "), "{}", left.out);
     assert!(left.out.contains("looks like counts") && left.out.contains("obs/sam"), "{}", left.out);
     let left = folder.done(&["info", "study.h5ad", "--json"]);
     let study: serde_json::Value = serde_json::from_str(&left.out).unwrap();

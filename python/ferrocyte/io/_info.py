@@ -16,27 +16,30 @@ __all__ = ["info"]
 
 
 def info(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """List the elements of an .h5ad file.
+    """List the elements of a study of any kind: .h5ad, .h5mu, 10x .h5 or folder, MatrixMarket, a table.
 
-    The same as ``ferrocyte info FILE``. Of matrices the first 1,024 rows are read, to tell whether they can be counts.
+    The same as ``ferrocyte info FILE``. Of matrices the first 1,024 rows are read, to tell whether they can be counts
+    and what is odd about them.
 
     Parameters
     ----------
     path
-        An .h5ad file.
+        The file or folder; the elements of a modality of an .h5mu file stand below ``mod/NAME``.
 
     Returns
     -------
     DataFrame
         A row per element: `element` (where it stands), `kind`, `dtype`, `shape`, `stored` (number of stored values
-        of sparse matrices), `compression`, `encoding`, `note` (counts or not; why an element is not read).
+        of sparse matrices), `compression`, `bytes` (what it takes in the file; texts of any length are not counted),
+        `encoding`, `note` (counts or not; unsorted, doubled or zero entries; names that are not unique; files of an
+        old kind; why an element is not read).
 
     Raises
     ------
     BadFileError
         The file does not exist, is damaged, or is open for writing elsewhere.
     UnsupportedError
-        The file is of another kind (.h5mu, 10x), or older than anndata 0.7.
+        The file is of another kind.
 
     Examples
     --------

@@ -81,3 +81,24 @@ pub(super) fn why_not_opened(error: &hdf5::Error) -> Fault {
     };
     fault.because(words)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use ferrocyte_base::Run;
+
+    use crate::hdf5::{Hdf5, Hdf5Array};
+    use crate::store::StoredArray;
+
+    #[test]
+    fn chunks_behind_a_block_of_the_user_are_decoded_beside_the_library() {
+        let golden =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/cells/io_legacy/mudata_v0.3.10_axis0.h5mu");
+        let file = Hdf5::open(golden.as_ref()).unwrap();
+        let path = "obsmap/mod1";
+        let array = Hdf5Array::new(file.dataset(path).unwrap(), path, file.bytes.clone(), file.length).unwrap();
+        let chunks = array.find_chunks().unwrap();
+        let decoded = chunks.numbers(&Run::new(), &array.info().dtype, 0..array.info().n_rows()).unwrap();
+        assert_eq!(decoded, Some(array.numbers(0..array.info().n_rows()).unwrap()));
+    }
+}
