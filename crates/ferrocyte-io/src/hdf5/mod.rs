@@ -115,6 +115,10 @@ impl Store for Hdf5 {
         let array = Hdf5Array::new(dataset, path, self.bytes.clone()).map_err(|f| f.at(path).at(self.place()))?;
         Ok(Box::new(array))
     }
+
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
+    }
 }
 
 /// An opened data set.
