@@ -45,13 +45,16 @@ mod store;
 mod text;
 
 pub use atomic::{is_closed_pipe, write_atomically};
+pub use element::borrowed::{Codes, ColumnRef, EntriesRef, Folder, FolderKind, FrameRef, ItemRef, SparseRef, TextsRef};
 pub use element::columns::{ColumnData, ColumnKind, NaValue};
+pub use element::write::{write_borrowed, write_item};
 pub use element::{Entries, Field, FrameData, Item, NdArray, Records, Sparse};
 pub use h5ad::H5ad;
 pub use h5ad::describe::Element;
 pub use h5ad::matrix::{H5adMatrix, MatrixKind};
 pub use h5ad::write::{Annotation, H5adOptions, H5adWriter, MatrixType, write_h5ad};
 pub use hdf5::Hdf5;
+pub use hdf5::write::NewHdf5;
 pub use json::{from_json, json_pretty, json_text, parse_json, to_json, write_json};
 pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
 pub use store::numbers::{Numbers, NumbersRef};

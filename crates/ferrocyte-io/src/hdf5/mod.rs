@@ -5,6 +5,8 @@
 //! compression the library tells only where the chunks are; [`ChunkedFile`] reads and decodes them beside it.
 
 pub(crate) mod chunks;
+mod lzf;
+mod records;
 pub(crate) mod write;
 
 use std::fs;
