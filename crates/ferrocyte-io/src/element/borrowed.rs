@@ -104,8 +104,17 @@ pub enum TextsRef<'a> {
     Strs(&'a [&'a str]),
     /// Some may be missing.
     Options(&'a [Option<String>]),
-    /// Some may be missing; borrowed themselves.
-    OptionalStrs(&'a [Option<&'a str>]),
+    /// Some may be missing; whoever has them gives them one by one.
+    Lent(&'a dyn Texts),
+}
+
+/// Texts that something else than Rust holds.
+pub trait Texts: std::fmt::Debug + Sync {
+    /// How many rows there are.
+    fn n_rows(&self) -> usize;
+
+    /// The text of a row, if it is not missing.
+    fn text(&self, row: usize) -> Option<&str>;
 }
 
 impl<'a> TextsRef<'a> {
@@ -115,7 +124,7 @@ impl<'a> TextsRef<'a> {
             Self::Strings(v) => v.len(),
             Self::Strs(v) => v.len(),
             Self::Options(v) => v.len(),
-            Self::OptionalStrs(v) => v.len(),
+            Self::Lent(v) => v.n_rows(),
         }
     }
 
@@ -130,7 +139,7 @@ impl<'a> TextsRef<'a> {
             Self::Strings(v) => Some(&v[row]),
             Self::Strs(v) => Some(v[row]),
             Self::Options(v) => v[row].as_deref(),
-            Self::OptionalStrs(v) => v[row],
+            Self::Lent(v) => v.text(row),
         }
     }
 
@@ -235,7 +244,7 @@ impl<'a> From<&'a Entries> for EntriesRef<'a> {
     fn from(entries: &'a Entries) -> Self {
         match entries {
             Entries::Numbers(numbers) => Self::Numbers(numbers.borrowed()),
-            Entries::Texts(texts) => Self::Texts(TextsRef::Strings(texts)),
+            Entries::Texts(texts) | Entries::Fixed { texts, .. } => Self::Texts(TextsRef::Strings(texts)),
         }
     }
 }

@@ -44,7 +44,8 @@ impl<'a> Packed<'a> {
             }
             let dtype = match &field.cells {
                 Entries::Numbers(numbers) => numbers.dtype(),
-                Entries::Texts(_) => Dtype::Text,
+                // Whatever room texts had, today they have as much as they need.
+                Entries::Texts(_) | Entries::Fixed { .. } => Dtype::Text,
             };
             let one = described(&dtype).map_err(|e| Fault::internal(e.to_string()))?;
             // An array of several axes is an array of arrays.
@@ -76,7 +77,7 @@ impl<'a> Packed<'a> {
                     let size = per_row * numbers.dtype().size();
                     &numbers.borrowed().bytes()[rows.start * size..rows.end * size]
                 }
-                Entries::Texts(texts) => {
+                Entries::Texts(texts) | Entries::Fixed { texts, .. } => {
                     let texts = &texts[rows.start * per_row..rows.end * per_row];
                     let texts = texts.iter().map(|t| c_text(t)).collect::<hdf5::Result<Vec<CString>>>()?;
                     pointers = texts.iter().map(|t| t.as_ptr()).collect::<Vec<_>>();

@@ -353,6 +353,7 @@ fn write_attribute(place: &hdf5::Location, name: &str, value: &Attr) -> hdf5::Re
         Attr::Numbers(values) => numbers!(values, Bool: bool, I8: i8, I16: i16, I32: i32, I64: i64, U8: u8, U16: u16,
             U32: u32, U64: u64, F32: f32, F64: f64),
         Attr::Empty => place.new_attr::<f32>().shape(hdf5::Extents::null()).create(name).map(|_| ()),
+        Attr::Reference(to) => Err(format!("a reference to `{to}` is not written as an attribute").into()),
         Attr::Other(words) => Err(format!("{words} is not written as an attribute").into()),
     }
 }
