@@ -1,4 +1,8 @@
 //! `fe.io`: what a file holds, and columns and genes of it.
+//!
+//! * `read`: all of a file, on its way to `AnnData` and `MuData`.
+
+pub(crate) mod read;
 
 use ferrocyte_base::Run;
 use ferrocyte_io::H5ad;

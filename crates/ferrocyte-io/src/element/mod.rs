@@ -6,7 +6,11 @@
 
 pub(crate) mod borrowed;
 pub(crate) mod columns;
+pub(crate) mod frame;
+pub(crate) mod read;
 pub(crate) mod rows;
+pub(crate) mod sparse;
+pub(crate) mod tree;
 pub(crate) mod write;
 
 use crate::element::columns::ColumnData;
@@ -48,11 +52,11 @@ pub enum Entries {
     Numbers(Numbers),
     /// Texts.
     Texts(Vec<String>),
-    /// Texts of which each has room for the same number of bytes, as anndata wrote them before 0.7.
+    /// Texts of which each has the same room, as anndata wrote them before 0.7.
     Fixed {
         /// The texts.
         texts: Vec<String>,
-        /// Bytes of the longest that would fit.
+        /// The length of the longest that would fit: `n` of the types `Sn` and `Un` of numpy.
         width: usize,
     },
 }
