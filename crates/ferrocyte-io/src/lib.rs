@@ -46,10 +46,14 @@ mod json;
 mod kind;
 mod part;
 mod store;
+mod study;
+mod tenx;
 mod text;
 
 pub use atomic::{is_closed_pipe, write_atomically};
-pub use element::borrowed::{Codes, ColumnRef, EntriesRef, Folder, FolderKind, FrameRef, ItemRef, SparseRef, TextsRef};
+pub use element::borrowed::{
+    Codes, ColumnRef, EntriesRef, Folder, FolderKind, FrameRef, ItemRef, SparseRef, Texts, TextsRef,
+};
 pub use element::columns::{ColumnData, ColumnKind, NaValue};
 pub use element::read::read_item;
 pub use element::tree::{AnnDataTree, Items, RawTree};
@@ -68,6 +72,10 @@ pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
 pub use store::numbers::{Numbers, NumbersRef};
 pub use store::sink::{ArraySpec, Packing, Sink, SinkArray, Storage};
 pub use store::{ArrayInfo, Attr, Dtype, FieldInfo, Node, Store, StoredArray};
+pub use study::with_obs::join_obs;
+pub use study::{AnnotatedSource, GENE_EXPRESSION, OpenOptions, open_study};
+pub use tenx::features::{VarNames, unique as unique_names};
+pub use text::matrix_market::read_matrix_market;
 pub use text::tables::{number_text, write_json_lines, write_table, write_tsv};
 pub use text::value_table::{ValueTable, read_value_table};
 pub use text::{NamedMatrix, read_frame, read_matrix_tsv};

@@ -97,7 +97,8 @@ impl H5adMatrix {
         })
     }
 
-    fn open_sparse(store: &Arc<dyn Store>, element: &str, header: Header) -> Result<Self> {
+    /// A sparse matrix of that kind and shape, whose three arrays stand in a group.
+    pub(crate) fn open_sparse(store: &Arc<dyn Store>, element: &str, header: Header) -> Result<Self> {
         let Header { kind, shape: (n_rows, n_cols) } = header;
         let at = |fault: Fault| fault.at(element).at(store.place());
         check_columns(n_cols).map_err(at)?;

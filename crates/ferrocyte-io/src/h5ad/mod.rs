@@ -73,7 +73,9 @@ impl H5ad {
             _ => {}
         }
         if store.node("obs")?.is_none() && store.node("matrix")?.is_some() {
-            return Err(Fault::unsupported("a 10x file, not an .h5ad file").at(store.place()));
+            return Err(Fault::unsupported("a 10x file, not an .h5ad file")
+                .at(store.place())
+                .hint("read it with fe.io.read_10x"));
         }
         let obs = DataFrame::open(&*store, "obs")?;
         let var = DataFrame::open(&*store, "var")?;
