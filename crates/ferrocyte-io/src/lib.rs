@@ -38,6 +38,7 @@
 //! ```
 
 mod atomic;
+mod convert;
 mod element;
 mod h5ad;
 mod h5mu;
@@ -51,10 +52,12 @@ mod tenx;
 mod text;
 
 pub use atomic::{is_closed_pipe, write_atomically};
+pub use convert::{ConvertOptions, convert, create_sink, h5mu_words};
 pub use element::borrowed::{
     Codes, ColumnRef, EntriesRef, Folder, FolderKind, FrameRef, ItemRef, SparseRef, Texts, TextsRef,
 };
 pub use element::columns::{ColumnData, ColumnKind, NaValue};
+pub use element::copy::rewrite;
 pub use element::read::read_item;
 pub use element::tree::{AnnDataTree, Items, RawTree};
 pub use element::write::{write_borrowed, write_item};

@@ -1,5 +1,5 @@
 //! What goes through the door of HDF5 comes back through the other, byte-stable, complete or absent.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -177,7 +177,7 @@ fn a_file_may_begin_with_words() {
     let path = folder.path().join("a.h5mu");
     let sink = NewHdf5::create(&path, Some("MuData (format-version=0.1.0)")).unwrap();
     sink.group("mod").unwrap();
-    fill(&sink, "mod/x", &ArraySpec::new(Dtype::U8, &[90_000], LZF), &[3; 90_000]);
+    fill(&sink, "mod/x", &ArraySpec::new(Dtype::U8, &[90_000], LZF), &vec![3; 90_000]);
     Box::new(sink).finish().unwrap();
     let bytes = std::fs::read(&path).unwrap();
     assert!(bytes.starts_with(b"MuData (format-version=0.1.0)\0") && bytes[512..].starts_with(b"\x89HDF"));

@@ -111,9 +111,7 @@ fn item(py: Python<'_>, item: Item) -> PyResult<Bound<'_, PyTuple>> {
     match item {
         Item::Null => ("null",).into_pyobject(py),
         Item::Scalar(value) => ("scalar", entries(py, value)?).into_pyobject(py),
-        Item::Array(array) => {
-            ("array", PyTuple::new(py, array.shape)?, entries(py, array.cells)?).into_pyobject(py)
-        }
+        Item::Array(array) => ("array", PyTuple::new(py, array.shape)?, entries(py, array.cells)?).into_pyobject(py),
         Item::Column(inner) => ("column", column(py, inner)?).into_pyobject(py),
         Item::Sparse(matrix) => {
             let arrays = (numbers(py, matrix.data), numbers(py, matrix.indices), numbers(py, matrix.indptr));

@@ -9,10 +9,10 @@ use crate::element::columns::{ColumnData, NaValue};
 use crate::element::{Entries, FrameData, Item, Records, Sparse};
 use crate::h5ad::matrix::MatrixKind;
 use crate::store::numbers::NumbersRef;
-use crate::store::{Attr, Dtype};
+use crate::store::{Attr, Dtype, Store};
 
 /// One element of an annotated file, borrowed from whoever has it in memory.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum ItemRef<'a> {
     /// Nothing (`None` in Python).
     Null,
@@ -30,10 +30,12 @@ pub enum ItemRef<'a> {
     Records(Cow<'a, Records>),
     /// Named items.
     Folder(Folder<'a>),
+    /// What stands in a store at a path: it passes through, whatever its size.
+    Stored(&'a dyn Store, &'a str),
 }
 
 /// Named items, and what they are together.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Folder<'a> {
     /// What the folder is.
     pub kind: FolderKind,
@@ -240,6 +242,22 @@ pub struct FrameRef<'a> {
     pub columns: Vec<(Cow<'a, str>, ColumnRef<'a>)>,
 }
 
+impl std::fmt::Debug for ItemRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Scalar(entries) => f.debug_tuple("Scalar").field(entries).finish(),
+            Self::Array(shape, _) => f.debug_tuple("Array").field(shape).finish_non_exhaustive(),
+            Self::Column(column) => f.debug_tuple("Column").field(&column.len()).finish_non_exhaustive(),
+            Self::Sparse(sparse) => f.debug_tuple("Sparse").field(&sparse.shape).finish_non_exhaustive(),
+            Self::Frame(frame) => f.debug_tuple("Frame").field(&frame.index.len()).finish_non_exhaustive(),
+            Self::Records(records) => f.debug_tuple("Records").field(&records.n_rows).finish_non_exhaustive(),
+            Self::Folder(folder) => f.debug_list().entries(folder.entries.iter().map(|(name, _)| name)).finish(),
+            Self::Stored(store, path) => f.debug_tuple("Stored").field(&store.place()).field(path).finish(),
+        }
+    }
+}
+
 impl<'a> From<&'a Entries> for EntriesRef<'a> {
     fn from(entries: &'a Entries) -> Self {
         match entries {
@@ -332,7 +350,7 @@ impl ItemRef<'_> {
     pub(crate) fn check(&self, path: &str) -> Result<()> {
         let here = |checked: Result<()>| if path.is_empty() { checked } else { checked.map_err(|f| f.at(path)) };
         match self {
-            Self::Null | Self::Records(_) => Ok(()),
+            Self::Null | Self::Records(_) | Self::Stored(..) => Ok(()),
             Self::Scalar(entries) => here(check_length(entries.len(), 1)),
             Self::Array(shape, entries) => here(check_length(entries.len(), shape.iter().product())),
             Self::Column(column) => here(column.check(column.len())),

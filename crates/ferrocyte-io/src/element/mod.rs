@@ -6,6 +6,7 @@
 
 pub(crate) mod borrowed;
 pub(crate) mod columns;
+pub(crate) mod copy;
 pub(crate) mod frame;
 pub(crate) mod read;
 pub(crate) mod rows;

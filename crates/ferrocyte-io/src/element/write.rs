@@ -79,6 +79,7 @@ impl Elements<'_> {
             ItemRef::Frame(frame) => self.frame(path, frame),
             ItemRef::Records(records) => self.records(path, records),
             ItemRef::Folder(folder) => self.folder(path, folder),
+            ItemRef::Stored(store, source) => self.copy(*store, source, path),
         }
     }
 

@@ -18,9 +18,10 @@ use crate::store::sink::{Sink, Storage};
 use crate::store::{Dtype, Numbers};
 
 /// The type of the values of a matrix in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MatrixType {
     /// 32-bit floats: what most programs expect, exact for counts up to 16,777,216.
+    #[default]
     F32,
     /// 64-bit floats.
     F64,

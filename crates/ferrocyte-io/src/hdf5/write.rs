@@ -23,6 +23,7 @@ use crate::element::Records;
 use crate::hdf5::Hdf5;
 use crate::hdf5::lzf::pack_lzf;
 use crate::hdf5::records::Packed;
+use crate::store::below::Below;
 use crate::store::sink::{ArraySpec, Packing, Sink, SinkArray, Storage, shuffled};
 use crate::store::{Attr, Dtype, Numbers, Store};
 
@@ -235,7 +236,12 @@ impl Sink for NewHdf5 {
     }
 
     fn adopt(&self, from: &dyn Store, source: &str, path: &str) -> Result<bool> {
-        let Some(from) = from.as_any().and_then(|any| any.downcast_ref::<Hdf5>()) else { return Ok(false) };
+        let Some(known) = from.as_any() else { return Ok(false) };
+        if let Some(below) = known.downcast_ref::<Below>() {
+            let (around, source) = below.around(source);
+            return self.adopt(around, &source, path);
+        }
+        let Some(from) = known.downcast_ref::<Hdf5>() else { return Ok(false) };
         copy_object(&from.file, source, &self.file, path)
             .map_err(|e| self.located(&format!("`{source}` of {} cannot be copied", from.place()), &e, path))?;
         Ok(true)
