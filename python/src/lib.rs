@@ -33,6 +33,8 @@ mod _core {
     #[pymodule_export]
     use super::io::study::{Study, io_concat, io_join, io_open, io_stack};
     #[pymodule_export]
+    use super::io::write::io_write;
+    #[pymodule_export]
     use super::io::{gene_values, h5ad_info};
     #[pymodule_export]
     use super::limma::{

@@ -11,6 +11,7 @@
 //! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
+//! ferrocyte convert IN OUT                                   any study as .h5ad or .h5mu, streaming
 //! ferrocyte info FILE                                       what a file holds
 //! ferrocyte completions SHELL                               completions for a shell
 //! ```
@@ -30,6 +31,7 @@
 mod args;
 mod concat;
 mod config;
+mod convert;
 mod door;
 mod faults;
 mod info;
@@ -101,6 +103,7 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
         },
         Some(("concat", verb)) => concat::run(&Session::new(args, &["concat"], verb)?, verb),
         Some(("merge", verb)) => merge::run(&Session::new(args, &["merge"], verb)?, verb),
+        Some(("convert", verb)) => convert::run(&Session::new(args, &["convert"], verb)?, verb),
         Some(("info", verb)) => info::run(&Session::new(args, &["info"], verb)?, verb),
         Some(("completions", verb)) => completions(verb),
         _ => Err(unknown()),

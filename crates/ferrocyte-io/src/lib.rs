@@ -10,13 +10,15 @@
 //! * [`AnnDataTree`], [`MuDataTree`]: all of a file in memory, as rich as it has it; [`read_item`]: any one element.
 //! * [`H5mu`]: a file of several modalities, of which each opens as an [`H5ad`]; [`Kind`]: which of these a path is.
 //! * [`H5adWriter`], [`write_h5ad`]: the way back, block by block, so that a study need not fit into memory.
+//! * [`write_item`], [`write_borrowed`]: any element from memory, owned or borrowed; [`convert`]: any study as another
+//!   file, streaming; [`rewrite`]: a file again with some elements changed and everything else untouched.
 //! * [`write_part`], [`read_part`]: summaries and results as `.npz` files, which numpy opens too.
 //! * [`read_matrix_market`]: sparse matrices in text.
 //! * [`write_table`]: results as TSV, CSV or JSON lines; [`read_frame`], [`read_matrix_tsv`],
 //!   [`read_value_table`]: text tables back.
 //! * [`write_json`], [`parse_json`]: options and provenance.
-//! * [`Store`]: the narrow door to a hierarchical format. HDF5 is one implementation; what an element of an .h5ad
-//!   file looks like is written against the trait.
+//! * [`Store`], [`Sink`]: the narrow doors to a hierarchical format, in and out. HDF5 is one implementation ([`Hdf5`],
+//!   [`NewHdf5`]); what an element of an .h5ad file looks like is written against the traits.
 //!
 //! The same content gives the same bytes: no output carries a time, a path or a host. Files are written beside
 //! their place and renamed, so that they are complete or untouched. What is damaged or not understood is a
@@ -41,6 +43,7 @@
 //! ```
 
 mod atomic;
+mod convert;
 mod element;
 mod h5ad;
 mod h5mu;
@@ -54,9 +57,15 @@ mod tenx;
 mod text;
 
 pub use atomic::{is_closed_pipe, write_atomically};
+pub use convert::{ConvertOptions, convert, create_sink, h5mu_words};
+pub use element::borrowed::{
+    Codes, ColumnRef, EntriesRef, Folder, FolderKind, FrameRef, ItemRef, SparseRef, Texts, TextsRef,
+};
 pub use element::columns::{ColumnData, ColumnKind, NaValue};
+pub use element::copy::rewrite;
 pub use element::read::read_item;
 pub use element::tree::{AnnDataTree, Items, RawTree};
+pub use element::write::{write_borrowed, write_item};
 pub use element::{Entries, Field, FrameData, Item, NdArray, Records, Sparse};
 pub use h5ad::H5ad;
 pub use h5ad::describe::Element;
@@ -64,6 +73,7 @@ pub use h5ad::matrix::{H5adMatrix, MatrixKind};
 pub use h5ad::write::{Annotation, H5adOptions, H5adWriter, MatrixType, write_h5ad};
 pub use h5mu::{H5mu, MuDataTree};
 pub use hdf5::Hdf5;
+pub use hdf5::write::NewHdf5;
 pub use json::{from_json, json_pretty, json_text, parse_json, to_json, write_json};
 pub use kind::Kind;
 pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};

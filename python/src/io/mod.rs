@@ -2,9 +2,11 @@
 //!
 //! * `read`: all of a file, on its way to `AnnData` and `MuData`.
 //! * `study`: files of any kind, opened once and asked many times.
+//! * `write`: the way back.
 
 pub(crate) mod read;
 pub(crate) mod study;
+pub(crate) mod write;
 
 use ferrocyte_io::{H5mu, Kind, OpenOptions, open_study};
 use numpy::{IntoPyArray, PyArray1};

@@ -4,11 +4,15 @@
 //! further items. It knows no file format. Matrices that may be large are streamed instead
 //! ([`H5adMatrix`](crate::H5adMatrix)).
 
+pub(crate) mod borrowed;
 pub(crate) mod columns;
+pub(crate) mod copy;
 pub(crate) mod frame;
 pub(crate) mod read;
+pub(crate) mod rows;
 pub(crate) mod sparse;
 pub(crate) mod tree;
+pub(crate) mod write;
 
 use crate::element::columns::ColumnData;
 use crate::h5ad::matrix::MatrixKind;

@@ -8,6 +8,8 @@ pub(crate) mod chunks;
 mod elements;
 mod heaps;
 mod look;
+mod lzf;
+mod records;
 pub(crate) mod write;
 
 use std::fs;
@@ -150,6 +152,10 @@ impl Store for Hdf5 {
 
     fn bytes(&self) -> Option<u64> {
         Some(self.length)
+    }
+
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
     }
 }
 

@@ -20,6 +20,11 @@ impl Below {
         Self { store, prefix, place }
     }
 
+    /// The store around the group, and a path of the group in it.
+    pub(crate) fn around(&self, path: &str) -> (&dyn Store, String) {
+        (&*self.store, self.path(path))
+    }
+
     fn path(&self, path: &str) -> String {
         if path.is_empty() { self.prefix.clone() } else { format!("{}/{path}", self.prefix) }
     }
@@ -55,5 +60,9 @@ impl Store for Below {
 
     fn bytes(&self) -> Option<u64> {
         self.store.bytes()
+    }
+
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
     }
 }
