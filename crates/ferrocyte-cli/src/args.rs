@@ -408,7 +408,7 @@ fn info() -> Command {
     Command::new("info").about("What a file holds: matrices, columns, parts").arg(input(
         "file",
         "FILE",
-        "an .h5ad file, sums or a fit",
+        "an .h5ad or .h5mu file, sums or a fit",
     ))
 }
 
