@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import anndata as ad
@@ -11,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from common import golden
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy import sparse
 
 import ferrocyte as fe
@@ -87,6 +90,46 @@ def test_what_anndata_writes_is_read(study, tmp_path: Path, compression: str | N
         assert (found.X != study.X).nnz == 0
         for group in ("layers", "obsm", "obsp", "uns"):
             check_items(getattr(found, group), dict(getattr(study, group)))
+
+
+NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).filter(
+    lambda name: name not in {".", "_index"} and not name.isspace()
+)
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+
+
+@st.composite
+def frames(draw: st.DrawFn, n: int) -> pd.DataFrame:
+    """A data frame of n rows with any columns that anndata can write."""
+    kinds = {
+        "float": st.floats(width=32),
+        "int": st.integers(-(2**63), 2**63 - 1),
+        "bool": st.booleans(),
+        "Int64": st.none() | st.integers(-(2**31), 2**31),
+        "category": st.none() | TEXTS,
+    }
+    columns = {}
+    for name in draw(st.lists(NAMES, max_size=4, unique=True)):
+        kind = draw(st.sampled_from(sorted(kinds)))
+        values = draw(st.lists(kinds[kind], min_size=n, max_size=n))
+        columns[name] = pd.Categorical(values) if kind == "category" else pd.array(values, dtype=kind)
+        if kind in {"float", "int", "bool"}:
+            columns[name] = columns[name].to_numpy()
+    return pd.DataFrame(columns, index=pd.Index([f"row {i}" for i in range(n)], dtype=object))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_any_frame_that_anndata_writes_is_read(data: st.DataObject) -> None:
+    n = data.draw(st.integers(0, 5))
+    obs, var = data.draw(frames(n)), data.draw(frames(data.draw(st.integers(0, 3))))
+    written = ad.AnnData(sparse.csr_matrix((n, len(var)), dtype=np.float32), obs=obs, var=var)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "any.h5ad"
+        written.write_h5ad(path)
+        found, theirs = fe.io.read_h5ad(path), ad.read_h5ad(path)
+    for part in ("obs", "var"):
+        pd.testing.assert_frame_equal(getattr(found, part), getattr(theirs, part), check_index_type=False)
 
 
 def test_without_a_matrix_and_with_nothing_at_all(tmp_path: Path) -> None:
