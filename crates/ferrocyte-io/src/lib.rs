@@ -36,6 +36,8 @@
 //! ```
 
 mod atomic;
+#[cfg(feature = "codecs")]
+mod codec;
 mod element;
 mod h5ad;
 mod hdf5;
