@@ -15,9 +15,9 @@ use crate::store::Numbers;
 pub enum Item {
     /// Nothing (`None` in Python).
     Null,
-    /// One number, truth value or text.
+    /// One number, truth value or text that says that it is no array.
     Scalar(Entries),
-    /// An array of any number of axes.
+    /// An array of any number of axes; none for a single value of a file before anndata 0.8.
     Array(NdArray),
     /// Categories, or values of which some are missing.
     Column(ColumnData),
@@ -45,6 +45,13 @@ pub enum Entries {
     Numbers(Numbers),
     /// Texts.
     Texts(Vec<String>),
+    /// Texts of which each has room for the same number of bytes, as anndata wrote them before 0.7.
+    Fixed {
+        /// The texts.
+        texts: Vec<String>,
+        /// Bytes of the longest that would fit.
+        width: usize,
+    },
 }
 
 impl Entries {
@@ -52,7 +59,7 @@ impl Entries {
     pub fn len(&self) -> usize {
         match self {
             Self::Numbers(numbers) => numbers.len(),
-            Self::Texts(texts) => texts.len(),
+            Self::Texts(texts) | Self::Fixed { texts, .. } => texts.len(),
         }
     }
 

@@ -5,24 +5,36 @@
 //! compression the library tells only where the chunks are; [`ChunkedFile`] reads and decodes them beside it.
 
 pub(crate) mod chunks;
+mod elements;
+mod look;
 pub(crate) mod write;
 
 use std::fs;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use ferrocyte_base::{Fault, Kind, Result, Run};
 use hdf5_metno as hdf5;
-use hdf5_metno::MinorErrorCode;
 use hdf5_metno::types::{FixedAscii, FixedUnicode, FloatSize, IntSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
 
+use crate::element::{Entries, Field};
 use crate::hdf5::chunks::{ChunkedFile, Pipeline, Place, grid};
-use crate::store::{ArrayInfo, Attr, Dtype, Node, Numbers, Store, StoredArray};
+use crate::hdf5::elements::Part;
+use crate::hdf5::look::{look_at, why_not_opened};
+use crate::store::{ArrayInfo, Attr, Dtype, FieldInfo, Node, Numbers, Store, StoredArray};
 
 /// The most bytes that one read may ask for. More than that is a damaged header, not data.
 const LARGEST_READ: usize = 1 << 36;
+
+/// The most bytes that may be read of an array of which nothing is in the file: what was never written is zero.
+const UNWRITTEN: u64 = 64 << 20;
+
+/// Bytes that a byte of the file can become: the most of the filters that are built in, which is that of gzip.
+const EXPANSION: u64 = 1032;
+
+/// Texts are taken as they come up to this many bytes, whatever the size of the file.
+const TEXTS: u64 = 64 << 20;
 
 /// Arrays of no more elements than this are read at once where several ranges of them are asked for.
 const SMALL: usize = 1 << 18;
@@ -42,18 +54,25 @@ pub struct Hdf5 {
     file: hdf5::File,
     /// The same file beside the library, if the addresses of chunks count from its first byte.
     bytes: Option<Arc<fs::File>>,
+    length: u64,
     place: String,
 }
+
+/// The first version of the library that counts the addresses of chunks from the first byte of a file even where HDF5
+/// begins later.
+const COUNTS_FROM_FIRST_BYTE: (u8, u8, u8) = (1, 14, 3);
 
 impl Hdf5 {
     /// Opens a file. What cannot be opened is told apart: missing, a folder, not HDF5, locked, truncated.
     pub fn open(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        let bytes = look_at(path).map_err(|f| f.at(place.as_str()))?;
+        let (bytes, start) = look_at(path).map_err(|f| f.at(place.as_str()))?;
+        let length = bytes.metadata().map_or(0, |meta| meta.len());
         let mut access = hdf5::File::with_options();
         access.with_fapl(|plist| plist.chunk_cache(CACHE_SLOTS, CACHE_BYTES, CACHE_FULL_FIRST));
         let file = access.open(path).map_err(|e| why_not_opened(&e).at(place.as_str()))?;
-        Ok(Self { file, bytes: bytes.map(Arc::new), place })
+        let counted = start == 0 || hdf5::library_version() >= COUNTS_FROM_FIRST_BYTE;
+        Ok(Self { file, bytes: counted.then(|| Arc::new(bytes)), length, place })
     }
 
     fn dataset(&self, path: &str) -> Result<hdf5::Dataset> {
@@ -105,15 +124,19 @@ impl Store for Hdf5 {
             if !location.attr_names()?.iter().any(|n| n == name) {
                 return Ok(None);
             }
-            read_attribute(&location.attr(name)?).map(Some)
+            read_attribute(&location, &location.attr(name)?).map(Some)
         };
         read().map_err(|e| unreadable(&format!("attribute `{name}` cannot be read"), &e).at(path).at(self.place()))
     }
 
     fn array(&self, path: &str) -> Result<Box<dyn StoredArray>> {
         let dataset = self.dataset(path)?;
-        let array = Hdf5Array::new(dataset, path, self.bytes.clone()).map_err(|f| f.at(path).at(self.place()))?;
-        Ok(Box::new(array))
+        let array = Hdf5Array::new(dataset, path, self.bytes.clone(), self.length);
+        Ok(Box::new(array.map_err(|f| f.at(path).at(self.place()))?))
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        Some(self.length)
     }
 }
 
@@ -123,15 +146,19 @@ struct Hdf5Array {
     info: ArrayInfo,
     stored: Option<TypeDescriptor>,
     bytes: Option<Arc<fs::File>>,
+    /// Bytes of the file.
+    length: u64,
     /// Its chunks, looked up when first needed; none where they are left to the library.
     chunks: OnceLock<Option<ChunkedFile>>,
 }
 
 impl Hdf5Array {
-    fn new(dataset: hdf5::Dataset, path: &str, bytes: Option<Arc<fs::File>>) -> Result<Self> {
+    fn new(dataset: hdf5::Dataset, path: &str, bytes: Option<Arc<fs::File>>, length: u64) -> Result<Self> {
         let filters = filter_names(&dataset)?;
         let described = dataset.dtype().and_then(|t| t.to_descriptor());
-        let shape = dataset.get_shape().map_err(|e| unreadable("its shape cannot be read", &e))?;
+        let space = dataset.space().map_err(|e| unreadable("its shape cannot be read", &e))?;
+        // An array without a space has no elements; one without extents has one.
+        let shape = if space.is_null() { vec![0] } else { space.shape() };
         let (stored, dtype) = match described {
             Ok(stored) => {
                 let dtype = dtype_of(&stored);
@@ -140,7 +167,7 @@ impl Hdf5Array {
             Err(e) => (None, Dtype::Other(reason(&e))),
         };
         let info = ArrayInfo { path: path.to_owned(), shape, dtype, chunk: dataset.chunk(), filters };
-        Ok(Self { dataset, info, stored, bytes, chunks: OnceLock::new() })
+        Ok(Self { dataset, info, stored, bytes, length, chunks: OnceLock::new() })
     }
 
     /// The places of its chunks, if they can be decoded without the library: usual filters, numbers as this machine
@@ -206,7 +233,7 @@ impl Hdf5Array {
             .at(self.info.path.as_str()));
         }
         let bytes = rows.len().checked_mul(self.info.width()).and_then(|n| n.checked_mul(element_bytes));
-        if bytes.is_none_or(|b| b > LARGEST_READ) {
+        if bytes.is_none_or(|b| b > LARGEST_READ || self.is_beyond_the_file(b as u64)) {
             return Err(Fault::bad_file(format!("its shape {:?} is beyond reason", self.info.shape))
                 .at(self.info.path.as_str())
                 .hint("the file is damaged"));
@@ -214,36 +241,65 @@ impl Hdf5Array {
         Ok(())
     }
 
-    fn read<T: hdf5::H5Type>(&self, rows: Range<usize>) -> Result<Vec<T>> {
+    /// Whether this many bytes can not come from what the file has of the array.
+    fn is_beyond_the_file(&self, bytes: u64) -> bool {
+        if bytes <= UNWRITTEN {
+            return false;
+        }
+        let stored = elements::stored_bytes(&self.dataset).min(self.length);
+        let most = if self.info.filters.is_empty() { stored } else { stored.saturating_mul(EXPANSION) };
+        // What was selected may be wider in memory than in the file, but no more than eightfold.
+        bytes / 8 > most.saturating_add(UNWRITTEN)
+    }
+
+    fn read<T: hdf5::H5Type + bytemuck::Pod>(&self, rows: Range<usize>) -> Result<Vec<T>> {
         self.check(&rows, size_of::<T>())?;
-        read_rows(&self.dataset, &self.info.shape, rows.clone()).map_err(|e| {
+        self.part(None, 1).numbers(rows.clone()).map_err(|e| {
             unreadable(&format!("elements {}..{} cannot be read", rows.start, rows.end), &e).at(self.info.path.as_str())
         })
     }
 
-    fn fixed_texts<T: hdf5::H5Type + AsRef<[u8]>>(&self, rows: Range<usize>) -> Result<Vec<String>> {
-        // Fixed buckets may be much wider than the texts, so this goes in slabs.
-        const SLAB: usize = 4096;
-        let mut texts = Vec::with_capacity(rows.len());
-        let mut start = rows.start;
-        while start < rows.end {
-            let end = (start + SLAB).min(rows.end);
-            self.decode(start, &self.read::<T>(start..end)?, &mut texts)?;
-            start = end;
-        }
-        Ok(texts)
+    /// The part of its elements that a field is; all of it without a name.
+    fn part<'a>(&'a self, field: Option<&'a str>, repeats: usize) -> Part<'a> {
+        Part { dataset: &self.dataset, shape: &self.info.shape, field, repeats }
     }
 
-    fn decode<T: AsRef<[u8]>>(&self, start: usize, raw: &[T], texts: &mut Vec<String>) -> Result<()> {
-        for (i, bytes) in raw.iter().enumerate() {
-            let text = std::str::from_utf8(bytes.as_ref()).map_err(|e| {
-                Fault::bad_file(format!("element {} is not UTF-8 text", start + i))
-                    .at(self.info.path.as_str())
-                    .because(e)
-            })?;
-            texts.push(text.to_owned());
+    /// The texts of a range of rows, of a stored type that has been told to be text.
+    fn texts_of(&self, part: &Part<'_>, stored: &TypeDescriptor, rows: Range<usize>) -> Result<Vec<String>> {
+        use TypeDescriptor as T;
+        let width = stored.size().max(size_of::<usize>());
+        self.check(&rows, width.saturating_mul(part.repeats.max(1)))?;
+        let (mut texts, mut bad) = (Vec::new(), None);
+        let mut take = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+            Ok(text) => texts.push(text.to_owned()),
+            Err(error) => {
+                bad.get_or_insert((texts.len(), error));
+                texts.push(String::new());
+            }
+        };
+        // Texts of any length stand in the file as they are: no more can come than it has bytes.
+        let limit = usize::try_from(self.length.saturating_mul(2).max(TEXTS)).unwrap_or(usize::MAX);
+        let read = match *stored {
+            T::FixedAscii(width) => part.fixed((width, false), rows.clone(), &mut take),
+            T::FixedUnicode(width) => part.fixed((width, true), rows.clone(), &mut take),
+            T::VarLenAscii => part.variable(false, rows.clone(), limit, &mut take),
+            _ => part.variable(true, rows.clone(), limit, &mut take),
+        };
+        read.map_err(|e| {
+            unreadable(&format!("elements {}..{} cannot be read", rows.start, rows.end), &e).at(self.info.path.as_str())
+        })?;
+        match bad {
+            Some((i, error)) => Err(Fault::bad_file(format!("element {} is not UTF-8 text", rows.start + i))
+                .at(self.info.path.as_str())
+                .because(error)),
+            None => Ok(texts),
         }
-        Ok(())
+    }
+
+    /// The stored type of a field and the extents of its elements.
+    fn field_type(&self, name: &str) -> Option<(&TypeDescriptor, Vec<usize>)> {
+        let Some(TypeDescriptor::Compound(record)) = &self.stored else { return None };
+        record.fields.iter().find(|field| field.name == name).map(|field| without_extents(&field.ty))
     }
 }
 
@@ -302,63 +358,85 @@ impl StoredArray for Hdf5Array {
     }
 
     fn texts(&self, rows: Range<usize>) -> Result<Vec<String>> {
-        let mut texts = Vec::new();
-        let start = rows.start;
-        match self.stored {
-            Some(TypeDescriptor::VarLenUnicode) => {
-                let raw: Vec<VarLenUnicode> = self.read(rows)?;
-                let bytes: Vec<&[u8]> = raw.iter().map(VarLenUnicode::as_bytes).collect();
-                self.decode(start, &bytes, &mut texts)?;
-            }
-            Some(TypeDescriptor::VarLenAscii) => {
-                let raw: Vec<VarLenAscii> = self.read(rows)?;
-                let bytes: Vec<&[u8]> = raw.iter().map(VarLenAscii::as_bytes).collect();
-                self.decode(start, &bytes, &mut texts)?;
-            }
-            Some(TypeDescriptor::FixedAscii(n)) => texts = self.fixed(n, false, rows)?,
-            Some(TypeDescriptor::FixedUnicode(n)) => texts = self.fixed(n, true, rows)?,
-            _ => {
-                return Err(Fault::bad_file(format!("text was expected, found {}", self.info.dtype.name()))
-                    .at(self.info.path.as_str()));
-            }
-        }
-        Ok(texts)
-    }
-}
-
-impl Hdf5Array {
-    /// Texts of a fixed length, which the library converts to the next of a few lengths.
-    fn fixed(&self, length: usize, unicode: bool, rows: Range<usize>) -> Result<Vec<String>> {
-        match (length, unicode) {
-            (0..=16, false) => self.fixed_texts::<FixedAscii<16>>(rows),
-            (0..=16, true) => self.fixed_texts::<FixedUnicode<16>>(rows),
-            (17..=256, false) => self.fixed_texts::<FixedAscii<256>>(rows),
-            (17..=256, true) => self.fixed_texts::<FixedUnicode<256>>(rows),
-            (257..=4096, false) => self.fixed_texts::<FixedAscii<4096>>(rows),
-            (257..=4096, true) => self.fixed_texts::<FixedUnicode<4096>>(rows),
-            _ => Err(Fault::unsupported(format!("text of a fixed length of {length} bytes (at most 4096)"))
+        match &self.stored {
+            Some(stored) if self.info.dtype == Dtype::Text => self.texts_of(&self.part(None, 1), stored, rows),
+            _ => Err(Fault::bad_file(format!("text was expected, found {}", self.info.dtype.name()))
                 .at(self.info.path.as_str())),
         }
     }
-}
 
-fn read_rows<T: hdf5::H5Type>(data: &hdf5::Dataset, shape: &[usize], rows: Range<usize>) -> hdf5::Result<Vec<T>> {
-    match shape {
-        [] => {
-            let all = data.read_raw()?;
-            Ok(if rows.is_empty() { Vec::new() } else { all })
+    fn stored_bytes(&self) -> Option<u64> {
+        Some(elements::stored_bytes(&self.dataset))
+    }
+
+    fn text_width(&self) -> Option<usize> {
+        self.stored.as_ref().and_then(fixed_width)
+    }
+
+    fn fields(&self) -> Vec<FieldInfo> {
+        let Some(TypeDescriptor::Compound(record)) = &self.stored else { return Vec::new() };
+        let told = record.fields.iter().map(|field| {
+            let (entry, shape) = without_extents(&field.ty);
+            FieldInfo { name: field.name.clone(), dtype: dtype_of(entry), shape }
+        });
+        told.collect()
+    }
+
+    fn field(&self, name: &str, rows: Range<usize>) -> Result<Field> {
+        let at = |fault: Fault| fault.at(format!("field `{name}`")).at(self.info.path.as_str());
+        let Some((entry, shape)) = self.field_type(name) else { return Err(at(Fault::missing("there is none"))) };
+        let part = self.part(Some(name), shape.iter().product());
+        let dtype = dtype_of(entry);
+        self.check(&rows, dtype.size().saturating_mul(part.repeats))?;
+        macro_rules! read {
+            ($($variant:ident($t:ty)),*) => {
+                match dtype {
+                    $(Dtype::$variant => part.numbers::<$t>(rows).map(Numbers::$variant),)*
+                    Dtype::Bool => {
+                        part.numbers::<u8>(rows).map(|v| Numbers::Bool(v.into_iter().map(|b| b != 0).collect()))
+                    }
+                    Dtype::Text => {
+                        let texts = self.texts_of(&part, entry, rows)?;
+                        let cells = match fixed_width(entry) {
+                            Some(width) => Entries::Fixed { texts, width },
+                            None => Entries::Texts(texts),
+                        };
+                        return Ok(Field { shape, cells });
+                    }
+                    Dtype::Other(words) => {
+                        return Err(at(Fault::unsupported(format!("elements of type {words} are not read"))));
+                    }
+                }
+            };
         }
-        [_] => Ok(data.read_slice_1d::<T, _>(rows)?.into_raw_vec_and_offset().0),
-        [_, width] => {
-            let slab: hdf5::Hyperslab =
-                vec![hdf5::SliceOrIndex::from(rows), hdf5::SliceOrIndex::from(0..*width)].into();
-            Ok(data.read_slice_2d::<T, _>(slab)?.into_raw_vec_and_offset().0)
-        }
-        more => Err(format!("arrays of {} dimensions are not read", more.len()).into()),
+        let numbers = read!(I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), F32(f32),
+            F64(f64));
+        let cells = Entries::Numbers(numbers.map_err(|e| at(unreadable("cannot be read", &e)))?);
+        Ok(Field { shape, cells })
     }
 }
 
-fn read_attribute(attribute: &hdf5::Attribute) -> hdf5::Result<Attr> {
+/// The type of the entries of a field, and the extents in which they stand.
+fn without_extents(field: &TypeDescriptor) -> (&TypeDescriptor, Vec<usize>) {
+    match field {
+        TypeDescriptor::FixedArray(entry, n) => {
+            let (entry, mut shape) = without_extents(entry);
+            shape.insert(0, *n);
+            (entry, shape)
+        }
+        entry => (entry, Vec::new()),
+    }
+}
+
+/// The bytes of a text of a fixed length.
+fn fixed_width(stored: &TypeDescriptor) -> Option<usize> {
+    match *stored {
+        TypeDescriptor::FixedAscii(width) | TypeDescriptor::FixedUnicode(width) => Some(width),
+        _ => None,
+    }
+}
+
+fn read_attribute(location: &hdf5::Location, attribute: &hdf5::Attribute) -> hdf5::Result<Attr> {
     use TypeDescriptor as T;
     let scalar = attribute.is_scalar();
     if attribute.space()?.is_null() {
@@ -386,8 +464,21 @@ fn read_attribute(attribute: &hdf5::Attribute) -> hdf5::Result<Attr> {
         T::Integer(_) => Attr::Numbers(Numbers::I64(attribute.read_raw()?)),
         T::Unsigned(_) => Attr::Numbers(Numbers::U64(attribute.read_raw()?)),
         T::Float(_) => Attr::Numbers(Numbers::F64(attribute.read_raw()?)),
+        T::Reference(hdf5::types::Reference::Object) if scalar => {
+            let reference: hdf5::ObjectReference1 = attribute.read_scalar()?;
+            match location.dereference(&reference)? {
+                hdf5::ReferencedObject::Dataset(found) => Attr::Reference(below_root(&found.name())),
+                hdf5::ReferencedObject::Group(found) => Attr::Reference(below_root(&found.name())),
+                other => Attr::Other(format!("a reference to {other:?}")),
+            }
+        }
         other => Attr::Other(other.to_string()),
     })
+}
+
+/// A path as this store has it, from one that the library has.
+fn below_root(name: &str) -> String {
+    name.trim_start_matches('/').to_owned()
 }
 
 fn dtype_of(stored: &TypeDescriptor) -> Dtype {
@@ -437,77 +528,6 @@ fn filter_names(dataset: &hdf5::Dataset) -> Result<Vec<String>> {
         names.push(name.to_owned());
     }
     Ok(names)
-}
-
-/// Tells apart, without the library, what is not an HDF5 file at all. Gives the opened file if HDF5 begins with its
-/// first byte.
-fn look_at(path: &Path) -> Result<Option<fs::File>> {
-    if path.to_str().is_none() {
-        return Err(Fault::unsupported("the name of the file is not UTF-8").hint("rename it"));
-    }
-    let meta = fs::metadata(path).map_err(|e| match e.kind() {
-        ErrorKind::NotFound => Fault::bad_file("there is no such file").because(e),
-        ErrorKind::PermissionDenied => Fault::bad_file("no permission to read it").because(e),
-        _ => Fault::bad_file(format!("cannot be read: {e}")).because(e),
-    })?;
-    if meta.is_dir() {
-        let zarr = ["zarr.json", ".zgroup", ".zattrs"].iter().any(|name| path.join(name).exists());
-        return Err(if zarr {
-            Fault::unsupported("a Zarr folder, which this version does not read").hint("write it as .h5ad")
-        } else {
-            Fault::bad_file("a folder, expected an .h5ad file")
-        });
-    }
-    let mut file = fs::File::open(path).map_err(|e| match e.kind() {
-        ErrorKind::PermissionDenied => Fault::bad_file("no permission to read it").because(e),
-        _ => Fault::bad_file(format!("cannot be opened: {e}")).because(e),
-    })?;
-    if let Some(offset) = signature(&mut file, meta.len()) {
-        return Ok((offset == 0).then_some(file));
-    }
-    let hint = match first_bytes(&mut file) {
-        [0x1f, 0x8b, ..] => "it is compressed with gzip: decompress it first",
-        [b'P', b'K', ..] => "it is a zip archive: an .npz part file, or a zipped Zarr store",
-        _ => "expected a file written by anndata (.h5ad)",
-    };
-    Err(Fault::bad_file(format!("not an HDF5 file ({} bytes)", meta.len())).hint(hint))
-}
-
-/// Where the HDF5 signature stands: offset 0, 512, 1024, 2048 and so on.
-fn signature(file: &mut fs::File, length: u64) -> Option<u64> {
-    let mut offset = 0_u64;
-    while offset + 8 <= length {
-        let mut bytes = [0_u8; 8];
-        if file.seek(SeekFrom::Start(offset)).is_err() || file.read_exact(&mut bytes).is_err() {
-            return None;
-        }
-        if bytes == *b"\x89HDF\r\n\x1a\n" {
-            return Some(offset);
-        }
-        offset = if offset == 0 { 512 } else { offset * 2 };
-    }
-    None
-}
-
-fn first_bytes(file: &mut fs::File) -> [u8; 4] {
-    let mut bytes = [0_u8; 4];
-    if file.rewind().is_err() || file.read_exact(&mut bytes).is_err() {
-        return [0; 4];
-    }
-    bytes
-}
-
-fn why_not_opened(error: &hdf5::Error) -> Fault {
-    let words = reason(error);
-    let fault = if error.contains_minor(MinorErrorCode::CantLockFile) {
-        Fault::bad_file("another program has the file open for writing")
-            .hint("close it there, or read a copy; on a disk without locks set HDF5_USE_FILE_LOCKING=FALSE")
-    } else if error.contains_minor(MinorErrorCode::Truncated) {
-        Fault::bad_file("the file is truncated: it is shorter than its header says").hint("copy or download it again")
-    } else {
-        Fault::bad_file(format!("damaged HDF5 file ({words})")).hint("copy or download it again")
-    };
-    fault.because(words)
 }
 
 fn unreadable(what: &str, error: &hdf5::Error) -> Fault {

@@ -10,8 +10,9 @@ pub(crate) mod window;
 
 use std::ops::Range;
 
-use ferrocyte_base::{Result, Run};
+use ferrocyte_base::{Fault, Result, Run};
 
+use crate::element::Field;
 pub(crate) use numbers::Numbers;
 
 /// A tree of groups and arrays. Paths are relative to the root and separated by `/`; the root is the empty path.
@@ -30,6 +31,11 @@ pub trait Store: Send + Sync {
 
     /// Opens an array. Fails when its elements cannot be decoded: an unknown type, a filter that is not built in.
     fn array(&self, path: &str) -> Result<Box<dyn StoredArray>>;
+
+    /// Bytes of the whole file; `None` where that is not cheap to tell. What is read at once is held against it.
+    fn bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What stands at a path of a [`Store`].
@@ -61,6 +67,37 @@ pub trait StoredArray: Send {
 
     /// The texts of a range of rows.
     fn texts(&self, rows: Range<usize>) -> Result<Vec<String>>;
+
+    /// Bytes that its elements take in the file, compressed as they are; `None` where that is not known.
+    fn stored_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// The bytes of a text, where all have the same; `None` where each has its own length.
+    fn text_width(&self) -> Option<usize> {
+        None
+    }
+
+    /// The fields of an array of records, in their order; none where elements are no records.
+    fn fields(&self) -> Vec<FieldInfo> {
+        Vec::new()
+    }
+
+    /// One field of a range of records.
+    fn field(&self, name: &str, _rows: Range<usize>) -> Result<Field> {
+        Err(Fault::unsupported(format!("field `{name}` of records is not read")).at(self.info().path.as_str()))
+    }
+}
+
+/// A field of an array of records, told without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldInfo {
+    /// Its name.
+    pub name: String,
+    /// The type of its elements.
+    pub dtype: Dtype,
+    /// The extents of one element: empty for a plain number or text.
+    pub shape: Vec<usize>,
 }
 
 /// Shape, type and storage of an array.
@@ -169,6 +206,8 @@ pub enum Attr {
     Numbers(Numbers),
     /// Nothing.
     Empty,
-    /// Anything else, in the words of the format: a reference, a compound.
+    /// The path of another node.
+    Reference(String),
+    /// Anything else, in the words of the format: a compound.
     Other(String),
 }
