@@ -138,6 +138,10 @@ impl Store for Hdf5 {
     fn bytes(&self) -> Option<u64> {
         Some(self.length)
     }
+
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
+    }
 }
 
 /// An opened data set.

@@ -36,6 +36,12 @@ pub trait Store: Send + Sync {
     fn bytes(&self) -> Option<u64> {
         None
     }
+
+    /// The store itself, for a sink of the same format that takes over nodes untouched
+    /// ([`Sink::adopt`](crate::Sink::adopt)); `None` where nothing can be taken over.
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
 }
 
 /// What stands at a path of a [`Store`].
