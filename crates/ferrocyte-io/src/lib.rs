@@ -45,6 +45,8 @@ mod json;
 mod part;
 mod store;
 mod text;
+#[cfg(feature = "zarr")]
+mod zarr;
 
 pub use atomic::{is_closed_pipe, write_atomically};
 pub use element::columns::{ColumnData, ColumnKind, NaValue};
@@ -57,8 +59,11 @@ pub use hdf5::Hdf5;
 pub use json::{from_json, json_pretty, json_text, parse_json, to_json, write_json};
 pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
 pub use store::numbers::{Numbers, NumbersRef};
+pub use store::open::open_store;
 pub use store::sink::{ArraySpec, Packing, Sink, SinkArray, Storage};
 pub use store::{ArrayInfo, Attr, Dtype, Node, Store, StoredArray};
 pub use text::tables::{number_text, write_json_lines, write_table, write_tsv};
 pub use text::value_table::{ValueTable, read_value_table};
 pub use text::{NamedMatrix, read_frame, read_matrix_tsv};
+#[cfg(feature = "zarr")]
+pub use zarr::Zarr;

@@ -23,7 +23,8 @@ fn cases() -> BTreeMap<PathBuf, Json> {
         let expected: Json = serde_json::from_str(&text).unwrap();
         for (name, content) in expected["files"].as_object().unwrap() {
             let path = folder.join(name);
-            if path.extension().is_some_and(|e| e == "h5ad") && path.exists() {
+            if path.extension().is_some_and(|e| e == "h5ad" || (cfg!(feature = "zarr") && e == "zip")) && path.exists()
+            {
                 cases.insert(path, content["content"].clone());
             }
         }
@@ -304,11 +305,16 @@ fn the_description_names_what_is_there() {
 
 #[test]
 fn fingerprints_depend_on_content_only() {
-    // The same study, written by two generations of writers, compressed and not.
+    // The same study, written by two generations of writers, compressed and not, as HDF5 and as Zarr.
     let of = |name: &str| open(&format!("cells/io/{name}.h5ad")).fingerprint(&Run::new(), "X").unwrap();
     let gzip = of("full_gzip_ad012");
     assert_eq!(gzip, of("full_gzip_ad013"));
     assert_eq!(gzip, of("nocompress_ad012"));
+    #[cfg(feature = "zarr")]
+    for name in ["full_zarr_v2_ad012.zip", "full_zarr_v3_ad013.zip"] {
+        let zarr = open(&format!("cells/io/{name}")).fingerprint(&Run::new(), "X").unwrap();
+        assert_eq!(gzip, zarr, "{name}");
+    }
     assert!(gzip.starts_with("csr float32 64 x 46, 353 stored, sample "), "{gzip}");
     assert_ne!(gzip, of("explicit_zeros_dups_ad012"));
     assert!(of("dense_chunked_ad012").starts_with("array float64 64 x 46, sample "));

@@ -147,7 +147,7 @@ fn unpack_lzf(stored: &[u8], expected: usize) -> std::result::Result<Vec<u8>, St
 }
 
 /// First bytes of all elements, second bytes of all, and so on, back into elements.
-fn unshuffle(shuffled: &[u8], size: usize) -> Vec<u8> {
+pub(crate) fn unshuffle(shuffled: &[u8], size: usize) -> Vec<u8> {
     fn fixed<const N: usize>(shuffled: &[u8], n: usize, out: &mut [u8]) {
         let planes: [&[u8]; N] = std::array::from_fn(|byte| &shuffled[byte * n..(byte + 1) * n]);
         for (i, element) in out.chunks_exact_mut(N).take(n).enumerate() {
@@ -355,12 +355,12 @@ pub(crate) fn grid(info: &ArrayInfo) -> Option<([usize; 2], [usize; 2])> {
 }
 
 #[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], address: u64) -> std::io::Result<()> {
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], address: u64) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, address)
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, mut buffer: &mut [u8], mut address: u64) -> std::io::Result<()> {
+pub(crate) fn read_at(file: &File, mut buffer: &mut [u8], mut address: u64) -> std::io::Result<()> {
     use std::os::windows::fs::FileExt;
     while !buffer.is_empty() {
         let n = file.seek_read(buffer, address)?;

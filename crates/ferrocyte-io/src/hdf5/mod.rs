@@ -413,8 +413,8 @@ impl StoredArray for Hdf5Array {
                 }
             };
         }
-        let numbers = read!(I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), F32(f32),
-            F64(f64));
+        let numbers =
+            read!(I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), F32(f32), F64(f64));
         let cells = Entries::Numbers(numbers.map_err(|e| at(unreadable("cannot be read", &e)))?);
         Ok(Field { shape, cells })
     }

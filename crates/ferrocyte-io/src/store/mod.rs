@@ -5,6 +5,7 @@
 //! [`Sink`](crate::Sink).
 
 pub(crate) mod numbers;
+pub(crate) mod open;
 pub(crate) mod sink;
 pub(crate) mod window;
 
