@@ -29,6 +29,10 @@ mod _core {
     #[pymodule_export]
     use super::cli::{cli_help_pages, limma_arguments, lmm_arguments, run_program, simulate_arguments};
     #[pymodule_export]
+    use super::io::read::{io_anndata, io_kind, io_mudata};
+    #[pymodule_export]
+    use super::io::write::io_write;
+    #[pymodule_export]
     use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
     #[pymodule_export]
     use super::limma::{

@@ -37,7 +37,7 @@ pub use monitor::{Level, Monitor, Quiet};
 pub use names::{listing, nearest};
 pub use options::OptionInfo;
 pub use provenance::{Input, Provenance};
-pub use run::Run;
+pub use run::{Run, Task};
 pub use status::{Severity, Status};
 pub use table::{Cells, Column, Table};
 pub use value::Value;

@@ -63,6 +63,12 @@ impl Pending {
         &self.temporary
     }
 
+    /// Overwrites the first bytes of the file, which is closed.
+    pub(crate) fn begin_with(&self, bytes: &[u8]) -> Result<()> {
+        let mut file = File::options().write(true).open(&self.temporary).map_err(not_written)?;
+        file.write_all(bytes).map_err(not_written)
+    }
+
     /// Puts the file, complete and closed, in its place.
     pub(crate) fn commit(mut self) -> Result<()> {
         File::open(&self.temporary).and_then(|file| file.sync_all()).map_err(not_written)?;

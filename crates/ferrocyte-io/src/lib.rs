@@ -5,6 +5,8 @@
 //!
 //! * [`H5ad`]: an annotated matrix on disk. [`H5ad::obs`] reads the columns that are asked for, [`H5ad::matrix`]
 //!   streams `X`, a layer or `raw/X` as [`ferrocyte_data::RowChunks`], sparse or dense, compressed or not.
+//! * [`AnnDataTree`], [`MuDataTree`]: all of a file in memory, as rich as it has it; [`read_item`]: any one element.
+//! * [`H5mu`]: a file of several modalities, of which each opens as an [`H5ad`]; [`Kind`]: which of these a path is.
 //! * [`H5adWriter`], [`write_h5ad`]: the way back, block by block, so that a study need not fit into memory.
 //! * [`write_part`], [`read_part`]: summaries and results as `.npz` files, which numpy opens too.
 //! * [`write_table`]: results as TSV, CSV or JSON lines; [`read_frame`], [`read_matrix_tsv`],
@@ -38,30 +40,50 @@
 mod atomic;
 #[cfg(feature = "codecs")]
 mod codec;
+mod convert;
 mod element;
 mod h5ad;
+mod h5mu;
 mod hdf5;
 mod json;
+mod kind;
 mod part;
 mod store;
+mod study;
+mod tenx;
 mod text;
 #[cfg(feature = "zarr")]
 mod zarr;
 
 pub use atomic::{is_closed_pipe, write_atomically};
+pub use convert::{ConvertOptions, convert, create_sink, h5mu_words};
+pub use element::borrowed::{
+    Codes, ColumnRef, EntriesRef, Folder, FolderKind, FrameRef, ItemRef, SparseRef, Texts, TextsRef,
+};
 pub use element::columns::{ColumnData, ColumnKind, NaValue};
+pub use element::copy::rewrite;
+pub use element::read::read_item;
+pub use element::tree::{AnnDataTree, Items, RawTree};
+pub use element::write::{write_borrowed, write_item};
 pub use element::{Entries, Field, FrameData, Item, NdArray, Records, Sparse};
 pub use h5ad::H5ad;
 pub use h5ad::describe::Element;
 pub use h5ad::matrix::{H5adMatrix, MatrixKind};
 pub use h5ad::write::{Annotation, H5adOptions, H5adWriter, MatrixType, write_h5ad};
+pub use h5mu::{H5mu, MuDataTree};
 pub use hdf5::Hdf5;
+pub use hdf5::write::NewHdf5;
 pub use json::{from_json, json_pretty, json_text, parse_json, to_json, write_json};
+pub use kind::Kind;
 pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
 pub use store::numbers::{Numbers, NumbersRef};
 pub use store::open::open_store;
 pub use store::sink::{ArraySpec, Packing, Sink, SinkArray, Storage};
-pub use store::{ArrayInfo, Attr, Dtype, Node, Store, StoredArray};
+pub use store::{ArrayInfo, Attr, Dtype, FieldInfo, Node, Store, StoredArray};
+pub use study::with_obs::join_obs;
+pub use study::{AnnotatedSource, GENE_EXPRESSION, OpenOptions, open_study};
+pub use tenx::features::{VarNames, unique as unique_names};
+pub use text::matrix_market::read_matrix_market;
 pub use text::tables::{number_text, write_json_lines, write_table, write_tsv};
 pub use text::value_table::{ValueTable, read_value_table};
 pub use text::{NamedMatrix, read_frame, read_matrix_tsv};

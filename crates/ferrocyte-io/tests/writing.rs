@@ -11,8 +11,13 @@ use ferrocyte_io::{
     Annotation, ColumnData, H5ad, H5adOptions, H5adWriter, MatrixType, Numbers, Packing, Storage, write_h5ad,
 };
 
-const STORAGES: [Storage; 4] =
-    [Storage::NONE, Storage::gzip(1), Storage { packing: Packing::Gzip(1), shuffle: false }, Storage::gzip(9)];
+const STORAGES: [Storage; 5] = [
+    Storage::NONE,
+    Storage::gzip(1),
+    Storage { packing: Packing::Gzip(1), shuffle: false },
+    Storage::gzip(9),
+    Storage { packing: Packing::Lzf, shuffle: true },
+];
 
 /// Rows of 0 to 40 values of which some are not whole, made from their position alone.
 struct Made {
@@ -168,6 +173,7 @@ fn every_kind_of_column_comes_back() {
                 na: Some(ferrocyte_io::NaValue::Nan),
             },
         ),
+        ("na", ColumnData::Texts { values: text(["a", "b", "c"]), na: Some(ferrocyte_io::NaValue::Na) }),
         ("few", ColumnData::Categorical { codes: vec![1, Factor::MISSING, 0], levels: levels(3), ordered: true }),
         ("many", ColumnData::Categorical { codes: vec![300, 0, 128], levels: levels(301), ordered: false }),
         (
@@ -255,7 +261,10 @@ fn what_cannot_be_written_is_said() {
         (obs.clone().with("a", numbers(2)), "2 values for 1 rows"),
         (obs.clone().with("a", numbers(1)).with("a", numbers(1)), "two columns `a`"),
         (obs.clone().with("_index", numbers(1)), "two columns `_index`"),
-        (obs.clone().with("t", ColumnData::Texts { values: vec![None], na: None }), "row 0 has no text"),
+        (
+            obs.clone().with("f", ColumnData::NullableNumbers { values: Numbers::F64(vec![0.0]), missing: vec![true] }),
+            "floats with a mask",
+        ),
     ];
     for (obs, words) in cases {
         assert!(refused(&path, &obs).to_string().contains(words), "{words}");

@@ -1,11 +1,15 @@
-"""What a file holds.
+"""Files: what they hold, and all of them in memory.
 
 .h5ad files are read by ferrocyte itself, by ranges of rows, so that a file larger than memory is no obstacle: give
 the path to :func:`ferrocyte.lmm.fit` instead of an AnnData.
+
+:func:`read` reads any file that is known here, :func:`read_h5ad` and :func:`read_h5mu` those of anndata and mudata, of
+any age; :func:`info` lists what a file holds.
 """
 
 from __future__ import annotations
 
 from ._info import info
+from ._read import read, read_h5ad, read_h5mu
 
-__all__ = ["info"]
+__all__ = ["info", "read", "read_h5ad", "read_h5mu"]

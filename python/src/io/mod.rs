@@ -1,4 +1,10 @@
 //! `fe.io`: what a file holds, and columns and genes of it.
+//!
+//! * `read`: all of a file, on its way to `AnnData` and `MuData`.
+//! * `write`: the way back.
+
+pub(crate) mod read;
+pub(crate) mod write;
 
 use ferrocyte_base::Run;
 use ferrocyte_io::H5ad;

@@ -3,7 +3,7 @@
 //! Every element of a modern file says what it is by two attributes, `encoding-type` and `encoding-version`. Each
 //! such pair of a column has its reader in [`READERS`]; a pair that is not there is refused by its name.
 
-use ferrocyte_base::{Fault, Result, listing, nearest};
+use ferrocyte_base::{Fault, Result};
 use ferrocyte_data::{Factor, ObsColumn};
 
 use crate::store::{Attr, Dtype, Node, Numbers, Store};
@@ -169,10 +169,9 @@ fn reader_of(store: &dyn Store, path: &str) -> Result<(Reader, Teller)> {
     let Some((kind, version)) = encoding(store, path)? else {
         // Before anndata 0.8 plain arrays carried no attributes; what else had none is told apart here.
         return match store.node(path)? {
-            Some(Node::Array) if store.attr(path, "categories")?.is_some() => Err(place(
-                Fault::unsupported("categories kept as an object reference, as anndata 0.7 wrote them, are not read")
-                    .hint("read and write the file once with a current anndata"),
-            )),
+            Some(Node::Array) if store.attr(path, "categories")?.is_some() => {
+                Ok((read_referring_categorical, tell_referring_categorical))
+            }
             Some(Node::Array) => Ok((read_array, tell_array)),
             Some(Node::Group) => Err(place(Fault::unsupported("a group without encoding-type cannot be a column"))),
             None => Err(place(Fault::missing("there is no such element"))),
@@ -197,7 +196,8 @@ pub(crate) fn tell_column(store: &dyn Store, path: &str) -> ColumnKind {
     told.unwrap_or_else(|fault| ColumnKind::Unreadable(fault.message().to_owned()))
 }
 
-fn read_array(store: &dyn Store, path: &str) -> Result<ColumnData> {
+/// Reads an array of one dimension as a column.
+pub(crate) fn read_array(store: &dyn Store, path: &str) -> Result<ColumnData> {
     let array = store.array(path)?;
     let info = array.info();
     let at = |fault: Fault| fault.at(store.place());
@@ -239,8 +239,42 @@ fn read_categorical(store: &dyn Store, path: &str) -> Result<ColumnData> {
     Ok(ColumnData::Categorical { codes, levels: Box::new(levels), ordered: is_ordered(store, path)? })
 }
 
+/// Where anndata 0.7 keeps the levels of a column of codes: behind a reference (a path, where a format knows none), which
+/// leads to the group of levels beside the column.
+fn referred_levels(store: &dyn Store, path: &str) -> Result<String> {
+    let (frame, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut places = match store.attr(path, "categories")? {
+        Some(Attr::Reference(target)) => vec![target],
+        Some(Attr::Text(target)) => vec![format!("{frame}/{target}"), target.trim_start_matches('/').to_owned()],
+        _ => Vec::new(),
+    };
+    places.push(format!("{frame}/__categories/{name}"));
+    for levels in places {
+        if store.node(&levels)? == Some(Node::Array) {
+            return Ok(levels);
+        }
+    }
+    Err(Fault::bad_file("attribute `categories` leads to no array of levels").at(path).at(store.place()))
+}
+
+fn read_referring_categorical(store: &dyn Store, path: &str) -> Result<ColumnData> {
+    let place = |fault: Fault| fault.at(path).at(store.place());
+    let target = referred_levels(store, path)?;
+    let levels = read_array(store, &target)?;
+    let ColumnData::Numbers(codes) = read_array(store, path)? else {
+        return Err(place(Fault::bad_file("its codes are not numbers")));
+    };
+    let codes = factor_codes(codes, levels.len()).map_err(place)?;
+    Ok(ColumnData::Categorical { codes, levels: Box::new(levels), ordered: is_ordered(store, &target)? })
+}
+
+fn tell_referring_categorical(store: &dyn Store, path: &str) -> Result<ColumnKind> {
+    let levels = referred_levels(store, path)?;
+    Ok(ColumnKind::Category { n_levels: n_rows(store, &levels)?, ordered: is_ordered(store, &levels)? })
+}
+
 /// Codes with -1 for missing; any other that names no level is a fault.
-fn factor_codes(codes: Numbers, n_levels: usize) -> Result<Vec<u32>> {
+pub(crate) fn factor_codes(codes: Numbers, n_levels: usize) -> Result<Vec<u32>> {
     fn convert<T: Copy + TryInto<i64> + ToString>(codes: &[T], n_levels: usize) -> Result<Vec<u32>> {
         let code = |(row, &c): (usize, &T)| match c.try_into() {
             Ok(-1) => Ok(Factor::MISSING),
@@ -331,100 +365,13 @@ fn read_nullable_texts(store: &dyn Store, path: &str) -> Result<ColumnData> {
 }
 
 /// The number of rows of a column, told without reading it.
-fn n_rows(store: &dyn Store, path: &str) -> Result<usize> {
+pub(crate) fn n_rows(store: &dyn Store, path: &str) -> Result<usize> {
     for candidate in [path.to_owned(), format!("{path}/values"), format!("{path}/codes")] {
         if store.node(&candidate)? == Some(Node::Array) {
             return Ok(store.array(&candidate)?.info().n_rows());
         }
     }
     Err(Fault::missing("there is no such column").at(path).at(store.place()))
-}
-
-/// A data frame in a file: where its columns are. Columns are read one by one, when asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct DataFrame {
-    path: String,
-    index: String,
-    pub(crate) columns: Vec<String>,
-    pub(crate) n_rows: usize,
-}
-
-impl DataFrame {
-    /// Finds the columns of the data frame at a path and the number of its rows.
-    pub(crate) fn open(store: &dyn Store, path: &str) -> Result<Self> {
-        let place = |fault: Fault| fault.at(path).at(store.place());
-        match store.node(path)? {
-            Some(Node::Group) => {}
-            Some(Node::Array) => {
-                return Err(place(
-                    Fault::unsupported("a compound array, as anndata before 0.7 wrote data frames, is not read")
-                        .hint("read and write the file once with a current anndata"),
-                ));
-            }
-            None => return Err(place(Fault::bad_file("there is no such element").hint("is it an .h5ad file?"))),
-        }
-        match encoding(store, path)? {
-            Some((kind, version)) if kind == "dataframe" && ["0.1.0", "0.2.0"].contains(&version.as_str()) => {}
-            Some((kind, version)) => {
-                let message = format!("encoding `{kind}` version `{version}` is not read as a data frame");
-                return Err(place(Fault::unsupported(message)));
-            }
-            None => return Err(place(Fault::unsupported("a group without encoding-type is not read as a data frame"))),
-        }
-        let Some(Attr::Text(index)) = store.attr(path, "_index")? else {
-            return Err(place(Fault::bad_file("attribute `_index` with the name of the index is absent")));
-        };
-        let columns = match store.attr(path, "column-order")? {
-            Some(Attr::Texts(names)) => names,
-            Some(Attr::Text(name)) => vec![name],
-            // A frame without columns has an empty array of numbers here.
-            Some(Attr::Numbers(none)) if none.is_empty() => Vec::new(),
-            Some(Attr::Empty) => Vec::new(),
-            _ => {
-                return Err(place(Fault::bad_file("attribute `column-order` with the names of the columns is absent")));
-            }
-        };
-        let n_rows = n_rows(store, &format!("{path}/{index}"))?;
-        Ok(Self { path: path.to_owned(), index, columns, n_rows })
-    }
-
-    /// The names of the rows.
-    pub(crate) fn row_names(&self, store: &dyn Store) -> Result<Vec<String>> {
-        let path = format!("{}/{}", self.path, self.index);
-        let names = read_column(store, &path)?.to_texts();
-        let absent = names.iter().position(Option::is_none);
-        names.into_iter().collect::<Option<Vec<String>>>().ok_or_else(|| {
-            Fault::bad_input(format!("row {} has no name", absent.unwrap_or(0))).at(path).at(store.place())
-        })
-    }
-
-    /// A column, or a fault with the nearest names.
-    pub(crate) fn column(&self, store: &dyn Store, name: &str) -> Result<ColumnData> {
-        if !self.columns.iter().any(|c| c == name) {
-            let near = nearest(name, &self.columns, 3);
-            let hint = if near.is_empty() {
-                format!("the columns are {}", listing(&self.columns, 20))
-            } else {
-                format!("did you mean {}?", listing(&near, 3))
-            };
-            return Err(Fault::missing(format!("there is no column `{name}`"))
-                .at(self.path.as_str())
-                .at(store.place())
-                .hint(hint));
-        }
-        let path = format!("{}/{name}", self.path);
-        let column = read_column(store, &path)?;
-        if column.len() != self.n_rows {
-            let message = format!("{} values for {} rows", column.len(), self.n_rows);
-            return Err(Fault::bad_file(message).at(path).at(store.place()).hint("the file is damaged"));
-        }
-        Ok(column)
-    }
-
-    /// What each column holds.
-    pub(crate) fn kinds(&self, store: &dyn Store) -> Vec<(String, ColumnKind)> {
-        self.columns.iter().map(|c| (c.clone(), tell_column(store, &format!("{}/{c}", self.path)))).collect()
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,15 @@
 //! further items. It knows no file format. Matrices that may be large are streamed instead
 //! ([`H5adMatrix`](crate::H5adMatrix)).
 
+pub(crate) mod borrowed;
 pub(crate) mod columns;
+pub(crate) mod copy;
+pub(crate) mod frame;
+pub(crate) mod read;
+pub(crate) mod rows;
+pub(crate) mod sparse;
+pub(crate) mod tree;
+pub(crate) mod write;
 
 use crate::element::columns::ColumnData;
 use crate::h5ad::matrix::MatrixKind;
@@ -45,11 +53,11 @@ pub enum Entries {
     Numbers(Numbers),
     /// Texts.
     Texts(Vec<String>),
-    /// Texts of which each has room for the same number of bytes, as anndata wrote them before 0.7.
+    /// Texts of which each has the same room, as anndata wrote them before 0.7.
     Fixed {
         /// The texts.
         texts: Vec<String>,
-        /// Bytes of the longest that would fit.
+        /// The length of the longest that would fit: `n` of the types `Sn` and `Un` of numpy.
         width: usize,
     },
 }

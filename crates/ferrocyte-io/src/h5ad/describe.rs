@@ -8,10 +8,10 @@ use crate::h5ad::H5ad;
 use crate::store::Node;
 
 /// Rows that are looked at to tell counts.
-const GUARD_ROWS: usize = 1024;
+pub(crate) const GUARD_ROWS: usize = 1024;
 
 /// One element of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Element {
     /// Its path: `X`, `layers/counts`, `obs/donor`, `uns/log1p`.
     pub path: String,
@@ -29,6 +29,21 @@ pub struct Element {
     pub compression: String,
     /// Anything else to know: whether a matrix looks like counts, why an element is not read.
     pub note: String,
+}
+
+/// Elements as a table, one a row.
+pub(crate) fn table_of(elements: &[Element]) -> Table {
+    let text = |field: fn(&Element) -> &str| elements.iter().map(|e| field(e).to_owned()).collect();
+    let stored = elements.iter().map(|e| e.stored.map_or(f64::NAN, |n| n as f64)).collect();
+    Table::new("info")
+        .with(Column::text("element", "where it stands in the file", text(|e| &e.path)))
+        .with(Column::text("kind", "what it is", text(|e| &e.kind)))
+        .with(Column::text("dtype", "the type of its values", text(|e| &e.dtype)))
+        .with(Column::text("shape", "its extents", text(|e| &e.shape)))
+        .with(Column::float("stored", "values", "number of stored values of a sparse matrix", stored))
+        .with(Column::text("compression", "the filters of its values", text(|e| &e.compression)))
+        .with(Column::text("encoding", "its encoding type and version", text(|e| &e.encoding)))
+        .with(Column::text("note", "anything else to know", text(|e| &e.note)))
 }
 
 impl H5ad {
@@ -55,18 +70,7 @@ impl H5ad {
     /// The elements as a table with the columns `element`, `kind`, `dtype`, `shape`, `stored`, `compression`,
     /// `encoding`, `note`; `stored` is NaN where it does not apply.
     pub fn describe(&self, run: &Run) -> Table {
-        let elements = self.elements(run);
-        let text = |field: fn(&Element) -> &str| elements.iter().map(|e| field(e).to_owned()).collect();
-        let stored = elements.iter().map(|e| e.stored.map_or(f64::NAN, |n| n as f64)).collect();
-        Table::new("info")
-            .with(Column::text("element", "where it stands in the file", text(|e| &e.path)))
-            .with(Column::text("kind", "what it is", text(|e| &e.kind)))
-            .with(Column::text("dtype", "the type of its values", text(|e| &e.dtype)))
-            .with(Column::text("shape", "its extents", text(|e| &e.shape)))
-            .with(Column::float("stored", "values", "number of stored values of a sparse matrix", stored))
-            .with(Column::text("compression", "the filters of its values", text(|e| &e.compression)))
-            .with(Column::text("encoding", "its encoding type and version", text(|e| &e.encoding)))
-            .with(Column::text("note", "anything else to know", text(|e| &e.note)))
+        table_of(&self.elements(run))
     }
 
     /// Whether a matrix looks like counts: its first 1,024 rows hold a value, and none that is negative or not

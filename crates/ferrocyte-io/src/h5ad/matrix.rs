@@ -8,9 +8,10 @@ use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{RowBlock, RowChunks, Values};
 
 use crate::element::columns::encoding;
+use crate::element::sparse::Header;
 use crate::h5ad::csc::Columns;
 use crate::store::window::Window;
-use crate::store::{Attr, Dtype, Node, Store};
+use crate::store::{Dtype, Node, Store};
 
 /// How a matrix is laid out in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,36 +61,22 @@ impl H5adMatrix {
     /// Opens the matrix at a path and checks what can be checked without reading it.
     pub(crate) fn open(store: &Arc<dyn Store>, element: &str) -> Result<Self> {
         let at = |fault: Fault| fault.at(element).at(store.place());
+        if let Some(header) = Header::of(&**store, element)? {
+            return Self::open_sparse(store, element, header);
+        }
         let told = encoding(&**store, element)?;
-        let node = store.node(element)?;
-        let kind = match (told.as_ref().map(|(kind, version)| (kind.as_str(), version.as_str())), node) {
-            (Some(("csr_matrix", "0.1.0")), Some(Node::Group)) => MatrixKind::Csr,
-            (Some(("csc_matrix", "0.1.0")), Some(Node::Group)) => MatrixKind::Csc,
+        match (told.as_ref().map(|(kind, version)| (kind.as_str(), version.as_str())), store.node(element)?) {
             // Before anndata 0.8 arrays had no attributes.
-            (Some(("array", "0.2.0")) | None, Some(Node::Array)) => MatrixKind::Dense,
+            (Some(("array", "0.2.0")) | None, Some(Node::Array)) => Self::open_dense(store, element),
             (Some((kind, version)), _) => {
                 let message = format!("encoding `{kind}` version `{version}` is not read as a matrix");
-                return Err(at(Fault::unsupported(message)));
+                Err(at(Fault::unsupported(message)))
             }
             (None, Some(Node::Group)) => {
-                let message = "a group without encoding-type, as anndata before 0.7 wrote sparse matrices, is not read";
-                return Err(
-                    at(Fault::unsupported(message).hint("read and write the file once with a current anndata")),
-                );
+                Err(at(Fault::unsupported("a group that does not say what it is cannot be read as a matrix")))
             }
-            (None, None) => return Err(at(Fault::missing("there is no such element"))),
-        };
-        if kind == MatrixKind::Dense {
-            return Self::open_dense(store, element);
+            (None, None) => Err(at(Fault::missing("there is no such element"))),
         }
-        let shape = match store.attr(element, "shape")? {
-            Some(Attr::Numbers(shape)) => shape.into_sizes().ok(),
-            _ => None,
-        };
-        let Some(&[n_rows, n_cols]) = shape.as_deref() else {
-            return Err(at(Fault::bad_file("attribute `shape` with rows and columns is absent")));
-        };
-        Self::open_sparse(store, element, kind, n_rows, n_cols)
     }
 
     fn open_dense(store: &Arc<dyn Store>, element: &str) -> Result<Self> {
@@ -110,13 +97,9 @@ impl H5adMatrix {
         })
     }
 
-    fn open_sparse(
-        store: &Arc<dyn Store>,
-        element: &str,
-        kind: MatrixKind,
-        n_rows: usize,
-        n_cols: usize,
-    ) -> Result<Self> {
+    /// A sparse matrix of that kind and shape, whose three arrays stand in a group.
+    pub(crate) fn open_sparse(store: &Arc<dyn Store>, element: &str, header: Header) -> Result<Self> {
+        let Header { kind, shape: (n_rows, n_cols) } = header;
         let at = |fault: Fault| fault.at(element).at(store.place());
         check_columns(n_cols).map_err(at)?;
         let open = |name: &str| Ok(Window::new(store.array(&format!("{element}/{name}"))?));
@@ -129,7 +112,7 @@ impl H5adMatrix {
         }
         // A few reads of one chunk: not worth a pool.
         let run = Run::new().threads(1);
-        let (n_major, major) = if kind == MatrixKind::Csr { (n_rows, "row") } else { (n_cols, "column") };
+        let (n_major, major, _) = header.major();
         if pointers.n_rows() != n_major.saturating_add(1) {
             let message =
                 format!("`indptr` has {} entries, expected {n_major} + 1, one more than {major}s", pointers.n_rows());

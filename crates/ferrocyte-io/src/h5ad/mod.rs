@@ -9,10 +9,12 @@ pub(crate) mod write;
 use std::path::Path;
 use std::sync::Arc;
 
-use ferrocyte_base::{Fault, Result, listing, nearest};
+use ferrocyte_base::{Fault, Result, Run, listing, nearest};
 use ferrocyte_data::Frame;
 
-use crate::element::columns::{ColumnData, ColumnKind, DataFrame, encoding};
+use crate::element::columns::{ColumnData, ColumnKind, encoding};
+use crate::element::frame::DataFrame;
+use crate::element::tree::AnnDataTree;
 use crate::h5ad::matrix::H5adMatrix;
 use crate::store::open::open_store;
 use crate::store::{Node, Store};
@@ -59,9 +61,10 @@ impl H5ad {
     pub fn from_store(store: Arc<dyn Store>) -> Result<Self> {
         match encoding(&*store, "")? {
             Some((kind, _)) if kind == "MuData" => {
-                return Err(Fault::unsupported("an .h5mu file (MuData) is not read")
+                let names = crate::h5mu::modalities(&*store)?;
+                return Err(Fault::unsupported("an .h5mu file (MuData), of which one modality at a time is read here")
                     .at(store.place())
-                    .hint("write the modality as .h5ad"));
+                    .hint(format!("its modalities: {}", listing(&names, 20))));
             }
             Some((kind, version)) if kind != "anndata" || version != "0.1.0" => {
                 let message = format!("encoding `{kind}` version `{version}` is not read, expected `anndata` `0.1.0`");
@@ -70,12 +73,19 @@ impl H5ad {
             _ => {}
         }
         if store.node("obs")?.is_none() && store.node("matrix")?.is_some() {
-            return Err(Fault::unsupported("a 10x file, not an .h5ad file").at(store.place()));
+            return Err(Fault::unsupported("a 10x file, not an .h5ad file")
+                .at(store.place())
+                .hint("read it with fe.io.read_10x"));
         }
         let obs = DataFrame::open(&*store, "obs")?;
         let var = DataFrame::open(&*store, "var")?;
         let layers = list(&*store, "layers")?;
         Ok(Self { store, obs, var, layers })
+    }
+
+    /// All of it, in memory.
+    pub fn tree(&self, run: &Run) -> Result<AnnDataTree> {
+        AnnDataTree::read(run, self.store())
     }
 
     /// The file as the user named it.
@@ -107,9 +117,19 @@ impl H5ad {
     pub fn var_names(&self, matrix: &str) -> Result<Vec<String>> {
         // A file without X has genes all the same.
         if matrix != "X" && self.resolve(matrix)? == "raw/X" {
-            return DataFrame::open(self.store(), "raw/var")?.row_names(self.store());
+            return self.raw_var()?.row_names(self.store());
         }
         self.var.row_names(self.store())
+    }
+
+    /// Where a part of `raw` stands: before anndata 0.7 beside `X`.
+    fn raw_path(&self, part: &str) -> String {
+        let separator = if self.has("raw/X") { '/' } else { '.' };
+        format!("raw{separator}{part}")
+    }
+
+    fn raw_var(&self) -> Result<DataFrame> {
+        DataFrame::open(self.store(), &self.raw_path("var"))
     }
 
     /// The columns of `obs` and what each holds, in their order.
@@ -175,15 +195,17 @@ impl H5ad {
     pub fn matrices(&self) -> Vec<String> {
         let layers = self.layers.iter().map(|name| format!("layers/{name}"));
         let ends = |name: &str| self.has(name).then(|| name.to_owned());
-        ends("X").into_iter().chain(layers).chain(ends("raw/X")).collect()
+        let raw = (self.has("raw/X") || self.has("raw.X")).then(|| "raw/X".to_owned());
+        ends("X").into_iter().chain(layers).chain(raw).collect()
     }
 
     /// A matrix: `X`, `layers/NAME` (or just the `NAME` of a layer), `raw/X` (or just `raw`).
     pub fn matrix(&self, element: &str) -> Result<H5adMatrix> {
         use ferrocyte_data::RowChunks;
         let path = self.resolve(element)?;
-        let matrix = H5adMatrix::open(&self.store, &path)?;
-        let n_var = if path == "raw/X" { DataFrame::open(self.store(), "raw/var")?.n_rows } else { self.n_var() };
+        let raw = path == "raw/X";
+        let matrix = H5adMatrix::open(&self.store, &if raw { self.raw_path("X") } else { path.clone() })?;
+        let n_var = if raw { self.raw_var()?.n_rows } else { self.n_var() };
         let (found, expected) = ((matrix.n_rows(), matrix.n_cols()), (self.n_obs(), n_var));
         if found != expected {
             let message = format!(
@@ -217,11 +239,12 @@ impl H5ad {
     }
 }
 
-/// The children of a group; none if there is no such group.
+/// The children of a group, or the fields of records in its place; none if there is no such group.
 fn list(store: &dyn Store, group: &str) -> Result<Vec<String>> {
     match store.node(group)? {
         Some(Node::Group) => store.list(group),
-        _ => Ok(Vec::new()),
+        Some(Node::Array) => Ok(store.array(group)?.fields().into_iter().map(|field| field.name).collect()),
+        None => Ok(Vec::new()),
     }
 }
 

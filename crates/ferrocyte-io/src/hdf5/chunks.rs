@@ -92,7 +92,7 @@ fn inflate(stored: &[u8], expected: usize) -> std::result::Result<Vec<u8>, Strin
 ///
 /// A first byte below 32 begins a run of that many bytes and one. Else its upper three bits are the length of a copy
 /// less two (7: the next byte is added), its lower five and the next byte how far back the copy begins, less one.
-fn unpack_lzf(stored: &[u8], expected: usize) -> std::result::Result<Vec<u8>, String> {
+pub(crate) fn unpack_lzf(stored: &[u8], expected: usize) -> std::result::Result<Vec<u8>, String> {
     // Most runs and copies are short: where there is room they are moved as this many bytes, of which the next ones
     // overwrite what is too much.
     const SHORT: usize = 16;

@@ -7,6 +7,8 @@
 pub(crate) mod chunks;
 mod elements;
 mod look;
+mod lzf;
+mod records;
 pub(crate) mod write;
 
 use std::fs;
@@ -473,7 +475,7 @@ fn read_attribute(location: &hdf5::Location, attribute: &hdf5::Attribute) -> hdf
             match location.dereference(&reference)? {
                 hdf5::ReferencedObject::Dataset(found) => Attr::Reference(below_root(&found.name())),
                 hdf5::ReferencedObject::Group(found) => Attr::Reference(below_root(&found.name())),
-                other => Attr::Other(format!("a reference to {other:?}")),
+                hdf5::ReferencedObject::Datatype(_) => Attr::Other("a reference to a type".to_owned()),
             }
         }
         other => Attr::Other(other.to_string()),

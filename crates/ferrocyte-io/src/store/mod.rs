@@ -4,6 +4,7 @@
 //! matrix looks like in a file is written against this trait; only [`crate::hdf5`] knows HDF5. The way back is
 //! [`Sink`](crate::Sink).
 
+pub(crate) mod below;
 pub(crate) mod numbers;
 pub(crate) mod open;
 pub(crate) mod sink;
@@ -80,7 +81,8 @@ pub trait StoredArray: Send {
         None
     }
 
-    /// The bytes of a text, where all have the same; `None` where each has its own length.
+    /// The room of a text, where all have the same (`n` of the types `Sn` and `Un` of numpy); `None` where each has its
+    /// own length.
     fn text_width(&self) -> Option<usize> {
         None
     }

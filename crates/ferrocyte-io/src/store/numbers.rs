@@ -268,6 +268,44 @@ impl Numbers {
         }
     }
 
+    /// The first of them that is no index below `limit`.
+    pub(crate) fn first_outside(&self, limit: usize) -> Option<BadIndex> {
+        fn find<T: Copy + TryInto<u64> + ToString>(v: &[T], limit: u64) -> Option<BadIndex> {
+            let bad = |&x: &T| x.try_into().map_or(true, |x: u64| x >= limit);
+            v.iter().position(bad).map(|position| BadIndex { position, value: v[position].to_string() })
+        }
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        match self {
+            Self::I8(v) => find(v, limit),
+            Self::I16(v) => find(v, limit),
+            Self::I32(v) => find(v, limit),
+            Self::I64(v) => find(v, limit),
+            Self::U8(v) => find(v, limit),
+            Self::U16(v) => find(v, limit),
+            Self::U32(v) => find(v, limit),
+            Self::U64(v) => find(v, limit),
+            other => Some(BadIndex { position: 0, value: format!("a {}", other.dtype().name()) }),
+        }
+    }
+
+    /// The first of them that is larger than the next one.
+    pub(crate) fn first_fall(&self) -> Option<usize> {
+        each!(self, v => v.windows(2).position(|w| w[0].partial_cmp(&w[1]) == Some(std::cmp::Ordering::Greater)))
+    }
+
+    /// Integers as signed ones of 32 bits, or 64 where these are too few for their type; others as they are.
+    pub(crate) fn into_signed(self) -> Self {
+        match self {
+            Self::I8(v) => Self::I32(v.into_iter().map(i32::from).collect()),
+            Self::I16(v) => Self::I32(v.into_iter().map(i32::from).collect()),
+            Self::U8(v) => Self::I32(v.into_iter().map(i32::from).collect()),
+            Self::U16(v) => Self::I32(v.into_iter().map(i32::from).collect()),
+            Self::U32(v) => Self::I64(v.into_iter().map(i64::from).collect()),
+            Self::U64(v) => Self::I64(v.into_iter().map(|x| x as i64).collect()),
+            other => other,
+        }
+    }
+
     /// As pointers, shapes or other sizes.
     pub(crate) fn into_sizes(self) -> std::result::Result<Vec<usize>, BadIndex> {
         fn sizes<T: Copy + TryInto<usize> + ToString>(v: &[T]) -> std::result::Result<Vec<usize>, BadIndex> {

@@ -3,6 +3,9 @@
 //! Tab-separated, or comma-separated where the name ends in `.csv`; plain or compressed with gzip (told from the
 //! bytes, not the name). The first column holds the names of the rows.
 
+pub(crate) mod dense;
+pub(crate) mod inflate;
+pub(crate) mod matrix_market;
 pub(crate) mod tables;
 pub(crate) mod value_table;
 
