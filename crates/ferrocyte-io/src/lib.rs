@@ -88,4 +88,4 @@ pub use text::tables::{number_text, write_json_lines, write_table, write_tsv};
 pub use text::value_table::{ValueTable, read_value_table};
 pub use text::{NamedMatrix, read_frame, read_matrix_tsv};
 #[cfg(feature = "zarr")]
-pub use zarr::Zarr;
+pub use zarr::{Zarr, write::NewZarr};

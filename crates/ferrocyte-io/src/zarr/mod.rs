@@ -1,7 +1,7 @@
 //! [`Zarr`]: the [`Store`] of Zarr, versions 2 and 3, in a folder or a zip archive.
 //!
 //! The metadata of both versions become one description (`meta`, `element`, `chain`); an array reads the chunks that a
-//! range touches (`array`) from where the files lie (`shelf`). Consolidated metadata are a copy and are not needed.
+//! range touches (`array`) from where the files lie (`shelf`). The way back is [`write::NewZarr`]. Consolidated metadata are a copy and are not needed.
 //! A chunk without a file holds the fill value. Sizes that a store claims are held against its files before anything is
 //! allocated.
 
@@ -10,6 +10,7 @@ mod chain;
 mod element;
 mod meta;
 mod shelf;
+pub(crate) mod write;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -67,6 +68,22 @@ impl Zarr {
         };
         let (shelf, version) = opened().map_err(|f| f.at(place.as_str()))?;
         Ok(Self { shelf: Arc::new(shelf), place, version, known: Mutex::default() })
+    }
+
+    /// Whether its metadata are those of version 3.
+    pub(crate) fn is_version_three(&self) -> bool {
+        self.version == Version::Three
+    }
+
+    /// Where its files lie.
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// The metadata of a node of version 3, as they are; `None` if there is no such node.
+    pub(crate) fn node_json(&self, path: &str) -> Result<Option<Map<String, Json>>> {
+        let key = if path.is_empty() { MARKS[0].to_owned() } else { format!("{path}/{}", MARKS[0]) };
+        self.json(&key).map_err(|f| f.at(self.place()))
     }
 
     /// What stands at a path.
@@ -202,6 +219,10 @@ impl Store for Zarr {
         };
         let array = meta.and_then(|meta| ZarrArray::new(Arc::clone(&self.shelf), path, meta)).map_err(at)?;
         Ok(Box::new(array))
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        self.shelf.bytes()
     }
 
     fn as_any(&self) -> Option<&dyn Any> {

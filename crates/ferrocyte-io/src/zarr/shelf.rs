@@ -128,17 +128,17 @@ impl Shelf {
         }
     }
 
-    /// The folder, where it is one.
-    pub(crate) fn folder(&self) -> Option<&Path> {
+    /// Bytes of an archive; of a folder that is not cheap to tell.
+    pub(crate) fn bytes(&self) -> Option<u64> {
         match self {
-            Self::Folder(folder) => Some(folder),
-            Self::Zip(_) => None,
+            Self::Folder(_) => None,
+            Self::Zip(zip) => Some(zip.length),
         }
     }
 }
 
 /// The path of a key in a folder; `None` if the key would lead elsewhere.
-fn file_in(folder: &Path, key: &str) -> Option<PathBuf> {
+pub(crate) fn file_in(folder: &Path, key: &str) -> Option<PathBuf> {
     let mut path = folder.to_owned();
     for part in key.split('/').filter(|_| !key.is_empty()) {
         let plain = !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0']);
