@@ -3,6 +3,8 @@
 #![cfg(feature = "zarr")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -10,7 +12,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ferrocyte_base::Run;
-use ferrocyte_io::{Dtype, Node, Numbers, Store, Zarr, open_store};
+use ferrocyte_io::{
+    ConvertOptions, Dtype, H5ad, NewZarr, Node, Numbers, Sink, Storage, Store, Zarr, convert, open_store,
+};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -343,4 +347,73 @@ fn paths_do_not_leave_the_store() {
     assert_eq!(store.node("a/../a").unwrap(), None);
     assert_eq!(store.node("a").unwrap(), Some(Node::Array));
     assert_eq!(store.array("a").unwrap().info().dtype, Dtype::I32);
+}
+
+/// All files of a folder, by key.
+fn files_of(folder: &Path) -> Files {
+    let mut files = Files::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            files.extend(files_of(&path).into_iter().map(|(key, bytes)| (format!("{name}/{key}"), bytes)));
+        } else {
+            files.insert(name, fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+#[test]
+fn studies_come_back_as_they_were() {
+    let run = Run::new();
+    let folder = tempfile::tempdir().unwrap();
+    let mut checked = 0;
+    for name in ["full_gzip_ad013.h5ad", "full_zarr_v2_ad012.zip", "csc_raw_lzf_ad013.h5ad", "empty_ad013.h5ad"] {
+        let source = common::golden().join("cells/io").join(name);
+        for storage in [Storage::ZSTD, Storage::NONE, Storage::gzip(1)] {
+            let out = folder.path().join("out.zarr");
+            let options = ConvertOptions { storage, ..ConvertOptions::default() };
+            convert(&run, &source, &out, &options).unwrap();
+            let (before, after) = (H5ad::open(&source).unwrap(), H5ad::open(&out).unwrap());
+            let texts = |study: &H5ad| format!("{:?}", study.tree(&run).unwrap());
+            assert_eq!(texts(&before), texts(&after), "{name}");
+            // Once more: taken over from Zarr, and the same bytes.
+            let again = folder.path().join("again.zarr");
+            convert(&run, &out, &again, &options).unwrap();
+            assert_eq!(files_of(&out), files_of(&again), "{name}");
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 12);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside");
+}
+
+#[test]
+fn what_is_not_understood_is_taken_over() {
+    let mut files = store(&plain());
+    let node = |kind: &str| json!({"zarr_format": 3, "node_type": "group", "attributes": {"encoding-type": kind}});
+    files.insert("odd/zarr.json".into(), node("awkward-array").to_string().into_bytes());
+    for (key, bytes) in files.clone() {
+        if key.starts_with("a/") {
+            files.insert(format!("odd/{key}"), bytes);
+        }
+    }
+    let (folder, path) = written(&files);
+    let source = Zarr::open(&path).unwrap();
+    let out = folder.path().join("out.zarr");
+    let sink = NewZarr::create(&out).unwrap();
+    assert!(sink.adopt(&source, "odd", "kept").unwrap());
+    Box::new(sink).finish().unwrap();
+    let kept = files_of(&out.join("kept"));
+    let chunks = |files: &Files| {
+        files
+            .iter()
+            .filter(|(k, _)| k.contains("/c/"))
+            .map(|(k, v)| (k.rsplit_once("a/").unwrap().1.to_owned(), v.clone()))
+            .collect::<Files>()
+    };
+    assert_eq!(chunks(&kept), chunks(&files_of(&path.join("odd"))));
+    let array = Zarr::open(&out).unwrap().array("kept/a").unwrap();
+    assert_eq!(array.numbers(0..40).unwrap(), expected(&plain(), &(0..40)));
 }

@@ -12,7 +12,7 @@ use crate::text::inflate::TextSource;
 /// What a file or folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// HDF5 that is no 10x file: .h5ad, or something that its reader refuses with a sentence.
+    /// HDF5 that is no 10x file, or Zarr: .h5ad, or something that its reader refuses with a sentence.
     Hdf5,
     /// A 10x file in HDF5.
     TenxH5,
@@ -35,6 +35,9 @@ impl Kind {
         }
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
         let start = first_bytes(path)?;
+        if cfg!(feature = "zarr") && start.starts_with(b"PK\x03\x04") {
+            return Ok(Self::Hdf5);
+        }
         if start.starts_with(b"\x89HDF\r\n\x1a\n") || BINARY.contains(&ending.as_str()) || !path.is_file() {
             return of_hdf5(path);
         }

@@ -64,7 +64,12 @@ impl Zarr {
                     return Ok((shelf, version));
                 }
             }
-            Err(Fault::bad_file("neither `zarr.json` nor `.zgroup` is there").hint("is it a Zarr store?"))
+            Err(match shelf {
+                Shelf::Folder(_) => Fault::bad_file("a folder, expected an .h5ad file or a Zarr store")
+                    .hint("a Zarr store has `zarr.json` or `.zgroup` at its root"),
+                Shelf::Zip(_) => Fault::bad_file("a zip archive without a Zarr store")
+                    .hint("a Zarr store has `zarr.json` or `.zgroup` at its root; an .npz is no study"),
+            })
         };
         let (shelf, version) = opened().map_err(|f| f.at(place.as_str()))?;
         Ok(Self { shelf: Arc::new(shelf), place, version, known: Mutex::default() })
