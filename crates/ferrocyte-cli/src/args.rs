@@ -84,6 +84,7 @@ pub(crate) fn command() -> Command {
         .subcommand(limma())
         .subcommand(simulate())
         .subcommand(merge())
+        .subcommand(convert())
         .subcommand(info())
         .subcommand(completions())
 }
@@ -402,6 +403,39 @@ fn merge() -> Command {
         .about("Adds parts that were made from disjoint cells, in the order of their rows")
         .arg(input("parts", "PART", "part files of one kind").num_args(1..))
         .arg(output("OUT.npz", "where the whole goes"))
+}
+
+fn convert() -> Command {
+    let option = |name: &'static str, value: &'static str| {
+        Arg::new(name).long(name.replace('_', "-")).value_name(value).action(ArgAction::Set)
+    };
+    Command::new("convert")
+        .about("Any study that is read here (.h5ad of any age, .h5mu, 10x, MatrixMarket, text) as .h5ad or .h5mu")
+        .arg(input("input", "IN", "the study"))
+        .arg(input("output", "OUT", "where it goes: OUT.h5ad, or OUT.h5mu of an .h5mu file"))
+        .arg(
+            option("compression", "FILTER")
+                .value_parser(PossibleValuesParser::new(["gzip", "lzf", "none"]))
+                .default_value("gzip")
+                .help("what compresses arrays: gzip (known to every reader), lzf (faster, larger), none"),
+        )
+        .arg(option("compression_level", "LEVEL").default_value("4").help("level of gzip, 1 (fast) to 9 (small)"))
+        .arg(
+            option("values", "TYPE")
+                .value_parser(PossibleValuesParser::new(["float32", "float64", "int32"]))
+                .default_value("float32")
+                .help("type of the values of 10x, MatrixMarket and text; annotated files keep theirs"),
+        )
+        .arg(option("modality", "NAME").help("the modality of an .h5mu file that becomes an .h5ad file"))
+        .arg(option("genome", "NAME").help("the genome of a 10x file that holds several"))
+        .arg(
+            option("transpose", "BOOL")
+                .value_parser(PossibleValuesParser::new(["true", "false"]))
+                .num_args(0..=1)
+                .default_missing_value("true")
+                .default_value("false")
+                .help("a MatrixMarket file or a table is genes x cells, not cells x genes"),
+        )
 }
 
 fn info() -> Command {

@@ -10,6 +10,7 @@
 //! ferrocyte limma pseudobulk STUDY.h5ad --by C -o OUT.h5ad   cells to samples
 //! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
+//! ferrocyte convert IN OUT                                   any study as .h5ad or .h5mu, streaming
 //! ferrocyte info FILE                                       what a file holds
 //! ferrocyte completions SHELL                               completions for a shell
 //! ```
@@ -28,6 +29,7 @@
 
 mod args;
 mod config;
+mod convert;
 mod faults;
 mod info;
 mod interrupt;
@@ -97,6 +99,7 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
             _ => Err(unknown()),
         },
         Some(("merge", verb)) => merge::run(&Session::new(args, &["merge"], verb)?, verb),
+        Some(("convert", verb)) => convert::run(&Session::new(args, &["convert"], verb)?, verb),
         Some(("info", verb)) => info::run(&Session::new(args, &["info"], verb)?, verb),
         Some(("completions", verb)) => completions(verb),
         _ => Err(unknown()),

@@ -63,12 +63,23 @@ impl Target {
 
     /// As [`Target::of`], for studies.
     pub(crate) fn h5ad(option: &str, path: &Path, inputs: &[&Path]) -> std::result::Result<PathBuf, Failure> {
+        Self::study(option, path, inputs, &["h5ad"])
+    }
+
+    /// As [`Target::of`], for studies in one of several formats, told by the endings of names.
+    pub(crate) fn study(
+        option: &str,
+        path: &Path,
+        inputs: &[&Path],
+        endings: &[&str],
+    ) -> std::result::Result<PathBuf, Failure> {
         check_place(option, path, inputs)?;
-        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("h5ad")) {
+        if path.extension().is_some_and(|ending| endings.iter().any(|known| ending.eq_ignore_ascii_case(known))) {
             return Ok(path.to_owned());
         }
-        let message = format!("`{}` does not end in .h5ad", path.display());
-        Err(Failure::usage(option, message, "studies are written as .h5ad"))
+        let endings = endings.join(" or .");
+        let message = format!("`{}` does not end in .{endings}", path.display());
+        Err(Failure::usage(option, message, format!("studies are written as .{endings}")))
     }
 
     /// As [`Target::of`], for tables only.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import anndata
     import mudata
 
+    from .._run import Means
+
     Compression = Literal["gzip", "lzf"] | None
 
 __all__ = ["write", "write_h5ad", "write_h5mu"]
@@ -77,8 +79,11 @@ def write_h5ad(
     (240, 40)
     """
     _expect(adata, "AnnData", ("obs", "var", "uns", "obsm"))
+    described = anndata_item(adata, "")
     with _released(adata, path):
-        _write(path, ".h5ad", anndata_item(adata, ""), compression, compression_level, n_threads, max_memory, progress)
+        _write(
+            path, ".h5ad", described, compression, compression_level, means(n_threads, max_memory, progress=progress)
+        )
 
 
 def write_h5mu(
@@ -117,7 +122,8 @@ def write_h5mu(
     ['rna']
     """
     _expect(mdata, "MuData", ("mod", "obs", "obsmap"))
-    _write(path, ".h5mu", mudata_item(mdata), compression, compression_level, n_threads, max_memory, progress)
+    described = mudata_item(mdata)
+    _write(path, ".h5mu", described, compression, compression_level, means(n_threads, max_memory, progress=progress))
 
 
 def write(data: anndata.AnnData | mudata.MuData, path: Path, **options: Any) -> None:
@@ -157,9 +163,7 @@ def _write(
     item: tuple[Any, ...],
     compression: Compression,
     level: int | None,
-    n_threads: int | None,
-    max_memory: int | str | None,
-    progress: bool | None,
+    means: Means,
 ) -> None:
     name = os.fspath(path)
     if not name.lower().endswith(ending):
@@ -171,9 +175,7 @@ def _write(
     if level is not None and (compression != "gzip" or isinstance(level, bool) or level not in range(1, 10)):
         message = f"expected a level of gzip from 1 to 9, found {level!r}"
         raise BadInputError(message, place="compression_level", hint="compression=None writes without compression")
-    _core.io_write(
-        name, item, compression, 4 if level is None else int(level), means(n_threads, max_memory, progress=progress)
-    )
+    _core.io_write(name, item, compression, 4 if level is None else int(level), means)
 
 
 def _expect(data: Any, kind: str, attributes: tuple[str, ...]) -> None:
