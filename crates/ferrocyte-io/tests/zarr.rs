@@ -327,7 +327,7 @@ fn chunks_that_grow_beyond_their_size_are_refused() {
 fn what_is_no_store_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let fault = open_store(folder.path()).err().unwrap();
-    assert!(fault.to_string().contains("zarr.json"), "{fault}");
+    assert!(fault.way_out().unwrap().contains("zarr.json"), "{fault}");
     let path = folder.path().join("x.zip");
     write_zip(&Files::from([("header.json".into(), b"{}".to_vec())]), &path, "");
     assert!(open_store(&path).is_err());
@@ -375,9 +375,15 @@ fn studies_come_back_as_they_were() {
             let out = folder.path().join("out.zarr");
             let options = ConvertOptions { storage, ..ConvertOptions::default() };
             convert(&run, &source, &out, &options).unwrap();
-            let (before, after) = (H5ad::open(&source).unwrap(), H5ad::open(&out).unwrap());
-            let texts = |study: &H5ad| format!("{:?}", study.tree(&run).unwrap());
-            assert_eq!(texts(&before), texts(&after), "{name}");
+            // As HDF5, straight and by way of Zarr: records have texts of a fixed length in Zarr.
+            let words = |input: &Path, name: &str| {
+                let h5ad = folder.path().join(name);
+                convert(&run, input, &h5ad, &ConvertOptions::default()).unwrap();
+                let tree = format!("{:?}", H5ad::open(&h5ad).unwrap().tree(&run).unwrap());
+                fs::remove_file(&h5ad).unwrap();
+                tree
+            };
+            assert!(words(&source, "straight.h5ad") == words(&out, "around.h5ad"), "{name}");
             // Once more: taken over from Zarr, and the same bytes.
             let again = folder.path().join("again.zarr");
             convert(&run, &out, &again, &options).unwrap();

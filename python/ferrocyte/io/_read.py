@@ -171,4 +171,9 @@ def _anndata(found: dict[str, Any]) -> anndata.AnnData:
 
 
 #: What reads each kind of content. A kind that is not here is told and refused.
-_READERS: dict[str, Callable[..., Any]] = {"h5ad": read_h5ad, "h5mu": read_h5mu}
+_READERS: dict[str, Callable[..., Any]] = {
+    "h5ad": read_h5ad,
+    "h5mu": read_h5mu,
+    "zarr folder": read_h5ad,
+    "zarr zip": read_h5ad,
+}

@@ -17,6 +17,9 @@ use crate::hdf5::chunks::read_at;
 /// The most that deflate shrinks: 1032 times. An archive that claims more of an entry is damaged.
 const DEFLATE_RATIO: u64 = 1032;
 
+/// The most files whose sizes are added up.
+const MOST_LOOKED_AT: usize = 1 << 20;
+
 /// Where the files of a store lie.
 #[derive(Debug)]
 pub(crate) enum Shelf {
@@ -128,13 +131,34 @@ impl Shelf {
         }
     }
 
-    /// Bytes of an archive; of a folder that is not cheap to tell.
+    /// Bytes of all files; `None` where there are too many to look at each.
     pub(crate) fn bytes(&self) -> Option<u64> {
         match self {
-            Self::Folder(_) => None,
+            Self::Folder(folder) => bytes_below(folder),
             Self::Zip(zip) => Some(zip.length),
         }
     }
+}
+
+/// Bytes of the files in a folder and in those in it; links are not followed.
+fn bytes_below(folder: &Path) -> Option<u64> {
+    let (mut bytes, mut seen) = (0_u64, 0);
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).ok()? {
+            seen += 1;
+            let meta = entry.as_ref().ok()?.metadata().ok()?;
+            if seen > MOST_LOOKED_AT {
+                return None;
+            }
+            if meta.is_dir() {
+                folders.push(entry.ok()?.path());
+            } else {
+                bytes = bytes.saturating_add(meta.len());
+            }
+        }
+    }
+    Some(bytes)
 }
 
 /// The path of a key in a folder; `None` if the key would lead elsewhere.
