@@ -472,16 +472,19 @@ fn convert() -> Command {
         Arg::new(name).long(name.replace('_', "-")).value_name(value).action(ArgAction::Set)
     };
     Command::new("convert")
-        .about("Any study that is read here (.h5ad of any age, .h5mu, 10x, MatrixMarket, text) as .h5ad or .h5mu")
+        .about("Any study that is read here (.h5ad of any age, .h5mu, Zarr, 10x, MatrixMarket, text) as .h5ad, .h5mu or .zarr")
         .arg(input("input", "IN", "the study"))
-        .arg(input("output", "OUT", "where it goes: OUT.h5ad, or OUT.h5mu of an .h5mu file"))
+        .arg(input("output", "OUT", "where it goes: OUT.h5ad, OUT.zarr, or OUT.h5mu of an .h5mu file"))
         .arg(
             option("compression", "FILTER")
-                .value_parser(PossibleValuesParser::new(["gzip", "lzf", "none"]))
-                .default_value("gzip")
-                .help("what compresses arrays: gzip (known to every reader), lzf (faster, larger), none"),
+                .value_parser(PossibleValuesParser::new(["usual", "gzip", "lzf", "zstd", "none"]))
+                .default_value("usual")
+                .help(
+                    "what compresses arrays: gzip (known to every reader), lzf (HDF5 only: faster, larger), zstd (.zarr \
+                     only), none; usual is gzip in HDF5 and zstd in .zarr",
+                ),
         )
-        .arg(option("compression_level", "LEVEL").default_value("4").help("level of gzip, 1 (fast) to 9 (small)"))
+        .arg(option("compression_level", "LEVEL").default_value("4").help("level of gzip or zstd, 1 (fast) to 9 (small)"))
         .arg(
             option("values", "TYPE")
                 .value_parser(PossibleValuesParser::new(["float32", "float64", "int32"]))

@@ -87,6 +87,76 @@ impl Drop for Pending {
     }
 }
 
+/// A folder in the making, likewise: it stands beside its place until [`PendingFolder::commit`] puts it there.
+#[cfg(feature = "zarr")]
+#[derive(Debug)]
+pub(crate) struct PendingFolder {
+    target: PathBuf,
+    temporary: PathBuf,
+    placed: bool,
+}
+
+#[cfg(feature = "zarr")]
+impl PendingFolder {
+    /// A new empty folder beside `path`. What stands there is replaced only if it is a folder that `may_go`, or empty.
+    pub(crate) fn beside(path: &Path, may_go: impl Fn(&Path) -> bool) -> Result<Self> {
+        let target = target_of(path);
+        match fs::metadata(&target) {
+            Ok(meta) if meta.is_dir() => {
+                let empty = || fs::read_dir(&target).is_ok_and(|mut entries| entries.next().is_none());
+                if !may_go(&target) && !empty() {
+                    return Err(Fault::bad_file("a folder of something else stands there, which is not replaced")
+                        .hint("choose another name, or remove it"));
+                }
+            }
+            Ok(_) => return Err(Fault::bad_file("a file stands there, expected the name of a folder")),
+            Err(_) => {}
+        }
+        let (temporary, ()) = free_name(&target, |path| fs::create_dir(path)).map_err(not_written)?;
+        Ok(Self { target, temporary, placed: false })
+    }
+
+    /// Where the folder stands until it is complete.
+    pub(crate) fn path(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Puts the folder in its place. What stood there is moved aside before and removed after that.
+    pub(crate) fn commit(mut self) -> Result<()> {
+        let aside = if self.target.exists() {
+            let (aside, ()) = free_name(&self.target, |path| fs::create_dir(path)).map_err(not_written)?;
+            fs::rename(&self.target, aside.join("old")).map_err(not_written)?;
+            Some(aside)
+        } else {
+            None
+        };
+        if let Err(error) = fs::rename(&self.temporary, &self.target) {
+            if let Some(aside) = &aside {
+                // What stood there comes back; if that fails, too, it is still beside.
+                let back = fs::rename(aside.join("old"), &self.target);
+                let _ = back.and_then(|()| fs::remove_dir(aside));
+            }
+            return Err(not_written(error));
+        }
+        self.placed = true;
+        if let Some(aside) = aside {
+            // The new one is complete: what cannot be removed is no failure of it.
+            let _ = fs::remove_dir_all(aside);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "zarr")]
+impl Drop for PendingFolder {
+    fn drop(&mut self) {
+        if !self.placed {
+            // Why the folder was given up is told elsewhere.
+            let _ = fs::remove_dir_all(&self.temporary);
+        }
+    }
+}
+
 /// Where a file goes: through symbolic links.
 fn target_of(path: &Path) -> PathBuf {
     if path.is_symlink() { fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()) } else { path.to_owned() }
@@ -98,12 +168,18 @@ fn a_folder() -> Fault {
 
 /// A new file in the folder of `target`, so that renaming stays within one file system.
 fn beside(target: &Path) -> std::io::Result<(File, PathBuf)> {
+    let make = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
+    free_name(target, make).map(|(path, file)| (file, path))
+}
+
+/// What `make` makes under the first name beside `target` that is free.
+fn free_name<T>(target: &Path, make: impl Fn(&Path) -> std::io::Result<T>) -> std::io::Result<(PathBuf, T)> {
     let name = target.file_name().map_or_else(|| "out".into(), |n| n.to_string_lossy());
     let process = std::process::id();
     for attempt in 0..1000 {
         let temporary = target.with_file_name(format!(".{name}.{process}-{attempt}.tmp"));
-        match File::options().read(true).write(true).create_new(true).open(&temporary) {
-            Ok(file) => return Ok((file, temporary)),
+        match make(&temporary) {
+            Ok(made) => return Ok((temporary, made)),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             Err(e) => return Err(e),
         }
@@ -166,6 +242,29 @@ mod tests {
         pending.commit().unwrap();
         assert_eq!((fs::read(&path).unwrap(), fs::read_dir(folder.path()).unwrap().count()), (b"whole".to_vec(), 1));
         assert!(Pending::beside(folder.path()).is_err());
+    }
+
+    #[cfg(feature = "zarr")]
+    #[test]
+    fn a_folder_in_the_making_replaces_its_like_only() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("out.zarr");
+        let ours = |folder: &Path| folder.join("mark").exists();
+        let make = |mark: &[u8]| {
+            let pending = PendingFolder::beside(&path, ours)?;
+            fs::write(pending.path().join("mark"), mark).map_err(not_written)?;
+            pending.commit()
+        };
+        drop(PendingFolder::beside(&path, ours).unwrap());
+        assert_eq!(fs::read_dir(around.path()).unwrap().count(), 0);
+        make(b"old").unwrap();
+        make(b"new").unwrap();
+        assert_eq!(fs::read(path.join("mark")).unwrap(), b"new");
+        assert_eq!(fs::read_dir(around.path()).unwrap().count(), 1);
+        fs::rename(path.join("mark"), path.join("something else")).unwrap();
+        assert!(make(b"newer").is_err_and(|f| f.to_string().contains("not replaced")));
+        assert!(PendingFolder::beside(&path.join("something else"), ours).is_err());
+        assert_eq!(fs::read_dir(around.path()).unwrap().count(), 1);
     }
 
     #[test]

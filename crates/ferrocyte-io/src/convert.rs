@@ -1,4 +1,4 @@
-//! [`convert`]: any study that is read here, as .h5ad or .h5mu, streaming.
+//! [`convert`]: any study that is read here, as .h5ad, .h5mu or .zarr, streaming.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,9 @@ use crate::element::write::Elements;
 use crate::h5ad::H5ad;
 use crate::h5ad::write::{Annotation, H5adOptions, H5adWriter, MatrixType};
 use crate::h5mu::H5mu;
-use crate::hdf5::Hdf5;
 use crate::hdf5::write::NewHdf5;
 use crate::kind::Kind;
-use crate::store::Store;
+use crate::store::open::open_store;
 use crate::store::sink::{Sink, Storage};
 use crate::study::{AnnotatedSource, OpenOptions, open_study};
 
@@ -34,15 +33,17 @@ pub fn h5mu_words() -> String {
     format!("MuData (format-version=0.1.0;creator=ferrocyte;creator-version={})", ferrocyte_base::VERSION)
 }
 
-/// Begins the file that the ending of a name asks for: .h5ad or .h5mu.
+/// Begins the file or folder that the ending of a name asks for: .h5ad, .h5mu or .zarr.
 pub fn create_sink(path: &Path) -> Result<Box<dyn Sink>> {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     match ending.as_deref() {
         Some("h5mu") => Ok(Box::new(NewHdf5::create(path, Some(&h5mu_words()))?)),
         Some("h5ad" | "h5") => Ok(Box::new(NewHdf5::create(path, None)?)),
+        #[cfg(feature = "zarr")]
+        Some("zarr") => Ok(Box::new(crate::zarr::write::NewZarr::create(path)?)),
         _ => Err(Fault::unsupported("its ending does not tell what to write")
             .at(path.display().to_string())
-            .hint("end it in .h5ad or .h5mu")),
+            .hint("end it in .h5ad, .h5mu or .zarr")),
     }
 }
 
@@ -60,8 +61,8 @@ pub fn convert(run: &Run, input: &Path, output: &Path, options: &ConvertOptions)
             .hint("write .h5ad"));
     }
     match kind {
-        Kind::H5ad => {
-            let store: Arc<dyn Store> = Arc::new(Hdf5::open(input)?);
+        Kind::H5ad | Kind::ZarrFolder | Kind::ZarrZip => {
+            let store = open_store(input)?;
             // What is no annotated matrix is told before anything is written.
             H5ad::from_store(Arc::clone(&store))?;
             copy(run, &*store, output, options.storage, |elements| elements.copy_anndata(&*store, ""))

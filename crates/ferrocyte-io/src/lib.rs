@@ -43,6 +43,8 @@
 //! ```
 
 mod atomic;
+#[cfg(feature = "codecs")]
+mod codec;
 mod convert;
 mod element;
 mod h5ad;
@@ -55,6 +57,8 @@ mod store;
 mod study;
 mod tenx;
 mod text;
+#[cfg(feature = "zarr")]
+mod zarr;
 
 pub use atomic::{is_closed_pipe, write_atomically};
 pub use convert::{ConvertOptions, convert, create_sink, h5mu_words};
@@ -78,6 +82,7 @@ pub use json::{from_json, json_pretty, json_text, parse_json, to_json, write_jso
 pub use kind::Kind;
 pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
 pub use store::numbers::{Numbers, NumbersRef};
+pub use store::open::open_store;
 pub use store::sink::{ArraySpec, Packing, Sink, SinkArray, Storage};
 pub use store::{ArrayInfo, Attr, Dtype, FieldInfo, Node, Store, StoredArray};
 pub use study::concat::{ConcatOptions, concat};
@@ -89,3 +94,5 @@ pub use text::matrix_market::read_matrix_market;
 pub use text::tables::{number_text, write_json_lines, write_table, write_tsv};
 pub use text::value_table::{ValueTable, read_value_table};
 pub use text::{NamedMatrix, read_frame, read_matrix_tsv};
+#[cfg(feature = "zarr")]
+pub use zarr::{Zarr, write::NewZarr};

@@ -186,4 +186,6 @@ _READERS: dict[str, Callable[..., Any]] = {
     "10x folder": read_10x,
     "mtx": read_mtx,
     "text": read_text,
+    "zarr folder": read_h5ad,
+    "zarr zip": read_h5ad,
 }

@@ -134,9 +134,9 @@ def write(data: anndata.AnnData | mudata.MuData, path: Path, **options: Any) -> 
     data
         What is written.
     path
-        A name that ends in ``.h5ad`` or ``.h5mu``.
+        A name that ends in ``.h5ad``, ``.h5mu`` or ``.zarr``.
     options
-        Those of :func:`write_h5ad` and :func:`write_h5mu`.
+        Those of :func:`write_h5ad`, :func:`write_h5mu` and :func:`write_zarr`.
 
     Raises
     ------
@@ -149,7 +149,9 @@ def write(data: anndata.AnnData | mudata.MuData, path: Path, **options: Any) -> 
     >>> from ferrocyte._examples import small_study
     >>> fe.io.write(small_study(), os.path.join(tempfile.mkdtemp(), "study.h5ad"), compression="lzf")
     """
-    writers: dict[str, Callable[..., None]] = {".h5ad": write_h5ad, ".h5mu": write_h5mu}
+    from ._zarr import write_zarr
+
+    writers: dict[str, Callable[..., None]] = {".h5ad": write_h5ad, ".h5mu": write_h5mu, ".zarr": write_zarr}
     ending = os.path.splitext(os.fspath(path))[1].lower()
     if ending not in writers:
         message = f"the ending `{ending}` does not tell what to write"

@@ -17,7 +17,7 @@ use crate::element::columns::{ColumnData, ColumnKind, encoding};
 use crate::element::frame::DataFrame;
 use crate::element::tree::AnnDataTree;
 use crate::h5ad::matrix::H5adMatrix;
-use crate::hdf5::Hdf5;
+use crate::store::open::open_store;
 use crate::store::{Node, Store};
 
 /// An .h5ad file, opened for reading. Opening reads attributes only; columns and matrices are read when asked for.
@@ -55,7 +55,7 @@ impl H5ad {
     /// Opens a file. Fails with one sentence when it is missing, a folder, not HDF5, truncated, open for writing
     /// elsewhere, or holds something else than one annotated matrix in a form that is read here.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::from_store(Arc::new(Hdf5::open(path.as_ref())?))
+        Self::from_store(open_store(path)?)
     }
 
     /// The annotated matrix at the root of a store.

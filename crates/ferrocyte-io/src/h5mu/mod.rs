@@ -12,8 +12,8 @@ use crate::element::read::Reading;
 use crate::element::tree::{AnnDataTree, Items};
 use crate::element::{FrameData, Item};
 use crate::h5ad::H5ad;
-use crate::hdf5::Hdf5;
 use crate::store::below::Below;
+use crate::store::open::open_store;
 use crate::store::{Attr, Node, Store};
 
 /// An .h5mu file, opened for reading. Each of its modalities opens as an [`H5ad`].
@@ -71,7 +71,7 @@ pub struct MuDataTree {
 impl H5mu {
     /// Opens a file. Fails as [`H5ad::open`] does.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::from_store(Arc::new(Hdf5::open(path.as_ref())?))
+        Self::from_store(open_store(path)?)
     }
 
     /// The modalities at the root of a store.

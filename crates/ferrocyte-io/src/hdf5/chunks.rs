@@ -1,7 +1,7 @@
 //! [`ChunkedFile`]: the chunks of an array, read as they lie in the file and decoded by many threads.
 //!
-//! The HDF5 library decodes one chunk at a time, under a lock. For the filters that matter here (gzip and lzf, with or
-//! without shuffle) the library only tells where chunks are; their bytes are read beside it and decoded on the threads
+//! The HDF5 library decodes one chunk at a time, under a lock. For the filters that matter here (gzip, lzf and the
+//! plugins, with or without shuffle) the library only tells where chunks are; their bytes are read beside it and decoded on the threads
 //! of the run. Everything else is left to the library. Nothing here knows HDF5.
 
 use std::fs::File;
@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ferrocyte_base::{Fault, Result, Run};
 
+#[cfg(feature = "filters")]
+use crate::codec;
 use crate::store::{ArrayInfo, Dtype, Numbers};
 
 /// Where a chunk is in its file; `None` where nothing was written.
@@ -30,8 +32,14 @@ pub(crate) struct Pipeline {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Packing {
+    #[cfg(feature = "filters")]
+    Blosc,
     Gzip,
+    #[cfg(feature = "filters")]
+    Lz4,
     Lzf,
+    #[cfg(feature = "filters")]
+    Zstd,
 }
 
 impl Pipeline {
@@ -46,6 +54,12 @@ impl Pipeline {
         let packing = match *packing {
             "gzip" => Packing::Gzip,
             "lzf" => Packing::Lzf,
+            #[cfg(feature = "filters")]
+            "blosc" => Packing::Blosc,
+            #[cfg(feature = "filters")]
+            "lz4" => Packing::Lz4,
+            #[cfg(feature = "filters")]
+            "zstd" => Packing::Zstd,
             _ => return None,
         };
         Some(Self { shuffle, packing })
@@ -66,6 +80,12 @@ impl Pipeline {
             match self.packing {
                 Packing::Gzip => inflate(&stored, expected)?,
                 Packing::Lzf => unpack_lzf(&stored, expected)?,
+                #[cfg(feature = "filters")]
+                Packing::Blosc => codec::blosc::unpack_blosc(&stored, codec::Room::Exactly(expected))?,
+                #[cfg(feature = "filters")]
+                Packing::Lz4 => codec::lz4::unpack_lz4_blocks(&stored, codec::Room::Exactly(expected))?,
+                #[cfg(feature = "filters")]
+                Packing::Zstd => codec::unpack_zstd(&stored, codec::Room::Exactly(expected))?,
             }
         };
         if unpacked.len() != expected {
@@ -147,7 +167,7 @@ pub(crate) fn unpack_lzf(stored: &[u8], expected: usize) -> std::result::Result<
 }
 
 /// First bytes of all elements, second bytes of all, and so on, back into elements.
-fn unshuffle(shuffled: &[u8], size: usize) -> Vec<u8> {
+pub(crate) fn unshuffle(shuffled: &[u8], size: usize) -> Vec<u8> {
     fn fixed<const N: usize>(shuffled: &[u8], n: usize, out: &mut [u8]) {
         let planes: [&[u8]; N] = std::array::from_fn(|byte| &shuffled[byte * n..(byte + 1) * n]);
         for (i, element) in out.chunks_exact_mut(N).take(n).enumerate() {

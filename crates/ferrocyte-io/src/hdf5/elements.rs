@@ -123,6 +123,8 @@ impl Part<'_> {
             slab.extend(self.shape[1..].iter().map(|&n| hdf5::SliceOrIndex::from(0..n)));
             (stored.select(hdf5::Hyperslab::from(slab))?, hdf5::Dataspace::try_new(elements)?)
         };
+        #[cfg(feature = "filters")]
+        let _announced = super::plugins::Announced::of(self.dataset);
         hdf5::sync::sync(|| {
             // SAFETY: `out` has room for all elements of the selection in the type of `memory`, as was checked; all
             // handles outlive the call; the library is locked.

@@ -24,7 +24,7 @@ pub(super) fn look_at(path: &Path) -> Result<(fs::File, u64)> {
     if meta.is_dir() {
         let zarr = ["zarr.json", ".zgroup", ".zattrs"].iter().any(|name| path.join(name).exists());
         return Err(if zarr {
-            Fault::unsupported("a Zarr folder, which this version does not read").hint("write it as .h5ad")
+            Fault::unsupported("a Zarr folder, expected an HDF5 file").hint("write it as .h5ad")
         } else {
             Fault::bad_file("a folder, expected an .h5ad file")
         });

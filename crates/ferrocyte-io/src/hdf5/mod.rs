@@ -9,6 +9,8 @@ mod elements;
 mod heaps;
 mod look;
 mod lzf;
+#[cfg(feature = "filters")]
+mod plugins;
 mod records;
 pub(crate) mod write;
 
@@ -34,8 +36,13 @@ const LARGEST_READ: usize = 1 << 36;
 /// The most bytes that may be read of an array of which nothing is in the file: what was never written is zero.
 const UNWRITTEN: u64 = 64 << 20;
 
-/// Bytes that a byte of the file can become: the most of the filters that are built in, which is that of gzip.
+/// Bytes that a byte of the file can become: the most of gzip, and of Zstandard, which repeats a block of 128 KiB in
+/// four bytes.
 const EXPANSION: u64 = 1032;
+const EXPANSION_OF_PLUGINS: u64 = 1 << 15;
+
+/// The filters that may hold Zstandard.
+const PLUGINS: [&str; 3] = ["zstd", "blosc", "bitshuffle"];
 
 /// Texts are taken as they come up to this many bytes, whatever the size of the file.
 const TEXTS: u64 = 64 << 20;
@@ -74,6 +81,8 @@ impl Hdf5 {
         let place = path.display().to_string();
         let (bytes, start) = look_at(path).map_err(|f| f.at(place.as_str()))?;
         let length = bytes.metadata().map_or(0, |meta| meta.len());
+        #[cfg(feature = "filters")]
+        plugins::register();
         let mut access = hdf5::File::with_options();
         access.with_fapl(|plist| plist.chunk_cache(CACHE_SLOTS, CACHE_BYTES, CACHE_FULL_FIRST));
         let file = access.open(path).map_err(|e| why_not_opened(&e).at(place.as_str()))?;
@@ -268,7 +277,12 @@ impl Hdf5Array {
             return false;
         }
         let stored = elements::stored_bytes(&self.dataset).min(self.length);
-        let most = if self.info.filters.is_empty() { stored } else { stored.saturating_mul(EXPANSION) };
+        let expansion = match self.info.filters.as_slice() {
+            [] => 1,
+            filters if filters.iter().any(|name| PLUGINS.contains(&name.as_str())) => EXPANSION_OF_PLUGINS,
+            _ => EXPANSION,
+        };
+        let most = stored.saturating_mul(expansion);
         // What was selected may be wider in memory than in the file, but no more than eightfold.
         bytes / 8 > most.saturating_add(UNWRITTEN)
     }
@@ -537,11 +551,11 @@ fn filter_names(dataset: &hdf5::Dataset) -> Result<Vec<String>> {
             5 => ("nbit", true),
             6 => ("scaleoffset", true),
             32000 => ("lzf", true),
-            32001 => ("blosc", false),
-            32004 => ("lz4", false),
-            32008 => ("bitshuffle", false),
+            32001 => ("blosc", cfg!(feature = "filters")),
+            32004 => ("lz4", cfg!(feature = "filters")),
+            32008 => ("bitshuffle", cfg!(feature = "filters")),
             32013 => ("zfp", false),
-            32015 => ("zstd", false),
+            32015 => ("zstd", cfg!(feature = "filters")),
             32026 => ("blosc2", false),
             _ => ("unknown", false),
         };

@@ -6,6 +6,7 @@
 
 pub(crate) mod below;
 pub(crate) mod numbers;
+pub(crate) mod open;
 pub(crate) mod sink;
 pub(crate) mod window;
 
@@ -33,14 +34,14 @@ pub trait Store: Send + Sync {
     /// Opens an array. Fails when its elements cannot be decoded: an unknown type, a filter that is not built in.
     fn array(&self, path: &str) -> Result<Box<dyn StoredArray>>;
 
-    /// The store itself, for a sink of the same format that takes over nodes untouched
-    /// ([`Sink::adopt`](crate::Sink::adopt)); `None` where nothing can be taken over.
-    fn as_any(&self) -> Option<&dyn std::any::Any> {
+    /// Bytes of the whole file; `None` where that is not cheap to tell. What is read at once is held against it.
+    fn bytes(&self) -> Option<u64> {
         None
     }
 
-    /// Bytes of the whole file; `None` where that is not cheap to tell. What is read at once is held against it.
-    fn bytes(&self) -> Option<u64> {
+    /// The store itself, for a sink of the same format that takes over nodes untouched
+    /// ([`Sink::adopt`](crate::Sink::adopt)); `None` where nothing can be taken over.
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
         None
     }
 }

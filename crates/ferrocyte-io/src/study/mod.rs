@@ -203,7 +203,7 @@ impl Default for OpenOptions {
     }
 }
 
-/// Opens a study of any kind: .h5ad, 10x .h5, a 10x folder, MatrixMarket, a table. What it is, is told from its
+/// Opens a study of any kind: .h5ad, Zarr, 10x .h5, a 10x folder, MatrixMarket, a table. What it is, is told from its
 /// content; a `matrix.mtx` beside its barcodes is a 10x folder.
 ///
 /// ```
@@ -298,6 +298,10 @@ impl AnnotatedSource for H5ad {
         Self::place(self)
     }
     fn format(&self) -> &'static str {
+        #[cfg(feature = "zarr")]
+        if self.store().as_any().is_some_and(<dyn std::any::Any>::is::<crate::Zarr>) {
+            return "zarr";
+        }
         "h5ad"
     }
     fn n_obs(&self) -> usize {
