@@ -43,7 +43,8 @@ pub(super) fn slowest(run: &Run, graph: &Graph, wanted: usize, seed: u64) -> Res
         _ => Operator::<24>::new(graph).slowest(run, wanted, seed)?,
     };
     for c in 0..wanted {
-        let largest = vectors.iter().skip(c).step_by(wanted).fold(0.0_f64, |m, x| if x.abs() > m.abs() { *x } else { m });
+        let largest =
+            vectors.iter().skip(c).step_by(wanted).fold(0.0_f64, |m, x| if x.abs() > m.abs() { *x } else { m });
         if largest < 0.0 {
             vectors.iter_mut().skip(c).step_by(wanted).for_each(|x| *x = -*x);
         }
