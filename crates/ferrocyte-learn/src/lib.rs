@@ -6,16 +6,16 @@
 //! # Neighbours, graphs, communities, embeddings
 //!
 //! [`nearest`] finds the neighbours of all points, exactly or by cells of space; [`connectivities`], [`gauss`] and
-//! [`jaccard`] make a [`Graph`] of them; [`leiden()`] and [`louvain()`] find its [`Communities`], [`umap()`] lays it out in
-//! few dimensions. [`trustworthiness`], [`neighbour_recall`] and [`silhouette`] tell how good a layout is, [`modularity`]
-//! how good communities are, and [`adjusted_rand`] how far two divisions agree.
+//! [`jaccard`] make a [`Graph`] of them; [`leiden()`] and [`louvain()`] find its [`Communities`], [`umap()`] lays it
+//! out in few dimensions. [`trustworthiness`], [`neighbour_recall`] and [`silhouette`] tell how good a layout is,
+//! [`modularity`] how good communities are, and [`adjusted_rand`] how far two divisions agree.
 //!
 //! ```
 //! use ferrocyte_base::Run;
 //! use ferrocyte_learn::{KnnOptions, LeidenOptions, Points, Start, UmapOptions, connectivities, leiden, nearest, umap};
 //! let run = Run::new().threads(2);
 //! // Two rows of points, far apart.
-//! let values: Vec<f64> = (0..200).flat_map(|i| [f64::from(i % 100) * 0.1, if i < 100 { 0.0 } else { 50.0 }]).collect();
+//! let values: Vec<f64> = (0..200).flat_map(|i| [f64::from(i % 100) * 0.1, f64::from(i / 100) * 50.0]).collect();
 //! let points = Points::new(&values, 200, 2)?;
 //! let neighbours = nearest(&run, points, &KnnOptions { k: 10, ..KnnOptions::default() })?;
 //! let graph = connectivities(&run, &neighbours)?;

@@ -1,11 +1,11 @@
 //! Descent along sampled gradients, all points at once.
 //!
-//! An edge of weight w pulls its ends together, in proportion to `w / w_max`, and for each pull some other points, drawn
-//! at random, push. In the published algorithm edges take turns, and each moves its ends before the next is looked at.
-//! Here a point adds up all that pulls and pushes it, from the places after the last move, which gives the mean
-//! of what the sampled edges would give; since its neighbours move towards it at the same time, the step is divided
-//! by one and twice the stiffness of the pull (a semi-implicit step), so that two ends meet half way and do not swap
-//! places. The balance of pull and push, and with it what the embedding comes to, stays that of the gradient.
+//! An edge of weight w pulls its ends together, in proportion to `w / w_max`, and for each pull some other points,
+//! drawn at random, push. In the published algorithm edges take turns, and each moves its ends before the next is
+//! looked at. Here a point adds up all that pulls and pushes it, from the places after the last move, which gives the
+//! mean of what the sampled edges would give; since its neighbours move towards it at the same time, the step is
+//! divided by one and twice the stiffness of the pull (a semi-implicit step), so that two ends meet half way and do not
+//! swap places. The balance of pull and push, and with it what the embedding comes to, stays that of the gradient.
 
 #![allow(clippy::inline_always)]
 
@@ -31,8 +31,8 @@ const ROUNDER: f32 = 12_582_912.0;
 /// Squared distances count as at least this.
 const NEAREST: f32 = 1e-12;
 
-/// Moves in each epoch. The steps are shorter than those of the published algorithm where pulls are stiff: with one move
-/// neighbourhoods are told a little less well than there, with two as well.
+/// Moves in each epoch. The steps are shorter than those of the published algorithm where pulls are stiff: with one
+/// move neighbourhoods are told a little less well than there, with two as well.
 const MOVES: usize = 2;
 
 /// Pushes are drawn for so many of those that the published algorithm draws; each counts for more accordingly.
