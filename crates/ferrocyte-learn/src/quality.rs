@@ -51,8 +51,8 @@ pub fn trustworthiness(
     let n = points.n();
     if embedding.n() != n || k == 0 || 2 * k >= n || sample == 0 {
         return Err(Fault::bad_input(format!(
-            "trustworthiness needs the same points twice, a sample, and k from 1 to below half of them; found {n} and {} \
-             points, {sample} of them asked, k = {k}",
+            "trustworthiness needs the same points twice, a sample, and k from 1 to below half of them; found {n} \
+             and {} points, {sample} of them asked, k = {k}",
             embedding.n()
         )));
     }

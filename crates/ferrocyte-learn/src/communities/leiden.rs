@@ -1,5 +1,5 @@
-//! The Leiden algorithm (V. A. Traag, L. Waltman and N. J. van Eck, *From Louvain to Leiden: guaranteeing well-connected
-//! communities*, 2019) for modularity with a resolution.
+//! The Leiden algorithm (V. A. Traag, L. Waltman and N. J. van Eck, *From Louvain to Leiden: guaranteeing
+//! well-connected communities*, 2019) for modularity with a resolution.
 
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_math::random::Stream;

@@ -1,5 +1,5 @@
-//! The Louvain algorithm (V. D. Blondel, J.-L. Guillaume, R. Lambiotte and E. Lefebvre, *Fast unfolding of communities in
-//! large networks*, 2008) for modularity with a resolution. Its communities need not be connected: prefer
+//! The Louvain algorithm (V. D. Blondel, J.-L. Guillaume, R. Lambiotte and E. Lefebvre, *Fast unfolding of communities
+//! in large networks*, 2008) for modularity with a resolution. Its communities need not be connected: prefer
 //! [`leiden`](super::leiden()).
 
 use ferrocyte_base::{Result, Run};

@@ -1,8 +1,8 @@
 //! Communities of a graph: groups of points joined more than their degrees alone would have it.
 //!
 //! What is sought is high [`modularity`]. [`leiden`] and [`louvain`] move points between communities ([`moving`]) and
-//! then take communities for points of a smaller graph ([`level`]); before it does so, Leiden takes each community apart
-//! and puts it together again from what is well connected within ([`refine`]).
+//! then take communities for points of a smaller graph ([`level`]); before it does so, Leiden takes each community
+//! apart and puts it together again from what is well connected within ([`refine`]).
 
 mod leiden;
 mod level;

@@ -6,8 +6,8 @@ use super::check_resolution;
 use crate::Graph;
 
 /// The sum over communities of `w / m - resolution (k / 2m)²`: w is the weight of the edges within, k the sum of the
-/// degrees, m the weight of all edges (M. E. J. Newman and M. Girvan, 2004; J. Reichardt and S. Bornholdt, 2006). 0 for a
-/// graph without edges.
+/// degrees, m the weight of all edges (M. E. J. Newman and M. Girvan, 2004; J. Reichardt and S. Bornholdt, 2006). 0 for
+/// a graph without edges.
 ///
 /// # Errors
 ///

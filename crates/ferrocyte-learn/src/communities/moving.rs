@@ -8,11 +8,12 @@ use super::level::{Level, Reached};
 /// Gains below this part of the degree of a point are rounding.
 const NOTHING: f64 = 1e-12;
 
-/// Moves points of `level` between the communities of `labels` (below the number of points) and numbers these anew, from
-/// 0 without gaps; says how many there are and whether any point moved.
+/// Moves points of `level` between the communities of `labels` (below the number of points) and numbers these anew,
+/// from 0 without gaps; says how many there are and whether any point moved.
 ///
 /// All points wait in a queue, in random order; one that moves calls its neighbours in other communities back into it
-/// (V. A. Traag, L. Waltman and N. J. van Eck, *From Louvain to Leiden: guaranteeing well-connected communities*, 2019).
+/// (V. A. Traag, L. Waltman and N. J. van Eck, *From Louvain to Leiden: guaranteeing well-connected communities*,
+/// 2019).
 pub(super) fn settle(level: &Level, labels: &mut [u32], resolution: f64, draws: &mut Stream) -> (usize, bool) {
     let n = level.n();
     if level.total == 0.0 {

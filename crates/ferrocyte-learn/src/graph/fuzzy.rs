@@ -1,9 +1,9 @@
 //! The graph of UMAP: how surely points are neighbours, each on a scale of its own.
 //!
 //! From a point i the distance to its nearest other point, rho, counts as none, and beyond it sureness falls as
-//! `exp(-(d - rho) / sigma)`, with sigma such that the neighbours of i are together worth `log2 k` (L. McInnes, J. Healy
-//! and J. Melville, *UMAP: uniform manifold approximation and projection*, 2018, algorithm 3). Two points are joined as
-//! surely as either says so: `a + b - a b`.
+//! `exp(-(d - rho) / sigma)`, with sigma such that the neighbours of i are together worth `log2 k` (L. McInnes, J.
+//! Healy and J. Melville, *UMAP: uniform manifold approximation and projection*, 2018, algorithm 3). Two points are
+//! joined as surely as either says so: `a + b - a b`.
 
 #![allow(clippy::inline_always)]
 

@@ -151,7 +151,7 @@ impl Cells {
             }));
         }
         if needed.is_empty() {
-            return 0.0;
+            return ALL;
         }
         let rank = ((needed.len() - 1) as f64 * share).ceil() as usize;
         // Never nothing: a slack of 0 cannot grow.

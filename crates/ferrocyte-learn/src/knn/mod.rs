@@ -96,7 +96,8 @@ pub fn nearest(run: &Run, points: Points<'_>, options: &KnnOptions) -> Result<Ne
     } else {
         options.k
     };
-    run.reserve("the neighbours", (n * k * 12 + n * points.d() * 24) as u64)?;
+    // Rows of neighbours before and after they are joined, and the points in single precision, twice two times.
+    run.reserve("the neighbours", (n * k * 28 + n * (points.d() + 2) * 16) as u64)?;
     let prepared = options.metric.prepare(points)?;
     let rows = Rows::new(&prepared, n, points.d(), options.metric);
     let exact = match options.search {

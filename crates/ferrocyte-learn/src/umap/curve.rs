@@ -15,8 +15,8 @@ pub struct Curve {
     pub b: f64,
 }
 
-/// The curve nearest, by least squares at 300 distances up to three times `spread`, to one that is 1 up to `min_dist` and
-/// then falls as `exp(-(d - min_dist) / spread)`.
+/// The curve nearest, by least squares at 300 distances up to three times `spread`, to one that is 1 up to `min_dist`
+/// and then falls as `exp(-(d - min_dist) / spread)`.
 ///
 /// # Errors
 ///

@@ -2,7 +2,7 @@
 //! and J. Melville, *UMAP: uniform manifold approximation and projection*, 2018).
 //!
 //! A start ([`start`]), mostly from eigenvectors of the graph ([`spectral`]), is improved by descent along sampled
-//! gradients ([`layout`]). In each epoch every point looks at where the others were after the last one, so that the
+//! gradients ([`layout`]). In each move every point looks at where the others were after the last one, so that the
 //! points can move at once, on any number of threads, to the same places.
 
 mod curve;
@@ -105,11 +105,9 @@ fn check(options: &UmapOptions) -> Result<()> {
     if !(1..=MOST_DIMS).contains(&options.dims) {
         return Err(Fault::bad_input(format!("1 to {MOST_DIMS} dimensions were expected, found {}", options.dims)));
     }
-    for (name, value) in [
-        ("negatives", options.negatives),
-        ("learning_rate", options.learning_rate),
-        ("repulsion", options.repulsion),
-    ] {
+    for (name, value) in
+        [("negatives", options.negatives), ("learning_rate", options.learning_rate), ("repulsion", options.repulsion)]
+    {
         if !(value >= 0.0 && value.is_finite()) {
             return Err(Fault::bad_input(format!("`{name}` is a number from 0 up, found {value}")));
         }

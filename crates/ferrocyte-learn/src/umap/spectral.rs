@@ -1,8 +1,8 @@
 //! The slowest vibrations of a graph: eigenvectors of `D^-1/2 W D^-1/2` with the largest eigenvalues after the first.
 //!
 //! A block of vectors is filtered by Chebyshev polynomials that are small on the eigenvalues not wanted, made
-//! orthogonal, and turned to the eigenvectors of the matrix within their span (Y. Zhou, Y. Saad, M. L. Tiago and
-//! J. R. Chelikowsky, *Self-consistent-field calculations using Chebyshev-filtered subspace iteration*, 2006). The first
+//! orthogonal, and turned to the eigenvectors of the matrix within their span (Y. Zhou, Y. Saad, M. L. Tiago and J. R.
+//! Chelikowsky, *Self-consistent-field calculations using Chebyshev-filtered subspace iteration*, 2006). The first
 //! eigenvector is known: the roots of the degrees. It is taken out of the block each time. Vectors are kept in single
 //! precision, which a start for an embedding does not notice, and sums of theirs are made in double precision.
 
@@ -43,7 +43,8 @@ pub(super) fn slowest(run: &Run, graph: &Graph, wanted: usize, seed: u64) -> Res
         _ => Operator::<24>::new(graph).slowest(run, wanted, seed)?,
     };
     for c in 0..wanted {
-        let largest = vectors.iter().skip(c).step_by(wanted).fold(0.0_f64, |m, x| if x.abs() > m.abs() { *x } else { m });
+        let largest =
+            vectors.iter().skip(c).step_by(wanted).fold(0.0_f64, |m, x| if x.abs() > m.abs() { *x } else { m });
         if largest < 0.0 {
             vectors.iter_mut().skip(c).step_by(wanted).for_each(|x| *x = -*x);
         }

@@ -220,6 +220,9 @@ fn golden_leiden() {
             let agreement = pairwise(&found.iter().map(|c| c.labels.clone()).collect::<Vec<_>>());
             let bar = metrics["leiden"][format!("{word}_pairwise")]["ARI"].as_f64().unwrap() - 0.01;
             assert!(agreement >= bar, "resolution {word}: agreement of seeds {agreement}, bar {bar}");
+            let resolution = resolution.as_f64().unwrap();
+            let simple = louvain(&Run::new(), &graph, &LouvainOptions { resolution, seed: 0 }).unwrap();
+            assert!(simple.modularity >= mean(&quality) - 0.03, "resolution {word}: Louvain {}", simple.modularity);
         }
     }
 }

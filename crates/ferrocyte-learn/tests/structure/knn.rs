@@ -108,6 +108,15 @@ fn the_approximate_search_finds_what_it_promises() {
         assert!((reached - told).abs() < 0.005, "recall {reached}, told {told}");
         assert!(truth.recall().is_none());
     }
+    for n in [1, 2, 9, 40] {
+        let values = clusters(4, n, 3, 2);
+        let points = Points::new(&values, n, 3).unwrap();
+        let k = n.div_ceil(2);
+        let truth = nearest(&run, points, &options(k, Metric::Euclidean, Search::Exact)).unwrap();
+        let found = nearest(&run, points, &options(k, Metric::Euclidean, Search::Approximate)).unwrap();
+        assert_eq!(found.indices().len(), truth.indices().len());
+        assert!(k == 1 || recall(&found, &truth) >= 0.99);
+    }
     // Angles, and distances that have no cells.
     let values = clusters(9, 3000, 12, 6);
     let points = Points::new(&values, 3000, 12).unwrap();

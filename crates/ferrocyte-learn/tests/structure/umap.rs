@@ -77,7 +77,6 @@ fn golden_embeddings_are_as_good() {
             recall += share * neighbour_recall(&nearest(&run, found, &exact).unwrap(), &truth).unwrap();
             width += share * silhouette(&run, found, &labels).unwrap();
         }
-        println!("trustworthiness {trust:.4}, recall {recall:.4}, silhouette {width:.4}");
         let bars = [bar("trustworthiness_k15") - 0.005, bar("knn_recall_2d") - 0.01, bar("silhouette_leiden") - 0.03];
         assert!(trust >= bars[0], "trustworthiness {trust}, bar {}", bars[0]);
         assert!(recall >= bars[1], "recall {recall}, bar {}", bars[1]);
