@@ -6,23 +6,24 @@
 //! into every number of clusters asked for; cells that all runs treat alike are one pattern, and the patterns, weighted
 //! by their cells, are clustered by the clusters they belong to.
 //!
-//! Facilities, groups and patterns are clustered in full, from several starts, not by mini-batches: the result hardly
-//! depends on the seed.
+//! Facilities, groups and patterns are clustered in full, groups and patterns from several starts, not by mini-batches;
+//! and the groups of facilities are only where the clusters of cells begin, which are then made by k-means of the cells.
+//! So the runs agree, and the result hardly depends on the seed.
 
 use std::collections::BTreeMap;
 
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::Factor;
-use ferrocyte_learn::{KmeansOptions, Points, adjusted_rand, kmeans};
+use ferrocyte_learn::{KmeansOptions, Points, adjusted_rand, kmeans, kmeans_from};
 
 /// Columns of the basis that are used at most, where no numbers of columns are given.
 const COLUMNS: usize = 25;
 
 /// Starts of a clustering of facilities, which are few.
-const GROUP_STARTS: usize = 60;
+const GROUP_STARTS: usize = 20;
 
 /// Starts of a clustering of patterns.
-const PATTERN_STARTS: usize = 20;
+const PATTERN_STARTS: usize = 10;
 
 /// Iterations for facilities, which need not be the best: they are grouped.
 const FACILITY_ITERATIONS: usize = 30;
@@ -115,7 +116,7 @@ fn check(basis: Points<'_>, options: &Sc3Options) -> Result<Vec<usize>> {
     Ok(columns)
 }
 
-/// Facilities of one run, grouped into each number of clusters: labels of cells.
+/// Facilities of one run, grouped into each number of clusters, from which those of the cells are found: their labels.
 fn one_run(run: &Run, points: Points<'_>, n_facility: usize, numbers: &[usize], seed: u64) -> Result<Vec<Vec<u32>>> {
     let quick = KmeansOptions { starts: 1, max_iter: FACILITY_ITERATIONS, ..KmeansOptions::new(n_facility, seed) };
     let facilities = kmeans(run, points, None, &quick)?;
@@ -128,7 +129,7 @@ fn one_run(run: &Run, points: Points<'_>, n_facility: usize, numbers: &[usize], 
         .map(|&k| {
             let options = KmeansOptions { starts: GROUP_STARTS, ..KmeansOptions::new(k.min(used), seed) };
             let groups = kmeans(run, centres, Some(&weights), &options)?;
-            Ok(facilities.labels.iter().map(|&label| groups.labels[label as usize]).collect())
+            Ok(kmeans_from(run, points, groups.centres, &KmeansOptions::new(k, seed))?.labels)
         })
         .collect()
 }

@@ -5,9 +5,12 @@
 //! drawn in proportion to their squared distances (D. Arthur and S. Vassilvitskii, *k-means++*, 2007). Results depend on
 //! the seed, not on threads.
 
+#![allow(clippy::inline_always, reason = "kernels are compiled where they run")]
+
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::random::Stream;
+use ferrocyte_math::wide::{self, Kernel};
 
 use crate::Points;
 
@@ -76,6 +79,18 @@ pub fn kmeans(run: &Run, points: Points<'_>, weights: Option<&[f64]>, options: &
     best.ok_or_else(|| Fault::internal("no start of k-means was made"))
 }
 
+/// [`kmeans`] from given centres, clusters × dimensions; the number of clusters, of starts and the seed are not used.
+///
+/// # Errors
+/// No centre, or centres of another dimension; the wish to stop.
+pub fn kmeans_from(run: &Run, points: Points<'_>, start: Matrix, options: &KmeansOptions) -> Result<Kmeans> {
+    if start.n_rows() == 0 || start.n_cols() != points.d() {
+        let (k, d) = (start.n_rows(), start.n_cols());
+        return Err(Fault::bad_input(format!("{k} centres in {d} dimensions, the points have {}", points.d())));
+    }
+    lloyd(run, points, &vec![1.0; points.n()], start, options)
+}
+
 fn check(points: Points<'_>, weights: &[f64], options: &KmeansOptions) -> Result<()> {
     if weights.len() != points.n() {
         return Err(Fault::bad_input(format!("{} weights for {} points", weights.len(), points.n())));
@@ -90,8 +105,35 @@ fn check(points: Points<'_>, weights: &[f64], options: &KmeansOptions) -> Result
     Ok(())
 }
 
+/// The squared distance of two points, added in eight interleaved sums.
+#[inline(always)]
 fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum()
+    const LANES: usize = 8;
+    let (chunks_a, tail_a) = a.as_chunks::<LANES>();
+    let (chunks_b, tail_b) = b.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for (x, y) in chunks_a.iter().zip(chunks_b) {
+        for l in 0..LANES {
+            lanes[l] += (x[l] - y[l]) * (x[l] - y[l]);
+        }
+    }
+    let tail: f64 = tail_a.iter().zip(tail_b).map(|(x, y)| (x - y) * (x - y)).sum();
+    lanes.iter().sum::<f64>() + tail
+}
+
+/// Squared distances of some points to a place.
+struct Distances<'a> {
+    points: Points<'a>,
+    rows: std::ops::Range<usize>,
+    to: &'a [f64],
+}
+
+impl Kernel for Distances<'_> {
+    type Output = Vec<f64>;
+    #[inline(always)]
+    fn run(self) -> Vec<f64> {
+        self.rows.map(|i| squared_distance(self.points.row(i), self.to)).collect()
+    }
 }
 
 /// Centres far from each other: the first by weight, each next one the best of a few that are drawn by weight × squared
@@ -103,10 +145,8 @@ fn plus_plus(run: &Run, points: Points<'_>, weights: &[f64], k: usize, stream: &
     let first = stream.categorical(weights)?;
     centres.row_mut(0).copy_from_slice(points.row(first));
     let to = |i: usize| -> Result<Vec<f64>> {
-        run.map_quietly(n, ROWS, |rows| {
-            Ok(rows.map(|j| squared_distance(points.row(j), points.row(i))).collect::<Vec<_>>())
-        })
-        .map(|parts| parts.concat())
+        let of = |rows| Ok(wide::widest(Distances { points, rows, to: points.row(i) }));
+        run.map_quietly(n, ROWS, of).map(|parts| parts.concat())
     };
     let mut nearest = to(first)?;
     for c in 1..k {
@@ -141,23 +181,33 @@ struct Bounds {
 
 /// The two nearest centres of a point: which, how far, how far the second.
 fn two_nearest(point: &[f64], centres: &Matrix) -> Bounds {
-    let (mut label, mut first, mut second) = (0, f64::INFINITY, f64::INFINITY);
-    for c in 0..centres.n_rows() {
-        let distance = squared_distance(point, centres.row(c));
-        if distance < first {
-            (second, first, label) = (first, distance, c as u32);
-        } else if distance < second {
-            second = distance;
+    wide::widest(TwoNearest { point, centres })
+}
+
+struct TwoNearest<'a> {
+    point: &'a [f64],
+    centres: &'a Matrix,
+}
+
+impl Kernel for TwoNearest<'_> {
+    type Output = Bounds;
+    #[inline(always)]
+    fn run(self) -> Bounds {
+        let (mut label, mut first, mut second) = (0, f64::INFINITY, f64::INFINITY);
+        for c in 0..self.centres.n_rows() {
+            let distance = squared_distance(self.point, self.centres.row(c));
+            if distance < first {
+                (second, first, label) = (first, distance, c as u32);
+            } else if distance < second {
+                second = distance;
+            }
         }
+        Bounds { label, upper: first.sqrt(), lower: second.sqrt() }
     }
-    Bounds { label, upper: first.sqrt(), lower: second.sqrt() }
 }
 
 /// Lloyd's iterations from given centres.
-///
-/// # Errors
-/// The wish to stop.
-pub(crate) fn lloyd(
+fn lloyd(
     run: &Run,
     points: Points<'_>,
     weights: &[f64],
@@ -319,6 +369,9 @@ mod tests {
             let options = KmeansOptions::new(k, 0);
             assert!(kmeans(&Run::new(), Points::new(&values, 6, 1)?, Some(&weights), &options).is_err());
         }
+        let start = Matrix::from_rows(2, 2, vec![0.0; 4]);
+        let points = Points::new(&values, 6, 1)?;
+        assert!(kmeans_from(&Run::new(), points, start, &KmeansOptions::new(2, 0)).is_err());
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ pub use agreement::adjusted_rand;
 pub use communities::{Communities, LeidenOptions, LouvainOptions, leiden, leiden_many, louvain, modularity};
 pub use eigen::{Eigen, fix_signs, largest_eigen};
 pub use graph::{Components, Graph, Smooth, connectivities, gauss, jaccard, smooth_distances};
-pub use kmeans::{Kmeans, KmeansOptions, kmeans};
+pub use kmeans::{Kmeans, KmeansOptions, kmeans, kmeans_from};
 pub use knn::{KnnOptions, Metric, Neighbours, Search, nearest};
 pub use points::Points;
 pub use quality::{neighbour_recall, silhouette, trustworthiness};

@@ -4,12 +4,15 @@
 //! that its covariance is `(W'W - n m m') / (n - 1)` with `m` the means of `W`. One pass gives `W'W`, an eigenproblem of
 //! the size of the genes the loadings, and another pass the scores `(W - 1 m') V`.
 
+#![allow(clippy::inline_always, reason = "kernels are compiled where they run")]
+
 mod gram;
 
 use ferrocyte_base::{Column, Fault, Result, Run, Table};
 use ferrocyte_data::{RowBlock, RowChunks, Summary, fold};
 use ferrocyte_learn::{fix_signs, largest_eigen};
 use ferrocyte_math::linalg::Matrix;
+use ferrocyte_math::wide::{self, Kernel};
 
 use crate::Names;
 use crate::scale::{ScaleOptions, Scaling};
@@ -220,11 +223,28 @@ impl Summary for Scores<'_> {
                 crate::by_gene::widen(block.values(), bounds, &mut values);
                 weights.apply(columns, &mut values);
                 out.iter_mut().zip(origin).for_each(|(o, m)| *o = -m);
-                for (&column, &w) in columns.iter().zip(&values) {
-                    out.iter_mut().zip(loadings.row(column as usize)).for_each(|(o, v)| *o += w * v);
-                }
+                wide::widest(Project { columns, values: &values, loadings, out });
             }
         })
+    }
+}
+
+/// Adds the loadings of genes times the values of a row.
+struct Project<'a> {
+    columns: &'a [u32],
+    values: &'a [f64],
+    loadings: &'a Matrix,
+    out: &'a mut [f64],
+}
+
+impl Kernel for Project<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for (&column, &w) in self.columns.iter().zip(self.values) {
+            let loadings = self.loadings.row(column as usize);
+            self.out.iter_mut().zip(loadings).for_each(|(o, v)| *o += w * v);
+        }
     }
 }
 

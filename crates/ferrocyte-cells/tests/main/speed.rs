@@ -10,7 +10,9 @@ use ferrocyte_cells::markers::{MarkerOptions, Method, markers};
 use ferrocyte_cells::normalize::{NormalizeOptions, Normalized, Target, Then, size_factors};
 use ferrocyte_cells::pca::{PcaOptions, pca};
 use ferrocyte_cells::qc::{GeneFlag, QcOptions, qc_metrics};
+use ferrocyte_cells::sc3::{Sc3Options, sc3};
 use ferrocyte_cells::scale::ScaleOptions;
+use ferrocyte_cells::scrublet::{ScrubletOptions, scrublet};
 use ferrocyte_data::{Factor, RowChunks, fold};
 use ferrocyte_learn::Points;
 use ferrocyte_math::random::Stream;
@@ -135,5 +137,9 @@ fn cpu_seconds_of_each_step() -> Result<()> {
     eprintln!("    rounds {:?}", found.rounds);
     let found = timed("harmony", || harmony(&run, points, &[&study.samples], &HarmonyOptions::default()))?;
     eprintln!("    rounds {:?}", found.rounds);
+    let basis = Points::new(components.scores.entries(), n, 50)?;
+    timed("sc3, 5 10 20 30", || sc3(&run, basis, &Sc3Options::new(&[5, 10, 20, 30], 0)))?;
+    let options = ScrubletOptions::default();
+    timed("scrublet", || scrublet(&run, &mut cells.source(), &names, &options))?;
     Ok(())
 }
