@@ -35,13 +35,14 @@ test: setup ## everything that CI runs, with the seconds of each step
 test-slow: setup ## calibration, tutorials, long property tests, memory; run before an issue is called resolved
 	@scripts/test.sh slow
 
-bench: setup ## side by side with peers, in one run; writes docs/speed.md, docs/speed_limma.md
+bench: setup ## side by side with peers, in one run; writes docs/speed.md, docs/speed_limma.md, docs/speed_io.md
 	pip install --quiet --disable-pip-version-check -r scripts/requirements-bench.txt
 	rm -rf target/bench-site target/wheels
 	maturin build --release --quiet --out target/wheels
 	pip install --quiet --disable-pip-version-check --no-deps --target target/bench-site target/wheels/*.whl
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/lmm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/limma.py
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/io.py --large
 
 bench-million: setup ## a million cells from .h5ad to table; after `make bench`; writes docs/million.md
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/million.py

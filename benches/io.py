@@ -125,8 +125,8 @@ def page(study: str, rows: list[list[str]], notes: list[str], lost: list[str], b
             "",
             "**Read this first.** One machine, one run, files in the cache of the system. CPU seconds (user and "
             "system) of each program confined to one processor, without imports, the least of several runs; *all "
-            "threads* is wall-clock time of ours on all processors; *MiB* is the peak above what the process held before. h5py "
-            "reads the three arrays of X and nothing else. Readers must find the same sum.",
+            "threads* is wall-clock time of ours on all processors; *MiB* is the peak above what the process held "
+            "before. h5py reads the three arrays of X and nothing else. Readers must find the same sum.",
             "",
             f"The study: {study}.",
             "",

@@ -74,3 +74,20 @@ def small_counts(n_genes: int = 60, n_samples: int = 8, seed: int = 11) -> tuple
     names = [f"s{j + 1}" for j in range(n_samples)]
     samples = pd.DataFrame({"group": pd.Categorical(group), "age": 30.0 + np.arange(n_samples)}, index=names)
     return pd.DataFrame(counts, index=[f"gene{i + 1}" for i in range(n_genes)], columns=names), samples
+
+
+@functools.cache
+def small_tenx() -> str:
+    """A folder as Cell Ranger writes it: two cells, three genes of which two have one symbol, one antibody."""
+    folder = tempfile.TemporaryDirectory(prefix="ferrocyte-")
+    _FOLDERS.append(folder)
+    texts = {
+        "matrix.mtx": "%%MatrixMarket matrix coordinate integer general\n4 2 4\n1 1 5\n3 1 2\n2 2 4\n4 2 1\n",
+        "features.tsv": "E1\tTP53\tGene Expression\nE2\tTP53\tGene Expression\n"
+        "A1\tCD3\tAntibody Capture\nE3\tISG15\tGene Expression\n",
+        "barcodes.tsv": "AAAC-1\nCCGT-1\n",
+    }
+    for name, text in texts.items():
+        with open(os.path.join(folder.name, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    return folder.name

@@ -1,8 +1,8 @@
 """Where a matrix comes from: AnnData in memory, a view, backed, read lazily, or a path.
 
 Everything becomes a :class:`Matrix`, the description that the compiled module reads: arrays in memory are borrowed
-(never copied if scipy and numpy hold them in a type that is read), files are opened by path with ferrocyte's own
-reader, and anything else is asked for in blocks of rows.
+(never copied if scipy and numpy hold them in a type that is read), files of any kind are opened with ferrocyte's own
+readers, and anything else is asked for in blocks of rows.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from . import _core
 from ._obs import columns as obs_columns
 from ._obs import require
+from ._opening import open_path, open_paths
+from ._run import means
 from .errors import BadInputError, MissingKeyError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import anndata as ad
 
+    from ._core import Study
     from ._obs import Column
 
     Rows: TypeAlias = tuple[int, int] | list[int] | None
@@ -36,7 +38,7 @@ class Matrix:
     """A matrix, cells x genes, as the compiled module reads it.
 
     `content` is ``("csr" | "csc", data, indices, indptr)``, ``("dense", entries in memory order, rows contiguous)``,
-    ``("file", path, element)`` or ``("blocks", read(start, stop), stored values or None)``.
+    ``("study", open study, element)`` or ``("blocks", read(start, stop), stored values or None)``.
     """
 
     name: str
@@ -60,10 +62,15 @@ class Source:
     cell_name: Callable[[int], str]
 
 
-def open_source(data: ad.AnnData | str | os.PathLike[str], layer: str | None) -> Source:
-    """Describe a study and the matrix of it that `layer` names (``None`` is ``X``; a layer; ``"raw"``)."""
+def open_source(data: ad.AnnData | str | os.PathLike[str] | Sequence[Any], layer: str | None) -> Source:
+    """Describe a study, or several files as one, and the matrix of it that `layer` names.
+
+    ``None`` is ``X``; a layer; ``"raw"``.
+    """
     if isinstance(data, (str, os.PathLike)):
-        return _of_path(os.fspath(data), layer)
+        return _of_path(open_path(data), os.path.basename(os.fspath(data)), layer)
+    if isinstance(data, (list, tuple)) and data and all(isinstance(path, (str, os.PathLike)) for path in data):
+        return _of_path(open_paths(data), f"{len(data)} files", layer)
     if not all(hasattr(data, attribute) for attribute in ("obs", "var_names", "X", "layers")):
         message = f"expected an AnnData, a path or Sums, found {type(data).__name__}"
         raise BadInputError(message, place="data")
@@ -73,33 +80,30 @@ def open_source(data: ad.AnnData | str | os.PathLike[str], layer: str | None) ->
 # Paths
 
 
-def _of_path(path: str, layer: str | None) -> Source:
+def _of_path(study: Study, name: str, layer: str | None) -> Source:
     element = layer or "X"
-    (n_cells, n_genes), genes, matrices = _core.h5ad_index(path, element)
+    (n_cells, n_genes), genes, matrices = study.index(element)
     full = _path_of(element)
-    matrix = Matrix(f"{full} of {os.path.basename(path)}", (n_cells, n_genes), ("file", path, element))
-    others = [name for name in _best_first(matrices) if name != full]
+    matrix = Matrix(f"{full} of {name}", (n_cells, n_genes), ("study", study, element))
+    others = [other for other in _best_first(matrices) if other != full]
 
     def columns(names: Iterable[str], optional: Iterable[str]) -> dict[str, Column]:
-        return _core.h5ad_obs(path, list(names), list(optional), all_factors=True)[0]
-
-    def cell_name(cell: int) -> str:
-        return str(_core.h5ad_obs(path, [], [], cells=True)[1][cell])
+        return study.obs(list(names), list(optional), all_factors=True)
 
     return Source(
         matrix,
         # Only X and layers have the same genes.
         [
-            replace(matrix, name=f"{name} of {os.path.basename(path)}", content=("file", path, name))
-            for name in others
-            if name != "raw/X"
+            replace(matrix, name=f"{other} of {name}", content=("study", study, other))
+            for other in others
+            if other != "raw/X"
         ],
         genes,
         n_cells,
-        _core.h5ad_fingerprint(path, element),
+        study.fingerprint(element, means(progress=False)),
         columns,
-        lambda name: _core.h5ad_mask(path, name),
-        cell_name,
+        study.mask,
+        lambda cell: str(study.obs_names()[cell]),
     )
 
 
@@ -266,13 +270,14 @@ def _of_file(adata: ad.AnnData, layer: str | None, name: str) -> Matrix | None:
         if parent is None:
             return None
         root = parent
-    shape, _, matrices = _core.h5ad_index(path, "X")
+    study = open_path(path)
+    shape, _, matrices = study.index("X")
     if element not in matrices or shape != (root.n_obs, root.n_vars):
         return None
     if _is_raw(layer):
         # A view selects cells of raw, never genes.
-        shape, genes = _core.h5ad_index(path, element)[0], None
-    return Matrix(f"{name} ({os.path.basename(path)})", shape, ("file", path, element), rows, genes)
+        shape, genes = study.index(element)[0], None
+    return Matrix(f"{name} ({os.path.basename(path)})", shape, ("study", study, element), rows, genes)
 
 
 def matrix_of(values: Any, name: str) -> Matrix:

@@ -31,9 +31,11 @@ mod _core {
     #[pymodule_export]
     use super::io::read::{io_anndata, io_kind, io_mudata};
     #[pymodule_export]
+    use super::io::study::{Study, io_concat, io_join, io_open, io_stack};
+    #[pymodule_export]
     use super::io::write::io_write;
     #[pymodule_export]
-    use super::io::{gene_values, h5ad_fingerprint, h5ad_index, h5ad_info, h5ad_mask, h5ad_obs};
+    use super::io::{gene_values, h5ad_info};
     #[pymodule_export]
     use super::limma::{
         limma_array_weights, limma_array_weights_quick, limma_average, limma_average_duplicates, limma_barcode,

@@ -1,18 +1,20 @@
-//! Matrices on their way in: arrays of numpy and scipy (borrowed, never copied), elements of .h5ad files, and
+//! Matrices on their way in: arrays of numpy and scipy (borrowed, never copied), matrices of files, and
 //! matrices that only Python can read, asked for block by block.
 //!
 //! The package describes a matrix by an object with the attributes of [`Matrix`]; [`Held`] keeps the borrowed arrays
 //! for the time of a call, and [`Held::open`] makes the stream that the crates read.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{Csc, Csr, Dense, Index, Number, RowBlock, RowChunks, SelectGenes, SelectRows};
-use ferrocyte_io::H5ad;
+use ferrocyte_io::AnnotatedSource;
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 
 use crate::faults::{OrRaise, from_exception};
+use crate::io::study::Study;
 
 /// The description of a matrix, cells × genes: `ferrocyte._sources.Matrix`.
 #[derive(FromPyObject)]
@@ -36,8 +38,8 @@ enum Content<'py> {
     Csc(Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>),
     /// The entries in memory order, and whether rows are contiguous.
     Dense(Bound<'py, PyAny>, bool),
-    /// Path of an .h5ad file and element in it.
-    File(String, String),
+    /// An open study and a matrix in it.
+    Study(Py<Study>, String),
     /// `read(start, stop)` gives `data, indices, indptr` of these rows; and the number of stored values, if known.
     Blocks(Py<PyAny>, Option<u64>),
 }
@@ -52,7 +54,7 @@ impl<'py> FromPyObject<'_, 'py> for Content<'py> {
             "csr" => Self::Csr(item(1)?, item(2)?, item(3)?),
             "csc" => Self::Csc(item(1)?, item(2)?, item(3)?),
             "dense" => Self::Dense(item(1)?, item(2)?.extract()?),
-            "file" => Self::File(item(1)?.extract()?, item(2)?.extract()?),
+            "study" => Self::Study(item(1)?.extract()?, item(2)?.extract()?),
             "blocks" => Self::Blocks(item(1)?.unbind(), item(2)?.extract()?),
             other => {
                 return Err(Fault::internal(format!("matrices of kind `{other}` are unknown"))).or_raise(object.py());
@@ -119,7 +121,7 @@ enum Arrays<'py> {
     Csr(Values<'py>, Indices<'py>, Vec<i64>),
     Csc(Values<'py>, Indices<'py>, Vec<i64>),
     Dense(Values<'py>, bool),
-    File(String, String),
+    Study(Arc<dyn AnnotatedSource>, String),
     Blocks(Py<PyAny>, Option<u64>),
 }
 
@@ -134,7 +136,7 @@ impl<'py> Held<'py> {
                 Arrays::Csc(Values::of(&data)?, Indices::of(&indices)?, pointers(&indptr)?)
             }
             Content::Dense(entries, by_rows) => Arrays::Dense(Values::of(&entries)?, by_rows),
-            Content::File(path, element) => Arrays::File(path, element),
+            Content::Study(study, element) => Arrays::Study(Arc::clone(&study.get().source), element),
             Content::Blocks(read, n_stored) => Arrays::Blocks(read, n_stored),
         };
         Ok(Self { name: matrix.name, shape: matrix.shape, arrays, rows: matrix.rows, genes: matrix.genes })
@@ -151,7 +153,7 @@ impl<'py> Held<'py> {
                 with_values!(data, values => with_indices!(indices, indices => csc(n_rows, n_cols, values, indices, indptr)))
             }
             Arrays::Dense(entries, by_rows) => with_values!(entries, values => dense(n_rows, n_cols, values, *by_rows)),
-            Arrays::File(path, element) => H5ad::open(path)?.matrix(element).map(|m| Box::new(m) as Box<dyn RowChunks + '_>),
+            Arrays::Study(study, element) => study.matrix(element).map(|rows| rows as Box<dyn RowChunks + '_>),
             Arrays::Blocks(read, n_stored) => {
                 let blocks = Blocks { read: read.clone_ref(py), shape: self.shape, n_stored: *n_stored };
                 Ok(Box::new(blocks) as Box<dyn RowChunks + '_>)
@@ -159,7 +161,7 @@ impl<'py> Held<'py> {
         }
         .map_err(|fault| fault.at(self.name.clone()))?;
         let mut source: Box<dyn RowChunks + '_> = match self.arrays {
-            Arrays::File(..) => source,
+            Arrays::Study(..) => source,
             _ => Box::new(Named { source, name: &self.name }),
         };
         if let Some(rows) = &self.rows {

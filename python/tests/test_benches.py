@@ -25,6 +25,15 @@ def test_speed_of_limma() -> None:
 
 
 @pytest.mark.slow
+def test_speed_of_files() -> None:
+    command = [sys.executable, str(BENCHES / "io.py"), "--quick", "--large"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ferrocyte: " not in done.stdout.split("## Not measured")[1]
+    assert "finds" not in done.stdout
+
+
+@pytest.mark.slow
 def test_parity() -> None:
     command = [sys.executable, str(BENCHES / "parity.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import time
-import warnings
 
 import anndata as ad
 import h5py
@@ -16,14 +15,13 @@ import mudata as md
 import numpy as np
 import pandas as pd
 import pytest
-from anndata.tests.helpers import assert_equal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
 import ferrocyte as fe
 
-warnings.filterwarnings("ignore", category=FutureWarning)
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 
 ODD = ["T cells (CD4+)", "naïve 🧬", "a\tb", "x.y", " ", 'q"uote']
 
@@ -92,6 +90,58 @@ def study(n_obs: int = 30, n_var: int = 12, seed: int = 0) -> ad.AnnData:
     return adata
 
 
+def same(a, b, place: str = "") -> None:
+    """Equal, types included; NaN equals itself."""
+    if hasattr(a, "keys") and not isinstance(a, (pd.DataFrame, pd.Series)):
+        assert sorted(a) == sorted(b), place
+        for name in a:
+            same(a[name], b[name], f"{place}/{name}")
+    elif isinstance(a, pd.DataFrame):
+        assert (list(a.columns), list(a.index)) == (list(b.columns), list(b.index)), place
+        assert a.index.name == b.index.name, place
+        for name in a:
+            same(a[name].array, b[name].array, f"{place}/{name}")
+    elif sparse.issparse(a):
+        assert (a.format, a.shape, a.dtype) == (b.format, b.shape, b.dtype), place
+        np.testing.assert_array_equal(a.toarray(), b.toarray(), err_msg=place)
+    elif isinstance(a, pd.Categorical):
+        assert (list(a.categories), a.ordered) == (list(b.categories), b.ordered), place
+        np.testing.assert_array_equal(a.codes, b.codes, err_msg=place)
+    elif isinstance(a, pd.api.extensions.ExtensionArray) and not isinstance(a, pd.arrays.NumpyExtensionArray):
+        assert a.dtype == b.dtype, place
+        assert a.equals(b), place
+    elif a is None:
+        assert b is None, place
+    else:
+        a, b = np.asarray(a), np.asarray(b)
+        if a.dtype.names is not None:
+            assert a.dtype.names == b.dtype.names, place
+            for name in a.dtype.names:
+                same(a[name], b[name], f"{place}/{name}")
+            return
+        # anndata gives scalars of any width as those of Python.
+        kinds = [
+            "text" if it.dtype.kind in "UO" else it.dtype if it.ndim else it.dtype.kind.replace("u", "i")
+            for it in (a, b)
+        ]
+        assert (a.shape, kinds[0]) == (b.shape, kinds[1]), place
+        if kinds[0] == "text":
+            a, b = ([None if pd.isna(text) else text for text in it.ravel()] for it in (a, b))
+            assert a == b, place
+        else:
+            np.testing.assert_array_equal(a, b, err_msg=place)
+
+
+def same_studies(a: ad.AnnData, b: ad.AnnData) -> None:
+    assert a.shape == b.shape
+    for name in ("obs", "var", "X", "layers", "obsm", "varm", "obsp", "varp", "uns"):
+        same(getattr(a, name), getattr(b, name), name)
+    assert (a.raw is None) == (b.raw is None)
+    if a.raw is not None:
+        for name in ("X", "var", "varm"):
+            same(getattr(a.raw, name), getattr(b.raw, name), f"raw/{name}")
+
+
 def with_raw(adata: ad.AnnData) -> ad.AnnData:
     adata.raw = adata.copy()
     return adata[:, 2:9].copy()
@@ -111,11 +161,13 @@ def in_memory(adata: ad.AnnData) -> ad.AnnData:
 @pytest.mark.parametrize("shape", [(30, 12), (0, 12), (30, 0), (0, 0), (1, 1)])
 def test_anndata_reads_what_was_written(tmp_path, compression, shape):
     adata = with_raw(study(*shape)) if shape[1] > 9 else study(*shape)
+    # anndata lets go of categories that a view does not use.
+    adata.obs["few"] = adata.obs["few"].cat.set_categories(["b", "a", "unused"])
     back = written(adata, tmp_path / "a.h5ad", compression=compression)
     expected = in_memory(adata)
     # Lists come back as arrays, as they do from anndata.
     expected.uns["list"], expected.uns["numbers"] = np.array(["x", "yy"], dtype=object), np.array([1, 2, 3])
-    assert_equal(back, expected, exact=True)
+    same_studies(expected, back)
     for name, column in adata.obs.items():
         assert back.obs[name].dtype == column.dtype, name
     assert back.obs.index.name == "barcode"
@@ -130,22 +182,22 @@ def test_anndata_reads_what_was_written(tmp_path, compression, shape):
 def test_we_read_what_we_wrote_as_anndata_does(tmp_path):
     adata = with_raw(study())
     theirs = written(adata, tmp_path / "a.h5ad")
-    assert_equal(fe.io.read_h5ad(tmp_path / "a.h5ad"), theirs, exact=True)
+    same_studies(theirs, fe.io.read_h5ad(tmp_path / "a.h5ad"))
 
 
 def test_we_read_what_anndata_wrote(tmp_path):
     adata = with_raw(study())
     adata.write_h5ad(tmp_path / "a.h5ad")
-    assert_equal(fe.io.read_h5ad(tmp_path / "a.h5ad"), ad.read_h5ad(tmp_path / "a.h5ad"), exact=True)
+    same_studies(ad.read_h5ad(tmp_path / "a.h5ad"), fe.io.read_h5ad(tmp_path / "a.h5ad"))
 
 
 def test_views_are_written_as_what_they_show(tmp_path):
     adata = with_raw(study())
-    view = adata[[5, 3, 8], ::-1]
-    assert_equal(written(view, tmp_path / "a.h5ad").layers["csc"], view.layers["csc"], exact=True)
+    view = adata[[5, 3, 8], [4, 0, 6]]
+    same(written(view, tmp_path / "a.h5ad").layers["csc"], view.layers["csc"])
     assert view.is_view
-    assert_equal(written(view, tmp_path / "a.h5ad").obs["ordered"], view.obs["ordered"], exact=True)
-    assert_equal(written(view, tmp_path / "a.h5ad").raw.X, view.raw.X, exact=True)
+    same(written(view, tmp_path / "a.h5ad").obs["ordered"], view.obs["ordered"])
+    same(written(view, tmp_path / "a.h5ad").raw.X, view.raw.X)
 
 
 @pytest.mark.parametrize("mode", ["r", "r+"])
@@ -155,15 +207,15 @@ def test_backed_matrices_pass_through(tmp_path, mode):
     backed = ad.read_h5ad(tmp_path / "a.h5ad", backed=mode)
     backed.obs["new"] = 1
     back = written(backed, tmp_path / "b.h5ad")
-    assert_equal(back.X, adata.X, exact=True)
-    assert_equal(back.raw.X, adata.raw.X, exact=True)
+    same(back.X, adata.X)
+    same(back.raw.X, adata.raw.X)
     assert "new" in back.obs
     assert backed.file.is_open
     part = backed[3:9]
-    assert_equal(written(part, tmp_path / "c.h5ad").X, adata.X[3:9], exact=True)
+    same(written(part, tmp_path / "c.h5ad").X, adata.X[3:9])
     # Onto the file that it shows: replaced, and open again.
     assert "new" in written(backed, tmp_path / "a.h5ad").obs
-    assert_equal(backed[:4].to_memory().X, adata.X[:4], exact=True)
+    same(backed[:4].to_memory().X, adata.X[:4])
     backed.file.close()
 
 
@@ -196,11 +248,10 @@ def test_missing_texts_keep_their_type(tmp_path):
 
 
 def test_more_columns_than_a_header_holds(tmp_path):
-    frame = pd.DataFrame(
-        np.zeros((2, 6000), dtype=np.int8), index=["a", "b"], columns=[f"column {i}" for i in range(6000)]
-    )
-    back = written(ad.AnnData(np.zeros((2, 1)), obsm={"wide": frame}), tmp_path / "a.h5ad")
-    assert list(back.obsm["wide"].columns) == list(frame.columns)
+    names = [f"column {i}" for i in range(6000)]
+    frame = pd.DataFrame(np.zeros((2, 6000), dtype=np.int8), index=["a", "b"], columns=names)
+    adata = ad.AnnData(np.zeros((2, 1)), obs=frame[[]], obsm={"wide": frame})
+    assert list(written(adata, tmp_path / "a.h5ad").obsm["wide"].columns) == names
 
 
 def test_two_modalities_come_back(tmp_path):
@@ -223,15 +274,15 @@ def test_two_modalities_come_back(tmp_path):
         assert list(back.mod) == ["rna", "atac"]
         assert back.axis == axis
         for name in ("obs", "var"):
-            assert_equal(getattr(back, name), getattr(theirs, name), exact=True)
+            same(getattr(back, name), getattr(theirs, name))
         for group in ("obsm", "varm", "obsmap", "varmap"):
             ours, other = getattr(back, group), getattr(theirs, group)
             assert set(ours) == set(other)
             for name in other:
                 np.testing.assert_array_equal(np.asarray(ours[name]), np.asarray(other[name]))
         for name in parts:
-            assert_equal(back.mod[name].X, theirs.mod[name].X, exact=True)
-            assert_equal(back.mod[name].obs, theirs.mod[name].obs)
+            same(back.mod[name].X, theirs.mod[name].X)
+            same(back.mod[name].obs, theirs.mod[name].obs)
         assert path.read_bytes().startswith(b"MuData (format-version=0.1.0;creator=ferrocyte;")
         assert list(fe.io.read_h5mu(path).mod) == ["rna", "atac"]
 
@@ -463,40 +514,6 @@ def studies(draw) -> ad.AnnData:
         obsp=several(matrices(n, n)),
         uns=several(ANYTHING),
     )
-
-
-def same(a, b, place: str = "") -> None:
-    """Equal, types included; NaN equals itself."""
-    if hasattr(a, "keys") and not isinstance(a, (pd.DataFrame, pd.Series)):
-        assert sorted(a) == sorted(b), place
-        for name in a:
-            same(a[name], b[name], f"{place}/{name}")
-    elif isinstance(a, pd.DataFrame):
-        assert (list(a.columns), list(a.index)) == (list(b.columns), list(b.index)), place
-        for name in a:
-            same(a[name].array, b[name].array, f"{place}/{name}")
-    elif sparse.issparse(a):
-        assert (a.format, a.shape, a.dtype) == (b.format, b.shape, b.dtype), place
-        np.testing.assert_array_equal(a.toarray(), b.toarray(), err_msg=place)
-    elif isinstance(a, pd.Categorical):
-        assert (list(a.categories), a.ordered) == (list(b.categories), b.ordered), place
-        np.testing.assert_array_equal(a.codes, b.codes, err_msg=place)
-    elif isinstance(a, pd.api.extensions.ExtensionArray) and not isinstance(a, pd.arrays.NumpyExtensionArray):
-        assert a.dtype == b.dtype, place
-        assert a.equals(b), place
-    elif a is None:
-        assert b is None, place
-    else:
-        a, b = np.asarray(a), np.asarray(b)
-        kind = "text" if a.dtype.kind in "UO" else a.dtype
-        assert (a.shape, kind) == (b.shape, "text" if b.dtype.kind in "UO" else b.dtype), place
-        np.testing.assert_array_equal(a, b, err_msg=place)
-
-
-def same_studies(a: ad.AnnData, b: ad.AnnData) -> None:
-    assert a.shape == b.shape
-    for name in ("obs", "var", "X", "layers", "obsm", "varm", "obsp", "uns"):
-        same(getattr(a, name), getattr(b, name), name)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

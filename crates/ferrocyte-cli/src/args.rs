@@ -12,6 +12,8 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use ferrocyte_base::{OptionInfo, VERSION};
 use ferrocyte_mixed::lmm::{OPTIONS, SIMULATE_OPTIONS};
 
+use crate::door::{OPENING, arguments as opening};
+
 /// Ends the help of options without a default that a command cannot do without.
 const REQUIRED: &str = "[required for a study]";
 
@@ -28,7 +30,7 @@ pub(crate) const MEANS: [&str; 2] = ["threads", "max_memory"];
 /// free).
 pub type Argument = (String, String, String, Vec<String>);
 
-/// The options of `ferrocyte lmm`, as its command line has them. Other fronts compare theirs with these.
+/// The options of `ferrocyte lmm`, as its command line has them, without those that say how files are opened. Other fronts compare theirs with these.
 ///
 /// ```
 /// let arguments = ferrocyte_cli::lmm_arguments();
@@ -52,7 +54,9 @@ fn arguments_of(family: &Command) -> Vec<Argument> {
     let verbs = family.get_subcommands();
     verbs
         .flat_map(|verb| {
-            let options = verb.get_arguments().filter(|arg| arg.get_long().is_some());
+            let options = verb
+                .get_arguments()
+                .filter(|arg| arg.get_long().is_some() && !OPENING.contains(&arg.get_id().as_str()));
             options.map(|arg| {
                 let choices = arg.get_possible_values().iter().map(|v| v.get_name().to_owned()).collect();
                 (verb.get_name().to_owned(), arg.get_id().to_string(), default_word(arg), choices)
@@ -83,6 +87,7 @@ pub(crate) fn command() -> Command {
         .subcommand(lmm())
         .subcommand(limma())
         .subcommand(simulate())
+        .subcommand(concat())
         .subcommand(merge())
         .subcommand(convert())
         .subcommand(info())
@@ -159,8 +164,9 @@ fn lmm() -> Command {
         .subcommand(
             Command::new("check")
                 .about("What a design can tell, before any count is read: terms, units, degrees of freedom")
-                .arg(input("study", "STUDY.h5ad", "the study"))
+                .arg(input("study", "STUDY", "the study: .h5ad, 10x .h5 or folder, .mtx, a table"))
                 .args(options("check"))
+                .args(opening())
                 .arg(output("TABLE", "the table of terms (.tsv, .csv, .jsonl, with .gz; - is stdout)").required(false))
                 .arg(
                     Arg::new("support")
@@ -173,7 +179,8 @@ fn lmm() -> Command {
         .subcommand(
             Command::new("plan")
                 .about("Where a study is cut for several workers: a range of cells A:B for each, one a line")
-                .arg(input("study", "STUDY.h5ad", "the study"))
+                .arg(input("study", "STUDY", "the study"))
+                .args(opening())
                 .arg(Arg::new("shards").long("shards").value_name("N").required(true).help(
                     "how many workers; shards are whole blocks of 65,536 cells, so that any N gives the same bits",
                 )),
@@ -181,8 +188,9 @@ fn lmm() -> Command {
         .subcommand(
             Command::new("sums")
                 .about("Cells to sums, in one pass; sums of disjoint cells add (`ferrocyte merge`)")
-                .arg(input("study", "STUDY.h5ad", "the study"))
+                .arg(input("study", "STUDY", "the study: .h5ad, 10x .h5 or folder, .mtx, a table"))
                 .args(options("sums"))
+                .args(opening())
                 .arg(Arg::new("rows").long("rows").value_name("A:B").help("cells A to B - 1 only, counted from 0"))
                 .arg(
                     Arg::new("shard")
@@ -195,8 +203,13 @@ fn lmm() -> Command {
         .subcommand(
             Command::new("fit")
                 .about("A study, or its sums, to a fit and to tests")
-                .arg(input("input", "STUDY.h5ad|SUMS.npz", "the study, or sums of it"))
+                .arg(input(
+                    "input",
+                    "STUDY|SUMS.npz",
+                    "the study (.h5ad, 10x .h5 or folder, .mtx, a table), or sums of it",
+                ))
                 .args(options("fit"))
+                .args(opening())
                 .args(tests())
                 .arg(output("OUT", "a fit (.npz), or the table of tests (.tsv, .csv, .jsonl, with .gz; - is stdout)"))
                 .arg(
@@ -251,7 +264,11 @@ fn limma() -> Command {
         .subcommand(
             Command::new("de")
                 .about("Filter, normalise, voom, fit, contrasts, moderated tests: the whole way in one command")
-                .arg(input("input", "COUNTS.tsv|STUDY.h5ad", "counts (genes x samples, with .gz), or a study"))
+                .arg(input(
+                    "input",
+                    "COUNTS.tsv|STUDY",
+                    "counts (genes x samples, with .gz), or a study (.h5ad, 10x .h5 or folder, .mtx)",
+                ))
                 .arg(
                     Arg::new("samples")
                         .value_name("SAMPLES.tsv")
@@ -259,13 +276,15 @@ fn limma() -> Command {
                         .help("the samples, named in the first column as in the header of the counts"),
                 )
                 .args(options("de"))
+                .args(opening())
                 .arg(output("DIR", "a folder for all tables, or the table of tests (.tsv, .csv, .jsonl, with .gz; -)")),
         )
         .subcommand(
             Command::new("pseudobulk")
                 .about("The cells of each sample as one observation, in one pass")
-                .arg(input("study", "STUDY.h5ad", "the study of cells"))
+                .arg(input("study", "STUDY", "the study of cells: .h5ad, 10x .h5 or folder, .mtx"))
                 .args(options("pseudobulk"))
+                .args(opening())
                 .arg(output("OUT.h5ad", "where the samples go")),
         )
 }
@@ -398,6 +417,49 @@ fn simulator_arg(info: &'static OptionInfo) -> Arg {
     }
 }
 
+fn concat() -> Command {
+    let option = |name: &'static str, value: &'static str| {
+        Arg::new(name).long(name.replace('_', "-")).value_name(value).action(ArgAction::Set)
+    };
+    Command::new("concat")
+        .about("Several studies as one: cells one after the other, genes matched by name, streamed")
+        .arg(input("studies", "STUDY", "studies of any kind: .h5ad, 10x .h5 or folder, .mtx, a table").num_args(1..))
+        .arg(
+            option("join", "JOIN")
+                .value_parser(PossibleValuesParser::new(ferrocyte_data::Join::WORDS))
+                .default_value("outer")
+                .help("genes and columns of cells: those of all studies (sorted; what is missing is 0), or common ones"),
+        )
+        .arg(
+            option("key", "COLUMN")
+                .default_value("sample")
+                .help("the column of obs that says of which study a cell is; empty for none"),
+        )
+        .arg(
+            option("label", "LABEL")
+                .action(ArgAction::Append)
+                .help("what a study is called there, one for each; by default its file [repeatable]"),
+        )
+        .arg(
+            option("index_unique", "TEXT")
+                .allow_hyphen_values(true)
+                .help("put this and the label behind the names of cells, so that they differ"),
+        )
+        .arg(option("layer", "LAYER").help("the matrix: X or a layer that every study has"))
+        .arg(option("var", "COLUMN[=RULE]").action(ArgAction::Append).help(
+            "keep a column of var; what several studies say of a gene becomes one value by or, and, mean, var, sd, max, \
+             min, median, unique_concat or concat [repeatable]",
+        ))
+        .arg(
+            option("values", "TYPE")
+                .value_parser(PossibleValuesParser::new(["float32", "float64"]))
+                .default_value("float32")
+                .help("type of the values in the file"),
+        )
+        .args(opening())
+        .arg(output("OUT.h5ad", "where the whole goes"))
+}
+
 fn merge() -> Command {
     Command::new("merge")
         .about("Adds parts that were made from disjoint cells, in the order of their rows")
@@ -429,24 +491,14 @@ fn convert() -> Command {
                 .default_value("float32")
                 .help("type of the values of 10x, MatrixMarket and text; annotated files keep theirs"),
         )
-        .arg(option("modality", "NAME").help("the modality of an .h5mu file that becomes an .h5ad file"))
-        .arg(option("genome", "NAME").help("the genome of a 10x file that holds several"))
-        .arg(
-            option("transpose", "BOOL")
-                .value_parser(PossibleValuesParser::new(["true", "false"]))
-                .num_args(0..=1)
-                .default_missing_value("true")
-                .default_value("false")
-                .help("a MatrixMarket file or a table is genes x cells, not cells x genes"),
-        )
+        .args(opening().into_iter().filter(|arg| arg.get_id() != "obs"))
 }
 
 fn info() -> Command {
-    Command::new("info").about("What a file holds: matrices, columns, parts").arg(input(
-        "file",
-        "FILE",
-        "an .h5ad file, sums or a fit",
-    ))
+    Command::new("info")
+        .about("What a file holds: matrices, columns, parts")
+        .arg(input("file", "FILE", "a study of any kind (.h5ad, 10x .h5 or folder, .mtx, a table), sums or a fit"))
+        .args(opening())
 }
 
 fn completions() -> Command {

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use clap::ArgMatches;
 use ferrocyte_base::{Fault, Provenance};
-use ferrocyte_io::{ConvertOptions, MatrixType, OpenOptions, Packing, Storage, convert};
+use ferrocyte_io::{ConvertOptions, MatrixType, Packing, Storage, convert};
 
 use crate::config::Settings;
+use crate::door;
 use crate::faults::Failure;
 use crate::output::{Results, Target};
 use crate::session::{Session, path};
@@ -20,8 +21,11 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     let out = Target::study("output", output, &[input], &ENDINGS)?;
     let settings = &session.settings;
     let to_zarr = out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zarr"));
-    let options =
-        ConvertOptions { storage: storage(settings, to_zarr)?, values: values(settings), open: opening(settings) };
+    let options = ConvertOptions {
+        storage: storage(settings, to_zarr)?,
+        values: values(settings),
+        open: door::options(settings)?,
+    };
     convert(&session.run, input, &out, &options)?;
     let mut provenance = Provenance::new("convert");
     for option in ["compression", "compression_level", "values"] {
@@ -55,17 +59,6 @@ fn storage(settings: &Settings, to_zarr: bool) -> Result<Storage, Failure> {
 
 fn values(settings: &Settings) -> Option<MatrixType> {
     MatrixType::from_word(settings.word("values"))
-}
-
-/// How the input is opened.
-fn opening(settings: &Settings) -> OpenOptions {
-    let owned = |name: &str| settings.one(name).map(str::to_owned);
-    OpenOptions {
-        modality: owned("modality"),
-        genome: owned("genome"),
-        transpose: settings.word("transpose") == "true",
-        ..OpenOptions::default()
-    }
 }
 
 /// The bytes of a file.

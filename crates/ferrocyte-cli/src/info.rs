@@ -6,10 +6,11 @@ use std::path::Path;
 use clap::ArgMatches;
 use ferrocyte_base::{Cells, Result, Table, Value};
 use ferrocyte_data::{Additive, Data, Part};
-use ferrocyte_io::{H5ad, number_text, read_part, to_json};
+use ferrocyte_io::{number_text, read_part, to_json};
 use ferrocyte_mixed::lmm::Sums;
 use serde_json::{Value as Json, json};
 
+use crate::door;
 use crate::faults::Failure;
 use crate::lmm;
 use crate::output::{not_printed, to_stdout};
@@ -23,11 +24,11 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> std::result::Resul
         let part = read_part(file)?;
         if json { line(&part_as_data(&part)) } else { part_as_text(file, &part)? }
     } else {
-        let study = H5ad::open(file)?;
+        let study = door::open(&session.run, file, &session.settings)?;
         let elements = study.describe(&session.run);
         if json {
             let rows = rows_as_data(&elements);
-            line(&json!({"kind": "h5ad", "cells": study.n_obs(), "genes": study.n_var(), "elements": rows}))
+            line(&json!({"kind": study.format(), "cells": study.n_obs(), "genes": study.n_var(), "elements": rows}))
         } else {
             format!("{}: {} cells x {} genes\n{}", file.display(), study.n_obs(), study.n_var(), aligned(&elements))
         }

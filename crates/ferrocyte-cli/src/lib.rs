@@ -9,6 +9,7 @@
 //! ferrocyte limma de COUNTS.tsv SAMPLES.tsv ... -o DIR      counts of samples, or of cells, to a ranked list of genes
 //! ferrocyte limma pseudobulk STUDY.h5ad --by C -o OUT.h5ad   cells to samples
 //! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
+//! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
 //! ferrocyte convert IN OUT                                   any study as .h5ad or .h5mu, streaming
 //! ferrocyte info FILE                                       what a file holds
@@ -28,8 +29,10 @@
 //! ```
 
 mod args;
+mod concat;
 mod config;
 mod convert;
+mod door;
 mod faults;
 mod info;
 mod interrupt;
@@ -98,6 +101,7 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
             Some(("rnaseq", verb)) => simulate::rnaseq::run(&Session::new(args, &["simulate", "rnaseq"], verb)?, verb),
             _ => Err(unknown()),
         },
+        Some(("concat", verb)) => concat::run(&Session::new(args, &["concat"], verb)?, verb),
         Some(("merge", verb)) => merge::run(&Session::new(args, &["merge"], verb)?, verb),
         Some(("convert", verb)) => convert::run(&Session::new(args, &["convert"], verb)?, verb),
         Some(("info", verb)) => info::run(&Session::new(args, &["info"], verb)?, verb),

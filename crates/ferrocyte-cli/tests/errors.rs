@@ -106,7 +106,8 @@ fn files_are_named_with_their_fault() {
         &folder,
         &["lmm", "sums", "notes.txt", "--formula", FORMULA, "-o", "s.npz"],
         1,
-        "error: notes.txt: not an HDF5 file (12 bytes)\nhint: expected a file written by anndata (.h5ad)\n",
+        "error: notes.txt: a header line, but no rows of numbers\nhint: a study is an .h5ad file, a 10x .h5 file or folder, \
+         a .mtx file, or a table of cells x genes\n",
     );
     fails(&folder, &["lmm", "test", "none.npz", "-o", "t.tsv"], 1, "error: none.npz: there is no such file\n");
     folder.sums("s.npz", &[]);

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Result, Run};
 
-use crate::element::write::{Elements, located};
+use crate::element::copy::survey;
+use crate::element::write::Elements;
 use crate::h5ad::H5ad;
 use crate::h5ad::write::{Annotation, H5adOptions, H5adWriter, MatrixType};
 use crate::h5mu::H5mu;
 use crate::hdf5::write::NewHdf5;
 use crate::kind::Kind;
+use crate::store::Store;
 use crate::store::open::open_store;
 use crate::store::sink::{Sink, Storage};
 use crate::study::{AnnotatedSource, OpenOptions, open_study};
@@ -64,12 +66,12 @@ pub fn convert(run: &Run, input: &Path, output: &Path, options: &ConvertOptions)
             let store = open_store(input)?;
             // What is no annotated matrix is told before anything is written.
             H5ad::from_store(Arc::clone(&store))?;
-            copy(run, output, options.storage, |elements| elements.copy_anndata(&*store, ""))
+            copy(run, &*store, output, options.storage, |elements| elements.copy_anndata(&*store, ""))
         }
         Kind::H5mu => {
             let study = H5mu::open(input)?;
             if to_mudata {
-                return copy(run, output, options.storage, |elements| elements.copy_mudata(&study));
+                return copy(run, study.store(), output, options.storage, |elements| elements.copy_mudata(&study));
             }
             let name = match (&options.open.modality, study.modalities()) {
                 (Some(name), _) => name,
@@ -80,16 +82,25 @@ pub fn convert(run: &Run, input: &Path, output: &Path, options: &ConvertOptions)
                 }
             };
             let modality = study.modality(name)?;
-            copy(run, output, options.storage, |elements| elements.copy_anndata(modality.store(), ""))
+            let store = modality.store();
+            copy(run, store, output, options.storage, |elements| elements.copy_anndata(store, ""))
         }
         _ => stream(run, &*open_study(run, input, &options.open)?, output, options),
     }
 }
 
 /// Makes a file of what one store holds.
-fn copy(run: &Run, output: &Path, storage: Storage, fill: impl FnOnce(&Elements<'_>) -> Result<()>) -> Result<()> {
+fn copy(
+    run: &Run,
+    store: &dyn Store,
+    output: &Path,
+    storage: Storage,
+    fill: impl FnOnce(&Elements<'_>) -> Result<()>,
+) -> Result<()> {
+    let bytes = survey(store)?;
     let sink = create_sink(output)?;
-    fill(&Elements { run, sink: &*sink, storage, task: None }).map_err(|f| located(f, sink.place()))?;
+    let task = run.task("converting", bytes);
+    fill(&Elements { run, sink: &*sink, storage, task: Some(&task) })?;
     run.check()?;
     sink.finish()
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use ferrocyte_base::{Fault, Result};
 
 use crate::hdf5::Hdf5;
-use crate::store::{Node, Store};
+use crate::store::Store;
+use crate::tenx::{folder, h5};
 
 /// What sort of data a path holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,11 +102,8 @@ fn of_store(store: &Hdf5) -> Result<Kind> {
     if store.node("obs")?.is_some() || store.node("var")?.is_some() || store.node("X")?.is_some() {
         return Ok(Kind::H5ad);
     }
-    // Either the group `matrix`, or one group for each genome.
-    for group in store.list("")? {
-        if store.node(&group)? == Some(Node::Group) && store.node(&format!("{group}/barcodes"))?.is_some() {
-            return Ok(Kind::TenxH5);
-        }
+    if h5::is_tenx(store)? {
+        return Ok(Kind::TenxH5);
     }
     Err(Fault::unsupported("an HDF5 file that is none of .h5ad, .h5mu and 10x").at(store.place()))
 }
@@ -115,11 +113,8 @@ fn of_folder(path: &Path) -> Result<Kind> {
         return Ok(Kind::ZarrFolder);
     }
     let place = path.display().to_string();
-    let names = std::fs::read_dir(path)
-        .map_err(|error| Fault::bad_file(format!("cannot be read: {error}")).at(place.as_str()))?
-        .filter_map(|entry| entry.ok().map(|entry| entry.file_name().to_string_lossy().into_owned()));
-    let is_matrix = |name: &String| ["matrix.mtx", "matrix.mtx.gz"].iter().any(|ending| name.ends_with(ending));
-    if names.into_iter().any(|name| is_matrix(&name)) {
+    std::fs::read_dir(path).map_err(|error| Fault::bad_file(format!("cannot be read: {error}")).at(place.as_str()))?;
+    if folder::is_tenx(path) {
         return Ok(Kind::TenxFolder);
     }
     Err(Fault::unsupported("a folder that is neither of 10x (with `matrix.mtx`) nor Zarr").at(place))

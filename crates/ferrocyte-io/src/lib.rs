@@ -1,19 +1,24 @@
-//! Files: .h5ad, part files, text tables.
+//! Files: .h5ad, 10x, MatrixMarket, part files, text tables.
 //!
 //! The only crate that knows file formats. What it reads becomes the types of `ferrocyte-data` (streams of row
 //! blocks, frames, parts) and what it writes comes from those of `ferrocyte-base` (tables, values).
 //!
 //! * [`H5ad`]: an annotated matrix on disk. [`H5ad::obs`] reads the columns that are asked for, [`H5ad::matrix`]
 //!   streams `X`, a layer or `raw/X` as [`ferrocyte_data::RowChunks`], sparse or dense, compressed or not.
+//! * [`open_study`]: a study of any kind (.h5ad, 10x .h5 or folder, MatrixMarket, a table) as an [`AnnotatedSource`];
+//!   [`concat`]: several of them as one; [`join_obs`]: with more columns of cells.
 //! * [`AnnDataTree`], [`MuDataTree`]: all of a file in memory, as rich as it has it; [`read_item`]: any one element.
 //! * [`H5mu`]: a file of several modalities, of which each opens as an [`H5ad`]; [`Kind`]: which of these a path is.
 //! * [`H5adWriter`], [`write_h5ad`]: the way back, block by block, so that a study need not fit into memory.
+//! * [`write_item`], [`write_borrowed`]: any element from memory, owned or borrowed; [`convert`]: any study as another
+//!   file, streaming; [`rewrite`]: a file again with some elements changed and everything else untouched.
 //! * [`write_part`], [`read_part`]: summaries and results as `.npz` files, which numpy opens too.
+//! * [`read_matrix_market`]: sparse matrices in text.
 //! * [`write_table`]: results as TSV, CSV or JSON lines; [`read_frame`], [`read_matrix_tsv`],
 //!   [`read_value_table`]: text tables back.
 //! * [`write_json`], [`parse_json`]: options and provenance.
-//! * [`Store`]: the narrow door to a hierarchical format. HDF5 is one implementation; what an element of an .h5ad
-//!   file looks like is written against the trait.
+//! * [`Store`], [`Sink`]: the narrow doors to a hierarchical format, in and out. HDF5 is one implementation ([`Hdf5`],
+//!   [`NewHdf5`]); what an element of an .h5ad file looks like is written against the traits.
 //!
 //! The same content gives the same bytes: no output carries a time, a path or a host. Files are written beside
 //! their place and renamed, so that they are complete or untouched. What is damaged or not understood is a
@@ -80,8 +85,10 @@ pub use store::numbers::{Numbers, NumbersRef};
 pub use store::open::open_store;
 pub use store::sink::{ArraySpec, Packing, Sink, SinkArray, Storage};
 pub use store::{ArrayInfo, Attr, Dtype, FieldInfo, Node, Store, StoredArray};
+pub use study::concat::{ConcatOptions, concat};
+pub use study::merge::Rule;
 pub use study::with_obs::join_obs;
-pub use study::{AnnotatedSource, GENE_EXPRESSION, OpenOptions, open_study};
+pub use study::{AnnotatedSource, GENE_EXPRESSION, OpenOptions, open_matrix_market, open_study, open_table};
 pub use tenx::features::{VarNames, unique as unique_names};
 pub use text::matrix_market::read_matrix_market;
 pub use text::tables::{number_text, write_json_lines, write_table, write_tsv};

@@ -292,6 +292,23 @@ fn files_of_every_age_convert_to_what_they_hold() {
 }
 
 #[test]
+fn a_circle_of_links_is_told_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.h5ad");
+    let names = |n: usize| ferrocyte_io::Annotation::new((0..n).map(|i| format!("n{i}")).collect());
+    let options = ferrocyte_io::H5adOptions::default();
+    let run = Run::new();
+    ferrocyte_io::H5adWriter::create(&run, &path, &names(0), &names(2), options).unwrap().finish(&run).unwrap();
+    let file = hdf5_metno::File::open_rw(&path).unwrap();
+    file.group("uns").unwrap().link_hard("/uns", "again").unwrap();
+    file.close().unwrap();
+    let out = folder.path().join("b.h5ad");
+    let fault = convert(&run, &path, &out, &ConvertOptions::default()).unwrap_err().to_string();
+    assert!(fault.contains("groups within groups without an end"), "{fault}");
+    assert!(!out.exists());
+}
+
+#[test]
 fn what_is_not_understood_is_carried_over() {
     let folder = tempfile::tempdir().unwrap();
     let (before, after) = (folder.path().join("a.h5ad"), folder.path().join("b.h5ad"));

@@ -16,14 +16,14 @@ __all__ = ["info"]
 
 
 def info(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """List the elements of an .h5ad file.
+    """List the elements of a study of any kind: .h5ad, 10x .h5 or folder, MatrixMarket, a table.
 
     The same as ``ferrocyte info FILE``. Of matrices the first 1,024 rows are read, to tell whether they can be counts.
 
     Parameters
     ----------
     path
-        An .h5ad file.
+        The file or folder.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def info(path: str | os.PathLike[str]) -> pd.DataFrame:
     BadFileError
         The file does not exist, is damaged, or is open for writing elsewhere.
     UnsupportedError
-        The file is of another kind (.h5mu, 10x), or older than anndata 0.7.
+        The file is of another kind, or older than anndata 0.7.
 
     Examples
     --------

@@ -103,7 +103,7 @@ def _objects(values: list[Any], missing: Any = None) -> np.ndarray[Any, Any]:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     if missing is not None:
-        array[np.equal(array, None)] = missing
+        array[[i for i, value in enumerate(values) if value is None]] = missing
     return array
 
 

@@ -241,14 +241,12 @@ def column(values: Any, place: str) -> Item:
     if isinstance(dtype, pd.StringDtype):
         na = "NA" if dtype.na_value is pd.NA else None
         return ("texts", _texts(values.to_numpy(dtype=object, na_value=None), place, missing=True), na)
-    if pd.api.types.is_extension_array_dtype(dtype) and hasattr(dtype, "numpy_dtype"):
-        plain = getattr(dtype, "numpy_dtype", None)
-        if isinstance(plain, np.dtype) and plain in _NUMBERS and not isinstance(dtype, pd.ArrowDtype):
-            if plain.kind == "f":
-                _refuse(values, place, 'make it plain floats (.astype("float64")), with NaN for what is missing')
-            missing = np.ascontiguousarray(values.isna())
-            filled = values.to_numpy(dtype=plain, na_value=plain.type(0))
-            return ("nullable", np.ascontiguousarray(filled), missing)
+    if isinstance(values, pd.arrays.FloatingArray):
+        _refuse(values, place, 'make it plain floats (.astype("float64")), with NaN for what is missing')
+    if isinstance(values, (pd.arrays.IntegerArray, pd.arrays.BooleanArray)):
+        plain = dtype.numpy_dtype
+        filled = values.to_numpy(dtype=plain, na_value=plain.type(0))
+        return ("nullable", np.ascontiguousarray(filled), np.ascontiguousarray(values.isna()))
     if not isinstance(values, (np.ndarray, pd.arrays.NumpyExtensionArray)):
         _refuse(values, place, _advice(dtype))
     values = np.asarray(values)

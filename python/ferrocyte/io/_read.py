@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
 from .._run import means
 from ..errors import UnsupportedError
 from ._items import data_frame, item, named
+from ._tenx import read_10x, read_mtx, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,13 +145,19 @@ def read_h5mu(
         ) from None
     found = _core.io_mudata(os.fspath(path), means(n_threads, max_memory, progress=progress))
     groups = ("obsm", "varm", "obsp", "varp", "obsmap", "varmap", "uns")
-    return MuData(
-        {name: _anndata(modality) for name, modality in found["mods"].items()},
-        axis=found["axis"],
-        obs=data_frame(found["obs"], "obs"),
-        var=data_frame(found["var"], "var"),
-        **{group: named(found[group], group) for group in groups},
-    )
+    modalities = {name: _anndata(modality) for name, modality in found["mods"].items()}
+    with warnings.catch_warnings():
+        # mudata announces that it will pull columns of modalities no longer: what it does is left to its version.
+        warnings.filterwarnings("ignore", message="From 0.4 .update", category=FutureWarning)
+        # Columns that it pulls it has pandas convert, missing ones among them.
+        warnings.filterwarnings("ignore", message="invalid value encountered in cast", category=RuntimeWarning)
+        return MuData(
+            modalities,
+            axis=found["axis"],
+            obs=data_frame(found["obs"], "obs"),
+            var=data_frame(found["var"], "var"),
+            **{group: named(found[group], group) for group in groups},
+        )
 
 
 def _anndata(found: dict[str, Any]) -> anndata.AnnData:
@@ -176,4 +184,8 @@ _READERS: dict[str, Callable[..., Any]] = {
     "h5mu": read_h5mu,
     "zarr folder": read_h5ad,
     "zarr zip": read_h5ad,
+    "10x h5": read_10x,
+    "10x folder": read_10x,
+    "mtx": read_mtx,
+    "text": read_text,
 }

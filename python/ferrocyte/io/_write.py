@@ -181,7 +181,8 @@ def _write(
 
 
 def _expect(data: Any, kind: str, attributes: tuple[str, ...]) -> None:
-    if not all(hasattr(data, attribute) for attribute in attributes):
+    other = kind == "AnnData" and hasattr(data, "mod")
+    if other or not all(hasattr(data, attribute) for attribute in attributes):
         message = f"expected {'an' if kind[0] == 'A' else 'a'} {kind}, found {type(data).__name__}"
         raise BadInputError(message, place="data")
 

@@ -25,11 +25,15 @@ __all__ = ["Fit"]
 
 
 class Study:
-    """Where the cells of a fit are: a path, or an AnnData that is not kept alive for it."""
+    """Where the cells of a fit are: paths, or an AnnData that is not kept alive for it."""
 
     def __init__(self, data: Any, layer: str | None) -> None:
         self.layer = layer
-        self._path = os.fspath(data) if isinstance(data, (str, os.PathLike)) else None
+        self._path: Any = None
+        if isinstance(data, (str, os.PathLike)):
+            self._path = os.fspath(data)
+        elif isinstance(data, (list, tuple)):
+            self._path = [os.fspath(path) for path in data]
         self._adata = None if self._path is not None else weakref.ref(data)
 
     def data(self) -> Any:

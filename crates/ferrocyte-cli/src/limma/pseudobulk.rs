@@ -18,7 +18,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     let mode = Aggregate::from_word(settings.word("mode"))?;
     let (samples, study, layer) = grouped(session, input)?;
     let mut matrix = study.matrix(&layer)?;
-    let values = pseudobulk(run, &mut matrix, &samples, mode)?;
+    let values = pseudobulk(run, &mut *matrix, &samples, mode)?;
     let genes = study.var_names(&layer)?;
     let names: Vec<String> = match &samples.groups {
         Some(groups) => (0..samples.len())

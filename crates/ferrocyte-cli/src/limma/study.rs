@@ -1,14 +1,16 @@
 //! From files to a study of samples: a table of counts and one of samples, or cells that become samples.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ferrocyte_base::{Fault, Kind, Result, listing};
 use ferrocyte_data::{Aggregate, Factor, Frame, RowChunks, Samples, pseudobulk};
-use ferrocyte_io::{H5ad, read_frame, read_value_table};
+use ferrocyte_io::{AnnotatedSource, read_frame, read_value_table};
 use ferrocyte_limma::DeStudy;
 use ferrocyte_math::linalg::MatrixRef;
 
 use crate::config::Settings;
+use crate::door;
 use crate::faults::Failure;
 use crate::session::Session;
 
@@ -44,14 +46,13 @@ const OF_CELLS: [&str; 5] = ["by", "groups", "layer", "mode", "min_cells"];
 
 /// Reads what the command line names.
 pub(super) fn load(session: &Session, input: &Path, samples: Option<&Path>) -> std::result::Result<Loaded, Failure> {
-    let is_study = input.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("h5ad"));
-    match (is_study, samples) {
-        (true, None) if session.settings.all("by").is_empty() => Ok(bulk(session, input)?),
+    match (door::is_study(input), samples) {
+        (true, None) if session.settings.all("by").is_empty() => bulk(session, input),
         (true, None) => cells(session, input),
         (true, Some(_)) => Err(Failure::usage(
             "samples",
-            "an .h5ad file has its samples in obs, and a table of samples is given",
-            "leave the table out",
+            "a study has its samples in obs, and a table of samples is given",
+            "leave the table out; --obs joins a table of its observations",
         )),
         (false, None) => Err(Failure::usage(
             "samples",
@@ -60,7 +61,7 @@ pub(super) fn load(session: &Session, input: &Path, samples: Option<&Path>) -> s
         )),
         (false, Some(samples)) => {
             if let Some(option) = session.settings.given(OF_CELLS).first() {
-                return Err(Failure::usage(option, "only a study of cells (.h5ad) has this", "leave it out"));
+                return Err(Failure::usage(option, "only a study of cells has this", "leave it out"));
             }
             Ok(tables(session, input, samples)?)
         }
@@ -97,15 +98,16 @@ fn tables(session: &Session, counts: &Path, samples: &Path) -> Result<Loaded> {
 }
 
 /// An .h5ad file whose observations are the samples.
-fn bulk(session: &Session, path: &Path) -> Result<Loaded> {
-    let study = H5ad::open(path)?;
+fn bulk(session: &Session, path: &Path) -> std::result::Result<Loaded, Failure> {
+    let study = door::open(&session.run, path, &session.settings)?;
     let layer = session.settings.one("layer").unwrap_or("X");
     let mut matrix = study.matrix(layer)?;
     let (genes, samples) = (study.var_names(layer)?, study.obs_names()?);
     if samples.len() > MOST_SAMPLES {
         return Err(Fault::bad_input(format!("{} observations are cells rather than samples", samples.len()))
             .at(path.display().to_string())
-            .hint("say which columns make the samples: --by donor --by condition"));
+            .hint("say which columns make the samples: --by donor --by condition")
+            .into());
     }
     let mut values = vec![0.0; genes.len() * samples.len()];
     let rows = 0..samples.len();
@@ -115,7 +117,7 @@ fn bulk(session: &Session, path: &Path) -> Result<Loaded> {
             values[gene * samples.len() + i] = value;
         }
     }
-    let table = every_column(&study)?;
+    let table = every_column(&*study)?;
     let groups = match session.settings.one("groups") {
         Some(name) => Some(table.factor(name)?.clone()),
         None => None,
@@ -140,7 +142,7 @@ fn cells(session: &Session, path: &Path) -> std::result::Result<Loaded, Failure>
     let (samples, study, layer) = grouped(session, path)?;
     let mut matrix = study.matrix(&layer)?;
     let mode = Aggregate::from_word(session.settings.word("mode"))?;
-    let values = pseudobulk(&session.run, &mut matrix, &samples, mode)?;
+    let values = pseudobulk(&session.run, &mut *matrix, &samples, mode)?;
     let names = match &samples.groups {
         Some(groups) => samples
             .names
@@ -163,10 +165,13 @@ fn cells(session: &Session, path: &Path) -> std::result::Result<Loaded, Failure>
     })
 }
 
+/// Cells in samples, the open study, and the name of its matrix.
+pub(super) type Grouped = (Samples, Arc<dyn AnnotatedSource>, String);
+
 /// Which cell belongs to which sample, the open study, and the matrix that is asked for.
-pub(super) fn grouped(session: &Session, path: &Path) -> std::result::Result<(Samples, H5ad, String), Failure> {
+pub(super) fn grouped(session: &Session, path: &Path) -> std::result::Result<Grouped, Failure> {
     let settings = &session.settings;
-    let study = H5ad::open(path)?;
+    let study = door::open(&session.run, path, settings)?;
     let by = by(settings);
     if by.is_empty() {
         return Err(Failure::usage(
@@ -179,7 +184,7 @@ pub(super) fn grouped(session: &Session, path: &Path) -> std::result::Result<(Sa
     let min_cells = word.parse().map_err(|_| {
         Failure::usage("min_cells", format!("expected a whole number, found `{word}`"), "1 keeps every sample")
     })?;
-    let obs = every_column(&study)?;
+    let obs = every_column(&*study)?;
     let samples = Samples::of(&obs, &by, settings.one("groups"), min_cells)?;
     if !samples.left_out.is_empty() {
         let shown: Vec<String> = samples
@@ -205,7 +210,7 @@ pub(super) fn by(settings: &Settings) -> Vec<String> {
 }
 
 /// Every column of obs that can be read.
-fn every_column(study: &H5ad) -> Result<Frame> {
+fn every_column(study: &dyn AnnotatedSource) -> Result<Frame> {
     let columns = study.obs_columns();
     let readable = columns.iter().filter(|(_, kind)| !matches!(kind, ferrocyte_io::ColumnKind::Unreadable(_)));
     study.obs(&readable.map(|(name, _)| name.as_str()).collect::<Vec<_>>())

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use clap::ArgMatches;
-use ferrocyte_io::H5ad;
 use ferrocyte_mixed::lmm;
 use serde_json::json;
 
+use crate::door;
 use crate::faults::Failure;
 use crate::output::{not_printed, to_stdout};
 use crate::session::{Session, path};
@@ -17,7 +17,8 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     let n_shards = text.parse().map_err(|_| {
         Failure::usage("shards", format!("expected a whole number, found `{text}`"), "give how many workers share it")
     })?;
-    let ranges = lmm::plan(H5ad::open(path(matches, "study")?)?.n_obs(), n_shards)?;
+    let study = door::open(&session.run, path(matches, "study")?, &session.settings)?;
+    let ranges = lmm::plan(study.n_obs(), n_shards)?;
     to_stdout(|out| {
         for (i, Range { start, end }) in ranges.iter().enumerate() {
             if session.console.is_json() {

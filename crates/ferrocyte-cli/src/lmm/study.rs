@@ -7,11 +7,12 @@ use std::sync::Arc;
 use ferrocyte_base::{Result, Run};
 use ferrocyte_data::{Frame, RowChunks, Transform, guard_counts};
 use ferrocyte_design::{LIBSIZE, Model};
-use ferrocyte_io::{ColumnKind, H5ad};
+use ferrocyte_io::{AnnotatedSource, ColumnKind};
 use ferrocyte_mixed::lmm::{self, AliasedChoice, Check, CheckOptions, GeneMask, NaChoice, Sums, SumsOptions, sums};
 
 use super::plan;
 use crate::config::Settings;
+use crate::door;
 use crate::faults::Failure;
 
 /// Sums of a study, or of the cells that `--rows` or `--shard` ask for.
@@ -21,12 +22,12 @@ pub(super) fn collect(run: &Run, path: &Path, settings: &Settings) -> std::resul
     let aliased = AliasedChoice::from_word(settings.word("aliased"))?;
     let groups = settings.one("groups").map(str::to_owned);
 
-    let study = Arc::new(H5ad::open(path)?);
+    let study = door::open(run, path, settings)?;
     let layer = settings.one("layer").unwrap_or("X");
     let mut matrix = study.matrix(layer)?;
     let genes = study.var_names(layer)?;
-    let obs = read_obs(&study, &model, groups.as_deref())?;
-    let mask = settings.one("mask_var").map(|name| mask(&study, name)).transpose()?;
+    let obs = read_obs(&*study, &model, groups.as_deref())?;
+    let mask = settings.one("mask_var").map(|name| mask(&*study, name)).transpose()?;
     let rows = rows(settings, study.n_obs())?;
     // Names of cells are read only where a message needs them.
     let named = Arc::clone(&study);
@@ -35,8 +36,8 @@ pub(super) fn collect(run: &Run, path: &Path, settings: &Settings) -> std::resul
         names.get(row).cloned().unwrap_or_else(|| row.to_string())
     };
     if transform.wants_counts() {
-        let mut others = other_matrices(&study, &matrix.name(), genes.len());
-        guard_counts(run, &mut matrix, &genes, &cell_name, &mut others)?;
+        let mut others = other_matrices(&*study, &matrix.name(), genes.len());
+        guard_counts(run, &mut *matrix, &genes, &cell_name, &mut others)?;
     }
     let options = SumsOptions {
         groups,
@@ -49,7 +50,7 @@ pub(super) fn collect(run: &Run, path: &Path, settings: &Settings) -> std::resul
         fingerprint: study.fingerprint(run, layer)?,
         ..SumsOptions::default()
     };
-    Ok(sums(run, &mut matrix, &genes, &obs, &model, &options)?)
+    Ok(sums(run, &mut *matrix, &genes, &obs, &model, &options)?)
 }
 
 /// The model that the settings ask for.
@@ -67,9 +68,9 @@ fn model(settings: &Settings) -> std::result::Result<Model, Failure> {
 /// A look at the design of a study, without its counts.
 pub(super) fn check(run: &Run, path: &Path, settings: &Settings) -> std::result::Result<Check, Failure> {
     let model = model(settings)?;
-    let study = H5ad::open(path)?;
+    let study = door::open(run, path, settings)?;
     let groups = settings.one("groups").map(str::to_owned);
-    let mut obs = read_obs(&study, &model, groups.as_deref())?;
+    let mut obs = read_obs(&*study, &model, groups.as_deref())?;
     // Labels may name the unit that a random term lacks.
     for (name, kind) in study.obs_columns() {
         if matches!(kind, ColumnKind::Category { .. }) && obs.get(&name).is_none() {
@@ -81,7 +82,7 @@ pub(super) fn check(run: &Run, path: &Path, settings: &Settings) -> std::result:
 }
 
 /// The genes that a column of var chooses.
-fn mask(study: &H5ad, name: &str) -> Result<GeneMask> {
+fn mask(study: &dyn AnnotatedSource, name: &str) -> Result<GeneMask> {
     GeneMask::from_column(name, study.var(&[name])?.column(name)?)
 }
 
@@ -113,7 +114,7 @@ fn row_range(text: &str, total: usize) -> std::result::Result<Range<usize>, Fail
 }
 
 /// The columns of obs that the model and the groups need, and no others. `libsize` may be absent.
-fn read_obs(study: &H5ad, model: &Model, groups: Option<&str>) -> Result<Frame> {
+fn read_obs(study: &dyn AnnotatedSource, model: &Model, groups: Option<&str>) -> Result<Frame> {
     let has_libsize = study.obs_columns().iter().any(|(name, _)| name == LIBSIZE);
     let mut names = model.variables();
     names.retain(|name| name != LIBSIZE || has_libsize);
@@ -122,9 +123,9 @@ fn read_obs(study: &H5ad, model: &Model, groups: Option<&str>) -> Result<Frame> 
 }
 
 /// The other matrices of the file with as many genes: where the counts may be, if not here.
-fn other_matrices(study: &H5ad, source: &str, n_genes: usize) -> Vec<Box<dyn RowChunks>> {
+fn other_matrices(study: &dyn AnnotatedSource, source: &str, n_genes: usize) -> Vec<Box<dyn RowChunks>> {
     let all = study.matrices().into_iter().filter_map(|element| study.matrix(&element).ok());
-    all.filter(|m| m.name() != source && m.n_cols() == n_genes).map(|m| Box::new(m) as Box<dyn RowChunks>).collect()
+    all.filter(|m| m.name() != source && m.n_cols() == n_genes).collect()
 }
 
 #[cfg(test)]

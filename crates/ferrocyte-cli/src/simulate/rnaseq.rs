@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use ferrocyte_base::Input;
-use ferrocyte_data::RowChunks;
-use ferrocyte_io::{Annotation, ColumnData, H5ad, Numbers};
+use ferrocyte_io::{Annotation, ColumnData, Numbers, OpenOptions, open_study};
 use ferrocyte_mixed::lmm::{ReferenceMoments, RnaseqOptions, simulate_rnaseq};
 
 use super::{Whole, file_options, finish, number, optional, provenance, target};
@@ -61,8 +60,8 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
 /// The moments of a reference on disk.
 fn learn(session: &Session, path: &Path) -> Result<(ReferenceMoments, Input), Failure> {
     let layer = session.settings.one("layer").unwrap_or("X");
-    let study = H5ad::open(path)?;
+    let study = open_study(&session.run, path, &OpenOptions::default())?;
     let mut matrix = study.matrix(layer)?;
     let input = Input { name: matrix.name(), fingerprint: study.fingerprint(&session.run, layer)? };
-    Ok((ReferenceMoments::of(&session.run, &mut matrix)?, input))
+    Ok((ReferenceMoments::of(&session.run, &mut *matrix)?, input))
 }

@@ -20,6 +20,14 @@ use crate::store::{Dtype, Node, Store};
 /// The groups of dictionaries that every annotated matrix has.
 const DICTS: [&str; 6] = ["layers", "obsm", "obsp", "uns", "varm", "varp"];
 
+/// Groups within groups, and nodes, that a file may have. More are links that form a circle.
+const DEEPEST: usize = 64;
+const MOST: usize = 1 << 18;
+
+/// Bytes that a byte of a file can become, and bytes that may be told without being stored.
+const EXPANSION: u64 = 1032;
+const UNWRITTEN: u64 = 64 << 20;
+
 /// Attributes of groups that are known here. Others go with what is taken over whole.
 const KNOWN: [&str; 6] = ["encoding-type", "encoding-version", "encoder", "encoder-version", "axis", "mod-order"];
 
@@ -204,6 +212,40 @@ impl Elements<'_> {
         }
         Ok(())
     }
+}
+
+/// The bytes of all numbers of a store, once they are copied. Fails for links that form a circle, and for arrays that
+/// are larger than the file can hold, before anything is written.
+pub(crate) fn survey(store: &dyn Store) -> Result<u64> {
+    let place = |fault: Fault, path: &str| fault.at(path).at(store.place());
+    let most = store.bytes().map_or(u64::MAX, |bytes| bytes.saturating_mul(EXPANSION).saturating_add(UNWRITTEN));
+    let (mut waiting, mut bytes, mut nodes) = (vec![(String::new(), 0)], 0_u64, 0);
+    while let Some((path, depth)) = waiting.pop() {
+        nodes += 1;
+        if nodes > MOST || depth > DEEPEST {
+            let fault = Fault::bad_file("groups within groups without an end");
+            return Err(place(fault.hint("is there a link of a group to one around it?"), &path));
+        }
+        match store.node(&path)? {
+            Some(Node::Group) => {
+                waiting.extend(store.list(&path)?.into_iter().map(|name| (join(&path, &name), depth + 1)));
+            }
+            // Those that cannot be opened are taken over as they are.
+            Some(Node::Array) => {
+                if let Ok(array) = store.array(&path) {
+                    let (size, info) = (array.info().dtype.size() as u64, array.info());
+                    let all = info.shape.iter().try_fold(size, |all, &extent| all.checked_mul(extent as u64));
+                    bytes = bytes.saturating_add(all.unwrap_or(u64::MAX));
+                }
+                if bytes > most {
+                    let fault = Fault::bad_file("its extents are beyond what the file can hold");
+                    return Err(place(fault.hint("the file is damaged"), &path));
+                }
+            }
+            None => {}
+        }
+    }
+    Ok(bytes)
 }
 
 /// Whether an array has numbers that mean what they are.

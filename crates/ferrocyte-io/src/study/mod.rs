@@ -3,8 +3,9 @@
 //! Commands and Python ask a study for columns of cells and genes and for streams of rows, and never learn what kind of
 //! file it is. What a file is, is told from its content.
 
+pub(crate) mod concat;
 pub(crate) mod frames;
-pub(crate) mod kind;
+pub(crate) mod merge;
 pub(crate) mod text;
 pub(crate) mod with_obs;
 
@@ -18,9 +19,10 @@ use crate::element::FrameData;
 use crate::element::columns::{ColumnData, ColumnKind};
 use crate::h5ad::H5ad;
 use crate::h5ad::describe::{Element, GUARD_ROWS, table_of};
+use crate::h5mu::H5mu;
 use crate::hdf5::Hdf5;
+use crate::kind::Kind;
 use crate::store::Store;
-use crate::study::kind::Kind;
 use crate::study::text::TextStudy;
 use crate::tenx::features::{VarNames, texts};
 use crate::tenx::folder;
@@ -210,8 +212,10 @@ impl Default for OpenOptions {
 /// ```
 pub fn open_study(run: &Run, path: impl AsRef<Path>, options: &OpenOptions) -> Result<Arc<dyn AnnotatedSource>> {
     let path = path.as_ref();
-    Ok(match Kind::of(path)? {
-        Kind::Hdf5 => Arc::new(H5ad::open(path)?),
+    let kind = Kind::of(path)?;
+    Ok(match kind {
+        Kind::H5ad | Kind::ZarrFolder | Kind::ZarrZip => Arc::new(H5ad::open(path)?),
+        Kind::H5mu => Arc::new(open_modality(path, options.modality.as_deref())?),
         Kind::TenxH5 => {
             let store: Arc<dyn Store> = Arc::new(Hdf5::open(path)?);
             Arc::new(TenxH5::open(&store, options)?)
@@ -221,14 +225,51 @@ pub fn open_study(run: &Run, path: impl AsRef<Path>, options: &OpenOptions) -> R
             Some((folder, prefix)) => {
                 Arc::new(folder::open(&folder, &OpenOptions { prefix: Some(prefix), ..options.clone() })?)
             }
-            None => Arc::new(open_mtx(path, options.transpose)?),
+            None => open_matrix_market(path, options.transpose)?,
         },
-        Kind::Table => Arc::new(open_table(run, path, options)?),
+        // Its reader says what is wrong with a file of that name that is none.
+        Kind::Text if is_named_hdf5(path) => Arc::new(H5ad::open(path)?),
+        Kind::Text => open_table(run, path, options)?,
+        Kind::Part => {
+            return Err(Fault::unsupported(format!("a file of kind `{}` is not read as a study", kind.word()))
+                .at(path.display().to_string())
+                .hint("a study is an .h5ad, .h5mu or Zarr file, a 10x .h5 file or folder, a .mtx file, or a table"));
+        }
     })
 }
 
-/// A MatrixMarket file by itself: cells and genes are called by their numbers from 0.
-pub(crate) fn open_mtx(path: &Path, transpose: bool) -> Result<TextStudy> {
+/// Whether the name of a file is one of HDF5.
+fn is_named_hdf5(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+    ["h5ad", "h5mu", "h5"].contains(&ending.as_str())
+}
+
+/// A modality of a file of several: the only one where none is named.
+fn open_modality(path: &Path, wanted: Option<&str>) -> Result<H5ad> {
+    let file = H5mu::open(path)?;
+    match (wanted, file.modalities()) {
+        (Some(name), _) => file.modality(name),
+        (None, [only]) => file.modality(&only.clone()),
+        (None, all) => Err(Fault::bad_input(format!("the file holds {} modalities: {}", all.len(), listing(all, 20)))
+            .at("modality")
+            .at(path.display().to_string())
+            .hint("name one of them")),
+    }
+}
+
+/// Opens a MatrixMarket file by itself, whatever lies beside it: cells and genes are called by their numbers from 0.
+pub fn open_matrix_market(path: &Path, transpose: bool) -> Result<Arc<dyn AnnotatedSource>> {
+    Ok(Arc::new(open_mtx(path, transpose)?))
+}
+
+/// Opens a table, whatever its name: cells × genes, or genes × cells with [`OpenOptions::transpose`].
+pub fn open_table(run: &Run, path: &Path, options: &OpenOptions) -> Result<Arc<dyn AnnotatedSource>> {
+    let form = TableForm { delimiter: options.delimiter, transpose: options.transpose };
+    let found = read_dense(run, path, form)?;
+    Ok(Arc::new(TextStudy::read(path, "table", named(found.cells), named(found.genes), found.matrix)))
+}
+
+fn open_mtx(path: &Path, transpose: bool) -> Result<TextStudy> {
     let header = Header::read(path)?;
     let (n_cells, n_genes) =
         if transpose { (header.n_columns, header.n_rows) } else { (header.n_rows, header.n_columns) };
@@ -245,13 +286,6 @@ fn numbered(n: usize) -> FrameData {
 /// Names and no columns.
 fn named(names: Vec<String>) -> FrameData {
     FrameData { index_name: "_index".to_owned(), index: texts(names), columns: Vec::new() }
-}
-
-/// A table of cells × genes, or of genes × cells.
-pub(crate) fn open_table(run: &Run, path: &Path, options: &OpenOptions) -> Result<TextStudy> {
-    let form = TableForm { delimiter: options.delimiter, transpose: options.transpose };
-    let found = read_dense(run, path, form)?;
-    Ok(TextStudy::read(path, "table", named(found.cells), named(found.genes), found.matrix))
 }
 
 impl AnnotatedSource for H5ad {

@@ -72,6 +72,10 @@ pub(crate) fn read_dense(run: &Run, path: &Path, form: TableForm) -> Result<Dens
             run.reserve("the values of this table", 12 * rows.columns.len() as u64).map_err(at)?;
         }
     }
+    if rows.names.is_empty() {
+        return Err(at(Fault::bad_input("a header line, but no rows of numbers")
+            .hint("a study is an .h5ad file, a 10x .h5 file or folder, a .mtx file, or a table of cells x genes")));
+    }
     let skipped = usize::from(width.is_none_or(|width| width == header.len()));
     rows.finish(header.into_iter().skip(skipped).collect(), form.transpose).map_err(at)
 }
@@ -161,6 +165,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (text, words) in [
             ("", "the file is empty"),
+            ("some words\n", "a header line, but no rows of numbers"),
             ("id\tA\tB\nc1\t1\tx\n", "line 2, row `c1`, column `B`: a number was expected, found `x`"),
             ("A\tB\nc1\t1\tx\n", "line 2, row `c1`, column `B`: a number was expected, found `x`"),
             ("id\tA\nc1\t1\nc2\t1\t2\n", "line 3: 3 fields, expected 2"),
