@@ -17,8 +17,11 @@ from .common import golden
 
 zarr = pytest.importorskip("zarr", minversion="3")
 
-# anndata announces what its next version writes.
-pytestmark = pytest.mark.filterwarnings("ignore:.*zarr v[23].*:UserWarning")
+# anndata announces what its next version writes, and zarr that records have no specification.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*zarr v[23].*:UserWarning"),
+    pytest.mark.filterwarnings("ignore:The data type .* does not have a Zarr V3 specification"),
+]
 
 
 def study() -> ad.AnnData:

@@ -12,6 +12,7 @@ use crate::h5ad::write::{Annotation, H5adOptions, H5adWriter, MatrixType};
 use crate::h5mu::H5mu;
 use crate::hdf5::write::NewHdf5;
 use crate::kind::Kind;
+use crate::store::Store;
 use crate::store::open::open_store;
 use crate::store::sink::{Sink, Storage};
 use crate::study::{AnnotatedSource, OpenOptions, open_study};

@@ -219,7 +219,7 @@ pub fn open_study(run: &Run, path: impl AsRef<Path>, options: &OpenOptions) -> R
     let path = path.as_ref();
     let kind = Kind::of(path)?;
     Ok(match kind {
-        Kind::H5ad => Arc::new(H5ad::open(path)?),
+        Kind::H5ad | Kind::ZarrFolder | Kind::ZarrZip => Arc::new(H5ad::open(path)?),
         Kind::H5mu => Arc::new(open_modality(path, options.modality.as_deref())?),
         Kind::TenxH5 => {
             let store: Arc<dyn Store> = Arc::new(Hdf5::open(path)?);
@@ -235,10 +235,10 @@ pub fn open_study(run: &Run, path: impl AsRef<Path>, options: &OpenOptions) -> R
         // Its reader says what is wrong with a file of that name that is none.
         Kind::Text if is_named_hdf5(path) => Arc::new(H5ad::open(path)?),
         Kind::Text => open_table(run, path, options)?,
-        Kind::ZarrFolder | Kind::ZarrZip | Kind::Part => {
+        Kind::Part => {
             return Err(Fault::unsupported(format!("a file of kind `{}` is not read as a study", kind.word()))
                 .at(path.display().to_string())
-                .hint("a study is an .h5ad or .h5mu file, a 10x .h5 file or folder, a .mtx file, or a table"));
+                .hint("a study is an .h5ad, .h5mu or Zarr file, a 10x .h5 file or folder, a .mtx file, or a table"));
         }
     })
 }
