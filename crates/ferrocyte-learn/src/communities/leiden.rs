@@ -5,7 +5,7 @@ use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_math::random::Stream;
 
 use super::level::Level;
-use super::{Communities, check_resolution, compact, modularity, moving, refine};
+use super::{Communities, check_resolution, compact, in_place, modularity, moving, refine};
 use crate::Graph;
 
 /// How communities are sought.
@@ -17,16 +17,21 @@ pub struct LeidenOptions {
     pub randomness: f64,
     /// Runs through all levels, each from the communities of the one before; nothing: until modularity gains no more.
     pub n_iterations: Option<usize>,
-    /// From what the random order follows.
+    /// Random orders that are tried, of which the best communities are taken; nothing: 3 up to 10,000 points, 1 beyond.
+    pub n_starts: Option<usize>,
+    /// From what the random orders follow.
     pub seed: u64,
 }
 
 impl Default for LeidenOptions {
-    /// Resolution 1, randomness 0.01, two iterations, seed 0.
+    /// Resolution 1, randomness 0.01, two iterations, automatic starts, seed 0.
     fn default() -> Self {
-        Self { resolution: 1.0, randomness: 0.01, n_iterations: Some(2), seed: 0 }
+        Self { resolution: 1.0, randomness: 0.01, n_iterations: Some(2), n_starts: None, seed: 0 }
     }
 }
+
+/// Up to so many points several starts take no time to speak of.
+const FEW: usize = 10_000;
 
 /// Most iterations where their number is left open.
 const MOST: usize = 1000;
@@ -48,14 +53,15 @@ const MOST: usize = 1000;
 /// ```
 pub fn leiden(run: &Run, graph: &Graph, options: &LeidenOptions) -> Result<Communities> {
     check(options)?;
-    of_level(run, graph, &Level::new(graph), options)
+    let (level, order) = Level::new(graph);
+    of_level(run, graph, &level, &order, options)
 }
 
 /// [`leiden`] with several options, such as resolutions or seeds, side by side.
 pub fn leiden_many(run: &Run, graph: &Graph, options: &[LeidenOptions]) -> Result<Vec<Communities>> {
     options.iter().try_for_each(check)?;
-    let level = Level::new(graph);
-    run.map_blocks("leiden", options.len(), 1, |t| of_level(run, graph, &level, &options[t]))
+    let (level, order) = Level::new(graph);
+    run.map_blocks("leiden", options.len(), 1, |t| of_level(run, graph, &level, &order, &options[t]))
 }
 
 fn check(options: &LeidenOptions) -> Result<()> {
@@ -63,22 +69,43 @@ fn check(options: &LeidenOptions) -> Result<()> {
     if !(options.randomness >= 0.0 && options.randomness.is_finite()) {
         return Err(Fault::bad_input(format!("randomness is a number from 0 up, found {}", options.randomness)));
     }
-    if options.n_iterations == Some(0) {
-        return Err(Fault::bad_input("at least one iteration was expected, found 0"));
+    if options.n_iterations == Some(0) || options.n_starts == Some(0) {
+        return Err(Fault::bad_input("at least one iteration and one start were expected, found 0"));
     }
     Ok(())
 }
 
-fn of_level(run: &Run, graph: &Graph, level: &Level, options: &LeidenOptions) -> Result<Communities> {
+/// Communities of a level that has the points of `graph` in `order`: the best of all starts, the first of equal ones.
+fn of_level(run: &Run, graph: &Graph, level: &Level, order: &[u32], options: &LeidenOptions) -> Result<Communities> {
+    let mut best = of_start(run, graph, level, order, options, 0)?;
+    let n_starts = options.n_starts.unwrap_or(if graph.n() <= FEW { 3 } else { 1 });
+    for start in 1..n_starts {
+        let found = of_start(run, graph, level, order, options, start)?;
+        if found.modularity > best.modularity {
+            best = found;
+        }
+    }
+    Ok(best)
+}
+
+fn of_start(
+    run: &Run,
+    graph: &Graph,
+    level: &Level,
+    order: &[u32],
+    options: &LeidenOptions,
+    start: usize,
+) -> Result<Communities> {
     let mut labels: Vec<u32> = (0..graph.n() as u32).collect();
     let mut iterations = 0;
     let mut reached = f64::NEG_INFINITY;
     while iterations < options.n_iterations.unwrap_or(MOST) {
         run.check()?;
-        let found = iterate(level, &labels, options, &mut Stream::new(options.seed, iterations as u64));
+        let mut draws = Stream::new(options.seed, (start * MOST + iterations) as u64);
+        let found = iterate(level, &labels, options, &mut draws);
         iterations += 1;
         if options.n_iterations.is_none() {
-            let now = modularity(graph, &found, options.resolution)?;
+            let now = modularity(graph, &in_place(&found, order), options.resolution)?;
             // An iteration may exchange communities of equal modularity for ever.
             if now <= reached + 1e-12 {
                 break;
@@ -87,7 +114,8 @@ fn of_level(run: &Run, graph: &Graph, level: &Level, options: &LeidenOptions) ->
         }
         labels = found;
     }
-    Communities::settle(graph, &connected(level, &labels), options.resolution, iterations)
+    let labels = in_place(&connected(level, &labels), order);
+    Communities::settle(graph, &labels, options.resolution, iterations)
 }
 
 /// One run through all levels, from given communities of the points.

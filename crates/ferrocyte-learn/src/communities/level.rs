@@ -14,14 +14,22 @@ pub(super) struct Level {
 }
 
 impl Level {
-    pub(super) fn new(graph: &Graph) -> Self {
-        let degrees = graph.degrees();
-        Self {
-            starts: graph.starts().to_vec(),
-            ends: graph.neighbours().iter().copied().zip(graph.weights().iter().copied()).collect(),
-            total: degrees.iter().sum(),
-            degrees,
+    /// The points of `graph` in an order in which neighbours stand near one another, so that walking from one to the
+    /// next stays within the processor's memory; and that order.
+    pub(super) fn new(graph: &Graph) -> (Self, Vec<u32>) {
+        let order = by_breadth(graph);
+        let mut place = vec![0; graph.n()];
+        order.iter().enumerate().for_each(|(t, i)| place[*i as usize] = t as u32);
+        let (mut starts, mut ends) = (Vec::with_capacity(graph.n() + 1), Vec::with_capacity(graph.n_stored()));
+        let mut degrees = Vec::with_capacity(graph.n());
+        starts.push(0);
+        for i in &order {
+            let (neighbours, weights) = graph.row(*i as usize);
+            ends.extend(neighbours.iter().zip(weights).map(|(j, w)| (place[*j as usize], *w)));
+            starts.push(ends.len());
+            degrees.push(weights.iter().map(|w| f64::from(*w)).sum());
         }
+        (Self { starts, ends, total: degrees.iter().sum(), degrees }, order)
     }
 
     pub(super) fn n(&self) -> usize {
@@ -65,6 +73,30 @@ impl Level {
         }
         Self { starts, ends, degrees, total: self.total }
     }
+}
+
+/// All points, component by component, each before those that are reached through it.
+fn by_breadth(graph: &Graph) -> Vec<u32> {
+    let mut order = Vec::with_capacity(graph.n());
+    let mut seen = vec![false; graph.n()];
+    for first in 0..graph.n() {
+        if seen[first] {
+            continue;
+        }
+        seen[first] = true;
+        let mut next = order.len();
+        order.push(first as u32);
+        while next < order.len() {
+            for j in graph.row(order[next] as usize).0 {
+                if !seen[*j as usize] {
+                    seen[*j as usize] = true;
+                    order.push(*j);
+                }
+            }
+            next += 1;
+        }
+    }
+    order
 }
 
 /// The weights by which one point reaches groups, added up without hashing.

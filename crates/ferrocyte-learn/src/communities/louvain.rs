@@ -6,7 +6,7 @@ use ferrocyte_base::{Result, Run};
 use ferrocyte_math::random::Stream;
 
 use super::level::Level;
-use super::{Communities, check_resolution, moving};
+use super::{Communities, check_resolution, in_place, moving};
 use crate::Graph;
 
 /// How communities are sought.
@@ -34,14 +34,14 @@ pub fn louvain(run: &Run, graph: &Graph, options: &LouvainOptions) -> Result<Com
     check_resolution(options.resolution)?;
     let mut draws = Stream::new(options.seed, 0);
     let mut point: Vec<u32> = (0..graph.n() as u32).collect();
-    let mut level = Level::new(graph);
+    let (mut level, order) = Level::new(graph);
     let mut levels = 0;
     loop {
         run.check()?;
         let mut labels: Vec<u32> = (0..level.n() as u32).collect();
         let (n_labels, moved) = moving::settle(&level, &mut labels, options.resolution, &mut draws);
         if !moved {
-            return Communities::settle(graph, &point, options.resolution, levels);
+            return Communities::settle(graph, &in_place(&point, &order), options.resolution, levels);
         }
         levels += 1;
         point.iter_mut().for_each(|p| *p = labels[*p as usize]);

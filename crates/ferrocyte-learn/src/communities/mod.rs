@@ -58,6 +58,13 @@ fn check_resolution(resolution: f64) -> Result<()> {
     Err(Fault::bad_input(format!("a resolution is a number from 0 up, found {resolution}")))
 }
 
+/// Labels of points that stand in `order`, as those of the points themselves.
+fn in_place(labels: &[u32], order: &[u32]) -> Vec<u32> {
+    let mut out = vec![0; labels.len()];
+    order.iter().zip(labels).for_each(|(i, label)| out[*i as usize] = *label);
+    out
+}
+
 /// Labels from 0 without gaps, in the order of their first point; and how many there are.
 fn compact(labels: &mut [u32]) -> usize {
     let mut number = vec![u32::MAX; labels.iter().max().map_or(0, |l| *l as usize + 1)];

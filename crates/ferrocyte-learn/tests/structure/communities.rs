@@ -82,7 +82,8 @@ fn small_graphs_are_mostly_divided_as_well_as_can_be() {
         for resolution in [0.5, 1.0, 2.0] {
             let best = best_of_all(&graph, resolution);
             // Much randomness, so that no start keeps all seeds from the best.
-            let of = |seed| LeidenOptions { resolution, randomness: 0.5, n_iterations: Some(5), seed };
+            let of =
+                |seed| LeidenOptions { resolution, randomness: 0.5, n_iterations: Some(5), n_starts: Some(1), seed };
             let options: Vec<LeidenOptions> = (0..60).map(of).collect();
             let found = leiden_many(&Run::new(), &graph, &options).unwrap();
             let reached = found.iter().map(|c| c.modularity).fold(f64::NEG_INFINITY, f64::max);
@@ -115,7 +116,9 @@ fn leiden_communities_are_connected() {
 fn iterating_until_nothing_gains_is_at_least_as_good() {
     let graph = random_graph(5, 500, 0.02);
     let run = Run::new();
-    let of = |n_iterations| leiden(&run, &graph, &LeidenOptions { n_iterations, ..LeidenOptions::default() }).unwrap();
+    let of = |n_iterations| {
+        leiden(&run, &graph, &LeidenOptions { n_iterations, n_starts: Some(1), ..LeidenOptions::default() }).unwrap()
+    };
     let (one, open) = (of(Some(1)), of(None));
     assert!(open.modularity >= one.modularity && open.iterations > 1 && one.iterations == 1);
 }
@@ -147,6 +150,7 @@ fn what_makes_no_sense_is_refused() {
     refused(LeidenOptions { resolution: f64::NAN, ..good }, "resolution");
     refused(LeidenOptions { randomness: -0.1, ..good }, "randomness");
     refused(LeidenOptions { n_iterations: Some(0), ..good }, "at least one iteration");
+    refused(LeidenOptions { n_starts: Some(0), ..good }, "one start");
     assert!(louvain(&Run::new(), &graph, &LouvainOptions { resolution: f64::INFINITY, seed: 0 }).is_err());
 }
 
