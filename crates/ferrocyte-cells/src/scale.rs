@@ -1,8 +1,7 @@
-//! Genes brought to one scale: [`Scaling`] finds mean and deviation, [`Scaled`] has the standardised values of a gene
-//! as one number for all its zeros and the differences from it, which are as sparse as the data.
+//! Genes brought to one scale: [`Scaling`] has mean and deviation of each gene.
 //!
 //! With `z0` the standardised, clipped value of a zero, the standardised matrix is `1 z0' + W`: `W` has an entry only
-//! where the data have one. What needs a dense matrix (a heat map) writes it block by block with [`Scaled::dense`]; what
+//! where the data have one. What needs a dense matrix (a heat map) writes it block by block with [`Scaling::dense`]; what
 //! does not (principal components) works with `W`.
 
 use ferrocyte_base::{Column, Fault, Result, Run, Table};
