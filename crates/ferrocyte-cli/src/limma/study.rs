@@ -69,8 +69,8 @@ pub(super) fn load(session: &Session, input: &Path, samples: Option<&Path>) -> s
     }
 }
 
-/// A table of counts and one of samples, matched by the names in its first column, in the order of the counts: sums over
-/// samples are rounded in that order, here as in the package.
+/// A table of counts and one of samples, matched by the names in its first column, in the order of the counts: sums
+/// over samples are rounded in that order, here as in the package.
 fn tables(session: &Session, counts: &Path, samples: &Path) -> Result<Loaded> {
     let (names, table) = read_frame(samples)?;
     let read = read_value_table(counts, Some(&names)).map_err(|fault| match fault.kind() {

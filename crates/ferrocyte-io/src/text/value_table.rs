@@ -39,9 +39,9 @@ enum Goal {
 
 /// Reads counts or values of genes × samples, tab- or comma-separated (by the ending), plain or compressed.
 ///
-/// With `samples` these columns are the samples, in the order of the file whatever that of `samples`, and every other is
-/// annotation; without, columns that hold no number in the first row are annotation. A header with one name less than
-/// the rows have fields has no name for the first column.
+/// With `samples` these columns are the samples, in the order of the file whatever that of `samples`, and every other
+/// is annotation; without, columns that hold no number in the first row are annotation. A header with one name less
+/// than the rows have fields has no name for the first column.
 pub fn read_value_table(path: &Path, samples: Option<&[String]>) -> Result<ValueTable> {
     let input = open(path)?;
     read(input, delimiter(path), samples).map_err(|fault| fault.at(path.display().to_string()))

@@ -224,8 +224,8 @@ impl Tmm {
         }
     }
 
-    /// Decides about the genes within rounding of a boundary, with `before` genes below: `kept(first, last, at)` is told
-    /// the ranks of those that tie and the gene's own.
+    /// Decides about the genes within rounding of a boundary, with `before` genes below: `kept(first, last, at)` is
+    /// told the ranks of those that tie and the gene's own.
     fn settle(
         &mut self,
         values: &[f64],
