@@ -497,7 +497,11 @@ fn convert() -> Command {
 fn info() -> Command {
     Command::new("info")
         .about("What a file holds: matrices, columns, parts")
-        .arg(input("file", "FILE", "a study of any kind (.h5ad, .h5mu, .zarr, 10x .h5 or folder, .mtx, a table), sums or a fit"))
+        .arg(input(
+            "file",
+            "FILE",
+            "a study of any kind (.h5ad, .h5mu, .zarr, 10x .h5 or folder, .mtx, a table), sums or a fit",
+        ))
         .args(opening())
 }
 

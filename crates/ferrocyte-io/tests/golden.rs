@@ -24,7 +24,9 @@ fn cases() -> BTreeMap<PathBuf, Json> {
             let expected: Json = serde_json::from_str(&text).unwrap();
             for (name, content) in expected["files"].as_object().unwrap() {
                 let path = folder.join(name);
-                if path.extension().is_some_and(|e| e == "h5ad" || (cfg!(feature = "zarr") && e == "zip")) && path.exists() {
+                if path.extension().is_some_and(|e| e == "h5ad" || (cfg!(feature = "zarr") && e == "zip"))
+                    && path.exists()
+                {
                     cases.insert(path, content["content"].clone());
                 }
             }

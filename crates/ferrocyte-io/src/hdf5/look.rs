@@ -96,7 +96,7 @@ mod tests {
             concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/cells/io_legacy/mudata_v0.3.10_axis0.h5mu");
         let file = Hdf5::open(golden.as_ref()).unwrap();
         let path = "obsmap/mod1";
-        let array = Hdf5Array::new(file.dataset(path).unwrap(), path, file.bytes.clone(), file.length).unwrap();
+        let array = Hdf5Array::new(file.dataset(path).unwrap(), path, &file).unwrap();
         let chunks = array.find_chunks().unwrap();
         let decoded = chunks.numbers(&Run::new(), &array.info().dtype, 0..array.info().n_rows()).unwrap();
         assert_eq!(decoded, Some(array.numbers(0..array.info().n_rows()).unwrap()));
