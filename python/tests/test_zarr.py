@@ -17,10 +17,11 @@ from .common import golden
 
 zarr = pytest.importorskip("zarr", minversion="3")
 
-# anndata announces what its next version writes, and zarr that records have no specification.
+# anndata announces what its next version writes, and zarr that records and consolidated metadata have no specification.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*zarr v[23].*:UserWarning"),
     pytest.mark.filterwarnings("ignore:The data type .* does not have a Zarr V3 specification"),
+    pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part"),
 ]
 
 

@@ -23,6 +23,25 @@ fn a_study_is_stored_again() {
 }
 
 #[test]
+fn zarr_is_a_format_like_another() {
+    let folder = Folder::new();
+    let zipped = golden("cells/io/full_zarr_v2_ad012.zip");
+    let zipped = zipped.to_str().unwrap();
+    folder.done(&["convert", zipped, "out.zarr"]);
+    let (before, after) = (H5ad::open(zipped).unwrap(), H5ad::open(folder.path("out.zarr")).unwrap());
+    assert_eq!(after.layers(), before.layers());
+    assert_eq!(after.obs_columns(), before.obs_columns());
+    let run = ferrocyte_base::Run::new();
+    assert_eq!(after.fingerprint(&run, "X").unwrap(), before.fingerprint(&run, "X").unwrap());
+    for store in [zipped, "out.zarr"] {
+        let told = folder.done(&["info", store]).out;
+        assert!(told.contains("64 cells x 46 genes"), "{told}");
+    }
+    let failed = folder.run(&["convert", zipped, "out.h5ad", "--compression", "zstd"]);
+    assert!(failed.err.contains("not compressed with zstd"), "{}", failed.err);
+}
+
+#[test]
 fn a_modality_becomes_a_study_and_modalities_stay_together() {
     let folder = Folder::new();
     let input = golden("cells/io/two_modalities_ad013.h5mu");

@@ -16,7 +16,7 @@ use std::path::Path;
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{Additive, Part};
 use ferrocyte_design::Model;
-use ferrocyte_io::read_part;
+use ferrocyte_io::{Kind, read_part};
 use ferrocyte_mixed::lmm::{AliasedChoice, Fit, FitOptions, Method, Negative, OPTIONS, Sums};
 
 use crate::config::Settings;
@@ -42,11 +42,12 @@ fn fit_options(settings: &Settings) -> std::result::Result<FitOptions, Failure> 
     })
 }
 
-/// Whether a file is a part rather than a study, from its first bytes: parts are zip archives.
+/// Whether a file is a part rather than a study: parts are zip archives, and so are some Zarr stores.
 pub(crate) fn is_part(path: &Path) -> bool {
     use std::io::Read;
     let mut start = [0; 4];
-    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"PK\x03\x04"
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *b"PK\x03\x04" && !matches!(Kind::of(path), Ok(Kind::ZarrZip))
 }
 
 /// The options that are decided when sums are made.

@@ -320,13 +320,13 @@ impl ZarrArray {
         }
     }
 
-    /// The elements of a range of rows in row-major order; `fill` stands where nothing was written.
-    fn read<T: Copy + Send + Sync>(
+    /// The elements of `N` bytes of a range of rows in row-major order; `fill` stands where nothing was written.
+    fn read<T: Copy + Send + Sync, const N: usize>(
         &self,
         run: Option<&Run>,
         rows: &Range<usize>,
         fill: T,
-        element: impl Fn(&[u8]) -> T + Sync,
+        element: impl Fn([u8; N]) -> T + Sync,
     ) -> Result<Vec<T>> {
         self.check(rows, size_of::<T>())?;
         let width = self.info.width();
@@ -334,16 +334,14 @@ impl ZarrArray {
         if out.is_empty() {
             return Ok(out);
         }
-        let size = self.size;
         let scatter = |at: &[usize], rows: &Range<usize>, decoded: &Decoded, out: &mut [T]| {
+            let (elements, _) = decoded.bytes.as_chunks::<N>();
             self.stretches(at, rows, decoded.first, |s| {
+                let out = &mut out[s.to..s.to + s.n];
                 if s.step == 1 {
-                    let bytes = &decoded.bytes[s.from * size..(s.from + s.n) * size];
-                    out[s.to..s.to + s.n].iter_mut().zip(bytes.chunks_exact(size)).for_each(|(to, b)| *to = element(b));
+                    out.iter_mut().zip(&elements[s.from..s.from + s.n]).for_each(|(to, &b)| *to = element(b));
                 } else {
-                    for (k, to) in out[s.to..s.to + s.n].iter_mut().enumerate() {
-                        *to = element(&decoded.bytes[(s.from + k * s.step) * size..][..size]);
-                    }
+                    out.iter_mut().enumerate().for_each(|(k, to)| *to = element(elements[s.from + k * s.step]));
                 }
             });
         };
@@ -404,16 +402,17 @@ impl ZarrArray {
             ($($variant:ident($t:ty)),*) => {
                 match dtype {
                     $(Dtype::$variant => {
-                        const N: usize = size_of::<$t>();
-                        let of = |bytes: &[u8]| bytes.first_chunk::<N>().copied().unwrap_or_default();
-                        let fill = <$t>::from_le_bytes(of(fill));
+                        let fill = <$t>::from_le_bytes(fill.first_chunk().copied().unwrap_or_default());
                         Numbers::$variant(if big {
-                            self.read(run, rows, fill, |bytes| <$t>::from_be_bytes(of(bytes)))?
+                            self.read(run, rows, fill, <$t>::from_be_bytes)?
                         } else {
-                            self.read(run, rows, fill, |bytes| <$t>::from_le_bytes(of(bytes)))?
+                            self.read(run, rows, fill, <$t>::from_le_bytes)?
                         })
                     })*
-                    Dtype::Bool => Numbers::Bool(self.read(run, rows, fill.first().is_some_and(|&b| b != 0), |b| b[0] != 0)?),
+                    Dtype::Bool => {
+                        let fill = fill.first().is_some_and(|&b| b != 0);
+                        Numbers::Bool(self.read(run, rows, fill, |[byte]: [u8; 1]| byte != 0)?)
+                    }
                     Dtype::Text | Dtype::Other(_) => return Err(Fault::internal("a number without a type")),
                 }
             };
