@@ -1,5 +1,5 @@
-#![no_main]
 //! Whatever the bytes, the reader `part` answers with content or a fault.
+#![no_main]
 
 #[path = "../../crates/ferrocyte-io/tests/hostile/readers.rs"]
 mod readers;

@@ -176,6 +176,26 @@ fn h5ad_readers_survive() {
 }
 
 #[test]
+fn h5mu_readers_survive() {
+    survive("h5mu");
+}
+
+#[test]
+fn tenx_readers_survive() {
+    survive("tenx");
+}
+
+#[test]
+fn zarr_readers_survive() {
+    survive("zarr");
+}
+
+#[test]
+fn matrix_market_readers_survive() {
+    survive("matrix_market");
+}
+
+#[test]
 fn part_readers_survive() {
     survive("part");
 }

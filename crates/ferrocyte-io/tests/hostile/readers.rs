@@ -5,7 +5,10 @@ use std::path::Path;
 
 use ferrocyte_base::{Result, Run};
 use ferrocyte_data::RowChunks;
-use ferrocyte_io::{H5ad, part_from_bytes, read_frame, read_matrix_tsv, read_value_table};
+use ferrocyte_io::{
+    AnnotatedSource, H5ad, H5mu, Kind, OpenOptions, open_study, part_from_bytes, read_frame, read_matrix_market,
+    read_matrix_tsv, read_value_table,
+};
 
 /// A reader and the ending that its files have.
 pub struct Reader {
@@ -20,14 +23,37 @@ pub struct Reader {
 /// All readers of files that come from elsewhere.
 pub const READERS: &[Reader] = &[
     Reader { name: "h5ad", ending: ".h5ad", read: h5ad },
+    Reader { name: "h5mu", ending: ".h5mu", read: h5mu },
+    Reader { name: "tenx", ending: ".h5", read: study },
+    Reader { name: "zarr", ending: ".zip", read: h5ad },
+    Reader { name: "matrix_market", ending: ".mtx", read: matrix_market },
     Reader { name: "part", ending: ".npz", read: part },
     Reader { name: "text", ending: ".tsv", read: text },
 ];
 
+/// Everything at once, and every column and block of rows by itself.
 fn h5ad(run: &Run, path: &Path) -> Result<()> {
-    let study = H5ad::open(path)?;
+    let file = H5ad::open(path)?;
+    let _ = file.tree(run);
+    look_through(run, &file)
+}
+
+fn h5mu(run: &Run, path: &Path) -> Result<()> {
+    let file = H5mu::open(path)?;
+    let _ = (file.tree(run), file.describe(run));
+    for name in file.modalities() {
+        look_through(run, &file.modality(name)?)?;
+    }
+    Ok(())
+}
+
+fn study(run: &Run, path: &Path) -> Result<()> {
+    look_through(run, &*open_study(run, path, &OpenOptions::default())?)
+}
+
+fn look_through(run: &Run, study: &dyn AnnotatedSource) -> Result<()> {
     let _ = study.describe(run);
-    let _ = (study.obs_names(), study.var_names("raw"));
+    let _ = (study.obs_names(), study.var_names("X"), study.var_names("raw"));
     for (name, _) in study.obs_columns() {
         let _ = study.obs_column(&name);
     }
@@ -35,12 +61,12 @@ fn h5ad(run: &Run, path: &Path) -> Result<()> {
         let _ = study.var_column(&name);
     }
     for name in study.matrices() {
-        let _ = read_all(run, &study, &name);
+        let _ = read_all(run, study, &name);
     }
     Ok(())
 }
 
-fn read_all(run: &Run, study: &H5ad, name: &str) -> Result<()> {
+fn read_all(run: &Run, study: &dyn AnnotatedSource, name: &str) -> Result<()> {
     const ROWS: usize = 50;
     let mut matrix = study.matrix(name)?;
     // A damaged file may claim any number of rows; a few blocks of them tell enough.
@@ -51,12 +77,19 @@ fn read_all(run: &Run, study: &H5ad, name: &str) -> Result<()> {
     Ok(())
 }
 
+fn matrix_market(run: &Run, path: &Path) -> Result<()> {
+    let _ = Kind::of(path);
+    let _ = read_matrix_market(run, path, true);
+    study(run, path)
+}
+
 fn part(_: &Run, path: &Path) -> Result<()> {
     let bytes = std::fs::read(path).unwrap_or_default();
     part_from_bytes(&bytes).map(|_| ())
 }
 
-fn text(_: &Run, path: &Path) -> Result<()> {
+fn text(run: &Run, path: &Path) -> Result<()> {
+    let _ = study(run, path);
     let _ = read_frame(path);
     let _ = read_matrix_tsv(path);
     read_value_table(path, None).map(|_| ())

@@ -1,0 +1,7 @@
+//! Whatever the bytes, the reader `h5mu` answers with content or a fault.
+#![no_main]
+
+#[path = "../../crates/ferrocyte-io/tests/hostile/readers.rs"]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::feed("h5mu", bytes));
