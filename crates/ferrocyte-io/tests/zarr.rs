@@ -225,8 +225,9 @@ proptest! {
             let array = store.array("a").unwrap();
             prop_assert_eq!(&array.info().shape, &layout.shape);
             let n = array.info().n_rows();
-            let mut ranges = vec![0..n];
-            ranges.extend(cuts.iter().map(|&(a, b)| a.min(b).min(n)..a.max(b).min(n)));
+            let mut ranges: Vec<Range<usize>> =
+                cuts.iter().map(|&(a, b)| a.min(b).min(n)..a.max(b).min(n)).collect();
+            ranges.push(0..n);
             for rows in &ranges {
                 let wanted = expected(&layout, rows);
                 prop_assert_eq!(&array.numbers(rows.clone()).unwrap(), &wanted);

@@ -210,13 +210,9 @@ impl ZarrArray {
         let range = if shard.index_first { 0..bytes } else { length - bytes..length };
         let stored = self.shelf.range(key, range)?;
         let entries =
-            if shard.checksum { without_checksum(&stored).map_err(|what| self.damaged(key, &what))? } else { &stored };
+            if shard.checksum { without_checksum(&stored).map_err(|what| damaged(key, &what))? } else { &stored };
         let eight = |b: &[u8]| b.first_chunk::<8>().map_or(u64::MAX, |b| u64::from_le_bytes(*b));
         Ok(Some(Arc::new(entries.chunks_exact(16).map(|entry| (eight(entry), eight(&entry[8..]))).collect())))
-    }
-
-    fn damaged(&self, key: &str, what: &str) -> Fault {
-        Fault::bad_file(what).at(key).hint("the store is damaged: copy or download it again")
     }
 
     /// The bytes of the elements of a chunk, at least those of its rows `wanted`; `None` where nothing was written.
@@ -243,14 +239,14 @@ impl ZarrArray {
                     None => return Ok(None),
                 },
             };
-            room.check(stored.end - stored.start).map_err(|what| self.damaged(&key, &what))?;
+            room.check(stored.end - stored.start).map_err(|what| damaged(&key, &what))?;
             let range = stored.start + wanted.start as u64 * row..stored.start + wanted.end as u64 * row;
             return Ok(Some(Decoded { bytes: self.shelf.range(&key, range)?, first: wanted.start }));
         }
         let stored = match stored {
             Some(range) if range.end - range.start > most => {
                 let message = format!("its index claims {} bytes of a chunk", range.end - range.start);
-                return Err(self.damaged(&key, &message));
+                return Err(damaged(&key, &message));
             }
             Some(range) => self.shelf.range(&key, range)?,
             None => match self.shelf.get(&key, most)? {
@@ -258,7 +254,7 @@ impl ZarrArray {
                 None => return Ok(None),
             },
         };
-        let bytes = self.meta.chain.unpack(stored, room).map_err(|what| self.damaged(&key, &what))?;
+        let bytes = self.meta.chain.unpack(stored, room).map_err(|what| damaged(&key, &what))?;
         Ok(Some(Decoded { bytes, first: 0 }))
     }
 
@@ -431,9 +427,9 @@ impl ZarrArray {
         let mut out = vec![fill.clone(); rows.len() * self.info.width()];
         for at in self.chunks(rows) {
             let Some(decoded) = self.decode(&at, &self.rows_within(&at, rows))? else { continue };
-            let damaged = |what: &str| self.damaged(&self.info.path, what).at(format!("chunk {at:?}"));
+            let bad = |what: &str| damaged(&self.info.path, what).at(format!("chunk {at:?}"));
             let ranges = match self.meta.element {
-                Element::Text => texts(&decoded.bytes, self.elements).map_err(|what| damaged(&what))?,
+                Element::Text => texts(&decoded.bytes, self.elements).map_err(|what| bad(&what))?,
                 _ => Vec::new(),
             };
             let mut failed = None;
@@ -451,7 +447,7 @@ impl ZarrArray {
                 }
             });
             if let Some(what) = failed {
-                return Err(damaged(&what));
+                return Err(bad(&what));
             }
         }
         Ok(out)
@@ -468,7 +464,7 @@ impl ZarrArray {
             Element::Fixed { units, wide } => {
                 let texts = bytes.chunks_exact(size).map(|b| Element::fixed_text(b, *wide, big));
                 let texts = texts.collect::<std::result::Result<Vec<_>, _>>();
-                let texts = texts.map_err(|what| self.damaged(&self.info.path, &format!("a text {what}")))?;
+                let texts = texts.map_err(|what| damaged(&self.info.path, &format!("a text {what}")))?;
                 Entries::Fixed { texts, width: *units }
             }
             Element::Text | Element::Record(_) => {
@@ -560,6 +556,10 @@ fn numbers_of(dtype: &Dtype, bytes: &[u8], big: bool) -> Numbers {
         };
     }
     convert!(I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), F32(f32), F64(f64))
+}
+
+fn damaged(key: &str, what: &str) -> Fault {
+    Fault::bad_file(what).at(key).hint("the store is damaged: copy or download it again")
 }
 
 fn product(extents: &[usize]) -> Option<usize> {

@@ -332,10 +332,10 @@ impl Sink for NewZarr {
         for (path, node) in nodes.iter().filter(|(path, _)| !path.is_empty()) {
             let folder = pending.path().join(path);
             fs::write(folder.join(MARKS[0]), pretty(node)).map_err(|e| at(not_written(e).at(path.as_str())))?;
-            let known = if is_group(node) { with_consolidated(node, Map::new()) } else { node.clone() };
+            let known = if is_group(node) { with_consolidated(node, &Map::new()) } else { node.clone() };
             all.insert(path.clone(), Json::Object(known));
         }
-        let root = with_consolidated(&nodes.get("").cloned().unwrap_or_else(group), all);
+        let root = with_consolidated(&nodes.get("").cloned().unwrap_or_else(group), &all);
         fs::write(pending.path().join(MARKS[0]), pretty(&root)).map_err(|e| at(not_written(e)))?;
         pending.commit().map_err(at)
     }
@@ -346,7 +346,7 @@ fn is_group(node: &Map<String, Json>) -> bool {
 }
 
 /// A group with what is known of all that is below it.
-fn with_consolidated(node: &Map<String, Json>, metadata: Map<String, Json>) -> Map<String, Json> {
+fn with_consolidated(node: &Map<String, Json>, metadata: &Map<String, Json>) -> Map<String, Json> {
     let known = json!({"kind": "inline", "must_understand": false, "metadata": metadata});
     let mut out = Map::new();
     for (key, value) in node {
