@@ -35,23 +35,25 @@ pub const READERS: &[Reader] = &[
 fn h5ad(run: &Run, path: &Path) -> Result<()> {
     let file = H5ad::open(path)?;
     let _ = file.tree(run);
-    look_through(run, &file)
+    look_through(run, &file);
+    Ok(())
 }
 
 fn h5mu(run: &Run, path: &Path) -> Result<()> {
     let file = H5mu::open(path)?;
     let _ = (file.tree(run), file.describe(run));
     for name in file.modalities() {
-        look_through(run, &file.modality(name)?)?;
+        look_through(run, &file.modality(name)?);
     }
     Ok(())
 }
 
 fn study(run: &Run, path: &Path) -> Result<()> {
-    look_through(run, &*open_study(run, path, &OpenOptions::default())?)
+    look_through(run, &*open_study(run, path, &OpenOptions::default())?);
+    Ok(())
 }
 
-fn look_through(run: &Run, study: &dyn AnnotatedSource) -> Result<()> {
+fn look_through(run: &Run, study: &dyn AnnotatedSource) {
     let _ = study.describe(run);
     let _ = (study.obs_names(), study.var_names("X"), study.var_names("raw"));
     for (name, _) in study.obs_columns() {
@@ -63,7 +65,6 @@ fn look_through(run: &Run, study: &dyn AnnotatedSource) -> Result<()> {
     for name in study.matrices() {
         let _ = read_all(run, study, &name);
     }
-    Ok(())
 }
 
 fn read_all(run: &Run, study: &dyn AnnotatedSource, name: &str) -> Result<()> {
