@@ -397,7 +397,9 @@ def test_old_readers_know_the_format(tmp_path):
 
 
 _ENDLESS = """
-    import sys
+    import signal, sys
+    # A process that was started in the background would ignore interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     import numpy as np, anndata as ad, scipy.sparse as sparse
     import ferrocyte as fe
     adata = ad.AnnData(sparse.random(30000, 1000, 0.2, "csr", dtype=np.float32, random_state=0))

@@ -6,7 +6,8 @@ the path to :func:`ferrocyte.lmm.fit` instead of an AnnData.
 :func:`read` reads any file that is known here, :func:`read_h5ad` and :func:`read_h5mu` those of anndata and mudata, of
 any age, :func:`read_10x`, :func:`read_mtx` and :func:`read_text` counts in other forms; :func:`concat` puts several
 studies together; :func:`info` lists what a file holds. :func:`write`, :func:`write_h5ad` and :func:`write_h5mu` are the
-way back: what they write, anndata and mudata read as it was. :func:`read_zarr` and :func:`write_zarr` are those of Zarr.
+way back: what they write, anndata and mudata read as it was. :func:`read_zarr` and :func:`write_zarr` are those of
+Zarr.
 """
 
 from __future__ import annotations

@@ -67,10 +67,10 @@ def clustered_values(
     >>> import ferrocyte as fe, pandas as pd
     >>> y = pd.DataFrame([[1.0, 5, 2], [4, 0, 4], [2, 7, 3]], ["a", "b", "c"], ["s", "t", "u"])
     >>> fe.limma.clustered_values(y).values.round(2)
-          s     u     t
-    b  0.58  0.58 -1.15
-    a -0.80 -0.32  1.12
-    c -0.76 -0.38  1.13
+          t     s     u
+    b -1.15  0.58  0.58
+    a  1.12 -0.80 -0.32
+    c  1.13 -0.76 -0.38
     """
     import pandas as pd
 

@@ -461,11 +461,12 @@ impl ZarrArray {
         let big = self.meta.chain.big;
         let cells = match &part.element {
             Element::Number(dtype) => Entries::Numbers(numbers_of(dtype, &bytes, big)),
-            Element::Fixed { units, wide } => {
+            Element::Fixed { wide, .. } => {
                 let texts = bytes.chunks_exact(size).map(|b| Element::fixed_text(b, *wide, big));
                 let texts = texts.collect::<std::result::Result<Vec<_>, _>>();
                 let texts = texts.map_err(|what| damaged(&self.info.path, &format!("a text {what}")))?;
-                Entries::Fixed { texts, width: *units }
+                // Records of Zarr have no texts of any length: their room says nothing of what was written.
+                Entries::Texts(texts)
             }
             Element::Text | Element::Record(_) => {
                 let message = format!("field `{}` of type {} is not read", part.name, part.element.dtype().name());
