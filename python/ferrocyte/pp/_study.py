@@ -159,10 +159,11 @@ def seed_of(random_state: Any) -> int:
 
 def whole(value: Any, place: str, least: int = 1) -> int:
     """A whole number of at least `least`."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not float(value).is_integer() or value < least:
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not float(value).is_integer() or value < least:
         message = f"a whole number of at least {least} is expected, found {value!r}"
         raise BadInputError(message, place=place)
-    return int(value)
+    return int(float(value))
 
 
 def refuse(place: str, value: Any, reason: str, hint: str | None = None, *, usual: Any = None) -> None:
