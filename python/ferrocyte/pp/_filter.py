@@ -62,7 +62,8 @@ def filter_cells(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=60, n_cells=100, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=60)
     >>> kept, n_genes = fe.pp.filter_cells(cells, min_genes=30, inplace=False)
     >>> bool((kept == (n_genes >= 30)).all())
     True
@@ -118,7 +119,8 @@ def filter_genes(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=60, n_cells=100, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=60)
     >>> fe.pp.filter_genes(cells, min_cells=1)
     >>> int(cells.var["n_cells"].min()) >= 1
     True

@@ -132,12 +132,13 @@ def harmony_integrate(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=60, n_cells=200, n_samples=2, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=60)
     >>> fe.pp.log_normalize(cells)
     >>> fe.pp.pca(cells, n_comps=5)
-    >>> fe.pp.harmony_integrate(cells, "sample")
+    >>> fe.pp.harmony_integrate(cells, "condition")
     >>> cells.obsm["X_pca_harmony"].shape
-    (200, 5)
+    (240, 5)
     """
     adata = to_change(adata, copy=copy)
     wanted = [key] if isinstance(key, str) else list(key)

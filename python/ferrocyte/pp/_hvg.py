@@ -108,7 +108,8 @@ def highly_variable_genes(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=200, n_cells=100, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=200)
     >>> fe.pp.highly_variable_genes(cells, flavor="seurat_v3", n_top_genes=20)
     >>> int(cells.var["highly_variable"].sum())
     20

@@ -117,12 +117,13 @@ def neighbors(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=60, n_cells=200, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=60)
     >>> fe.pp.log_normalize(cells)
     >>> fe.pp.pca(cells, n_comps=5)
     >>> fe.pp.neighbors(cells, n_neighbors=10)
     >>> cells.obsp["distances"].nnz, cells.uns["neighbors"]["params"]["n_neighbors"]
-    (1800, 10)
+    (2160, 10)
     """
     refuse("knn", knn, "all cells would be joined", "method='gauss' weighs the nearest by a Gaussian", usual=True)
     if metric_kwds:

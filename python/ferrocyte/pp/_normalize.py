@@ -74,9 +74,10 @@ def normalize_total(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=60, n_cells=100, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=60)
     >>> fe.pp.normalize_total(cells, target_sum=1000)
-    >>> [round(float(total)) for total in cells.X.sum(axis=1)[:3]]
+    >>> [round(float(row.sum())) for row in cells.X[:3]]
     [1000, 1000, 1000]
     """
     if copy and not inplace:
@@ -146,7 +147,8 @@ def log1p(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=60, n_cells=100, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=60)
     >>> fe.pp.normalize_total(cells, target_sum=1e4)
     >>> fe.pp.log1p(cells)
     >>> cells.uns["log1p"]
@@ -215,7 +217,8 @@ def log_normalize(
     --------
     >>> import numpy as np
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=60, n_cells=100, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=60)
     >>> fe.pp.log_normalize(cells, target_sum=1e4)
     >>> round(float(np.expm1(cells.X[0].toarray()).sum()))
     10000

@@ -113,11 +113,12 @@ def pca(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=60, n_cells=100, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=60)
     >>> fe.pp.log_normalize(cells)
     >>> fe.pp.pca(cells, n_comps=5)
     >>> cells.obsm["X_pca"].shape, cells.varm["PCs"].shape
-    ((100, 5), (60, 5))
+    ((240, 5), (60, 5))
     """
     refuse("zero_center", zero_center, "components are those of the covariance", "leave it at True", usual=True)
     _check_words(svd_solver)

@@ -77,7 +77,8 @@ def calculate_qc_metrics(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=60, n_cells=100, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=60)
     >>> cells.var["first"] = [i < 6 for i in range(60)]
     >>> fe.pp.calculate_qc_metrics(cells, qc_vars="first", percent_top=[20], inplace=True)
     >>> [name for name in cells.obs if name.startswith("pct")]

@@ -66,7 +66,8 @@ def scale(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=20, n_cells=100, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=20)
     >>> fe.pp.log_normalize(cells)
     >>> fe.pp.scale(cells, max_value=10)
     >>> bool(abs(cells.X.mean(axis=0)).max() < 0.01)

@@ -122,7 +122,8 @@ def scrublet(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.study(n_genes=300, n_cells=300, seed=1)
+    >>> from ferrocyte._examples import small_study
+    >>> cells = small_study(n_genes=300)
     >>> fe.pp.scrublet(cells, n_prin_comps=5, threshold=0.5)
     >>> cells.obs["doublet_score"].between(0, 1).all(), cells.obs["predicted_doublet"].dtype
     (np.True_, dtype('bool'))

@@ -40,7 +40,7 @@ def study(adata: Any) -> ad.AnnData:
         twice = names[names.duplicated()]
         message = f"{len(twice)} cells have the name of another, the first is `{twice[0]}`"
         raise BadInputError(message, place="obs_names", hint="make them unique: adata.obs_names_make_unique()")
-    return adata  # type: ignore[no-any-return]
+    return adata
 
 
 def to_change(adata: Any, *, copy: bool = False) -> ad.AnnData:
@@ -149,12 +149,7 @@ def points(adata: ad.AnnData, name: str, n_columns: int | None = None, place: st
 
 def seed_of(random_state: Any) -> int:
     """The seed of a random step."""
-    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool) and int(random_state) >= 0:
-        return int(random_state)
-    message = f"a whole number of at least 0 is expected, found {random_state!r}"
-    raise BadInputError(
-        message, place="random_state", hint="results follow from the seed alone; give 0 for the usual one"
-    )
+    return whole(random_state, "random_state", 0)
 
 
 def whole(value: Any, place: str, least: int = 1) -> int:

@@ -82,8 +82,7 @@ pub(crate) fn cells_harmony<'py>(
         harmony(run, Points::new(values, n, d)?, &batches.iter().collect::<Vec<_>>(), &options)
     })?;
     let out = PyDict::new(py);
-    for (name, part) in
-        [("corrected", &found.corrected), ("observed", &found.observed), ("expected", &found.expected)]
+    for (name, part) in [("corrected", &found.corrected), ("observed", &found.observed), ("expected", &found.expected)]
     {
         out.set_item(name, matrix(py, part.n_rows(), part.n_cols(), part.entries().to_vec())?)?;
     }
