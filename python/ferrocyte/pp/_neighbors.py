@@ -136,10 +136,10 @@ def neighbors(
         message = f"{transformer!r} is not supported: neighbours are searched for here"
         raise UnsupportedError(message, place="transformer", hint="leave it out, or give `exact` or `approximate`")
     k = whole(n_neighbors, "n_neighbors", 2)
+    how = _How(k, _METRICS.get(metric, metric), _SEARCHES[transformer], method, seed_of(random_state))
     adata = to_change(adata, copy=copy)
     rep = _representation(adata, use_rep, n_pcs, style)
     cut = None if n_pcs in (None, 0) or rep == "X" else whole(n_pcs, "n_pcs")
-    how = _How(k, _METRICS.get(metric, metric), _SEARCHES[transformer], method, seed_of(random_state))
     found = _core.cells_neighbors(
         points(adata, rep, cut, "n_pcs"), how, means(n_threads, max_memory, progress=progress)
     )

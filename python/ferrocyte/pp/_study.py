@@ -140,10 +140,9 @@ def points(adata: ad.AnnData, name: str, n_columns: int | None = None, place: st
         values = values[:, :n_columns]
     bad = ~np.isfinite(values).all(axis=1)
     if bad.any():
-        message = f"{int(bad.sum())} of {len(bad)} cells have missing or infinite coordinates, the first is `{{}}`"
-        raise BadInputError(
-            message.format(adata.obs_names[first]), place=f"obsm `{name}`", hint="leave these cells out"
-        )
+        first = adata.obs_names[int(np.argmax(bad))]
+        message = f"{int(bad.sum())} of {len(bad)} cells have missing or infinite coordinates, the first is `{first}`"
+        raise BadInputError(message, place=f"obsm `{name}`", hint="leave these cells out")
     return np.ascontiguousarray(values, dtype=np.float64)
 
 
