@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import _core
 from .._run import means
-from ._study import in_memory, labels, matrix, study, to_change, whole
+from ._study import in_memory, labels, matrix, study, to_change, type_of_totals, whole
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -141,7 +141,7 @@ def _filter(
         matrix(adata), labels(adata), of, (least, most, bounds[2], bounds[3]), means_
     )
     by_number = bounds[0] is not None or bounds[1] is not None
-    measured = detected.astype(np.int64) if by_number else total.astype(_type_of_totals(adata))
+    measured = detected.astype(np.int64) if by_number else total.astype(type_of_totals(adata.X))
     if not (inplace or copy):
         return kept, measured
     table = adata.obs if of == "cells" else adata.var
@@ -151,9 +151,3 @@ def _filter(
     else:
         adata._inplace_subset_var(kept)
     return adata if copy else None
-
-
-def _type_of_totals(adata: ad.AnnData) -> Any:
-    """Totals of 32-bit floats are such, those of whole numbers too; as scanpy has it."""
-    dtype = np.dtype(getattr(adata.X, "dtype", np.float64))
-    return np.float32 if dtype == np.float32 else np.int64 if dtype.kind in "iub" else np.float64

@@ -140,7 +140,8 @@ def pca(
     found = _core.cells_pca(source, genes, n_comps, scaled, means(n_threads, max_memory, progress=progress))
     double = style == "exprmat"
     scores = found["scores"].astype(np.float64 if double else dtype)
-    variances = np.float64 if double else np.dtype(dtype)
+    values = adata.X if layer is None else adata.layers[layer]
+    variances = np.float64 if double or values.dtype == np.float64 else np.dtype(dtype)
     params: dict[str, Any] = {"zero_center": True, "use_highly_variable": mask is not None, "mask_var": used}
     if layer is not None:
         params["layer"] = layer

@@ -9,7 +9,7 @@ import numpy as np
 from .. import _core
 from .._run import means
 from .._sources import open_source
-from ._study import frame, labels, matrix, study, to_change, truths, whole
+from ._study import frame, labels, matrix, study, to_change, truths, type_of_totals, whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -92,11 +92,11 @@ def calculate_qc_metrics(
     tables = _core.cells_qc(
         source, labels(adata, raw=use_raw), held, top, means(n_threads, max_memory, progress=progress)
     )
-    single = _is_single(adata, layer, use_raw=use_raw)
+    totals = type_of_totals(adata.raw.X if use_raw else adata.X if layer is None else adata.layers[layer])
     index = adata.raw.var_names if use_raw else adata.var_names
-    obs = _as_scanpy(frame(tables[0], adata.obs_names), flags, expr_type, var_type, single=single, log1p=log1p)
+    obs = _as_scanpy(frame(tables[0], adata.obs_names), flags, expr_type, var_type, totals=totals, log1p=log1p)
     var = frame(tables[1], index).drop(columns=flags)
-    var = _as_scanpy(var, [], expr_type, var_type, single=single, log1p=log1p)
+    var = _as_scanpy(var, [], expr_type, var_type, totals=totals, log1p=log1p)
     if not inplace:
         return obs, var
     adata.obs[obs.columns] = obs
@@ -111,27 +111,23 @@ def _flagged(adata: ad.AnnData, flag: str, *, use_raw: bool) -> list[bool]:
     return list(values)
 
 
-def _is_single(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> bool:
-    """Whether the matrix holds 32-bit floats: then totals do."""
-    values: Any = adata.raw.X if use_raw else adata.X if layer is None else adata.layers[layer]
-    return bool(getattr(values, "dtype", None) == np.float32)
-
-
 def _as_scanpy(
-    table: pd.DataFrame, flags: list[str], expr_type: str, var_type: str, *, single: bool, log1p: bool
+    table: pd.DataFrame, flags: list[str], expr_type: str, var_type: str, *, totals: Any, log1p: bool
 ) -> pd.DataFrame:
     """Names and types as scanpy has them."""
     import pandas as pd
 
     columns = {}
+    in_32_bits = {f"pct_counts_{flag}" for flag in flags}
+    in_32_bits |= {str(name) for name in table if str(name).startswith("log1p_total_counts")}
     for name, values in table.items():
         name = str(name)
         if name.startswith("log1p_") and not log1p:
             continue
         dtype = values.dtype
-        if "total_counts" in name or any(name == f"pct_counts_{flag}" for flag in flags):
-            dtype = np.dtype(np.float32) if single else dtype
-        if name == "n_genes_by_counts":
+        if name.startswith("total_counts") or (name in in_32_bits and totals == np.float32):
+            dtype = totals
+        elif name == "n_genes_by_counts":
             dtype = np.dtype(np.int32)
         columns[_renamed(name, flags, expr_type, var_type)] = values.astype(dtype)
     return pd.DataFrame(columns, index=table.index)

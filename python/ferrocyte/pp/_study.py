@@ -146,6 +146,12 @@ def points(adata: ad.AnnData, name: str, n_columns: int | None = None, place: st
     return np.ascontiguousarray(values, dtype=np.float64)
 
 
+def type_of_totals(values: Any) -> Any:
+    """Totals of 32-bit floats are such, those of whole numbers are whole; as scanpy has it."""
+    dtype = np.dtype(getattr(values, "dtype", np.float64))
+    return np.dtype(np.float32 if dtype == np.float32 else np.int64 if dtype.kind in "iub" else np.float64)
+
+
 def seed_of(random_state: Any) -> int:
     """The seed of a random step."""
     return whole(random_state, "random_state", 0)
