@@ -49,8 +49,9 @@ def filter_cells(
     Returns
     -------
     None, anndata.AnnData, or tuple of arrays
-        With `inplace` nothing: obs gains ``n_genes`` (with a bound of genes) or ``n_counts``. With `copy` the cut copy.
-        Else which cells are kept, and the number or total of each.
+        With `inplace` nothing: obs gains ``n_genes`` (with a bound of genes) or ``n_counts``, and the records of graphs
+        in uns say ``stale`` if cells are lost. With `copy` the cut copy. Else which cells are kept, and the number or
+        total of each.
 
     Raises
     ------
@@ -147,7 +148,22 @@ def _filter(
     table = adata.obs if of == "cells" else adata.var
     table[number if by_number else "n_counts"] = measured
     if of == "cells":
+        _mark_graphs(adata, all_kept=bool(kept.all()))
         adata._inplace_subset_obs(kept)
     else:
         adata._inplace_subset_var(kept)
     return adata if copy else None
+
+
+def _mark_graphs(adata: ad.AnnData, *, all_kept: bool) -> None:
+    """Graphs of neighbours that lose cells are no longer those of the cells that are left: their records say so.
+
+    Numbers of neighbours, which would point at other cells, are dropped.
+    """
+    if all_kept:
+        return
+    for record in adata.uns.values():
+        if isinstance(record, dict) and "connectivities_key" in record:
+            record["stale"] = True
+            for name in ("knn_key", "knn_distances_key"):
+                adata.obsm.pop(record.get(name), None)
