@@ -139,9 +139,12 @@ def test_more_neighbours_than_cells_are_lowered(embedded: ad.AnnData) -> None:
     assert embedded.uns["neighbors"]["params"]["n_neighbors"] == 121
 
 
-def test_rows_of_another_order_are_named(embedded: ad.AnnData) -> None:
+def test_tables_of_coordinates_are_read_and_of_another_order_refused(embedded: ad.AnnData) -> None:
     names = embedded.obs_names
     embedded.obsm["table"] = pd.DataFrame(embedded.obsm["X_pca"], index=names)
+    fe.pp.neighbors(embedded, use_rep="table", key_added="table")
+    fe.pp.neighbors(embedded, use_rep="X_pca")
+    assert same_bits(embedded.obsp["table_connectivities"].data, embedded.obsp["connectivities"].data)
     embedded.obsm["table"].index = [names[1], names[0], *names[2:]]
-    with pytest.raises(fe.BadInputError, match="row 0 is cell `cell2`, that of the study `cell1`"):
+    with pytest.raises(ValueError, match="does not match"):
         fe.pp.neighbors(embedded, use_rep="table")

@@ -120,11 +120,8 @@ def frame(table: dict[str, Any], index: pd.Index[Any]) -> pd.DataFrame:
 def points(adata: ad.AnnData, name: str, n_columns: int | None = None, place: str = "use_rep") -> np.ndarray[Any, Any]:
     """Coordinates of cells in 64 bits, rows contiguous: an entry of obsm, or X. NaN is refused with a count."""
     values: Any = adata.X if name == "X" else adata.obsm[name]
-    if hasattr(values, "index") and hasattr(values, "to_numpy"):
-        if not values.index.equals(adata.obs_names):
-            first = next((i for i, (a, b) in enumerate(zip(values.index, adata.obs_names, strict=False)) if a != b), 0)
-            message = f"its row {first} is cell `{values.index[first]}`, that of the study `{adata.obs_names[first]}`"
-            raise BadInputError(message, place=f"obsm `{name}`", hint="bring its rows into the order of obs_names")
+    if hasattr(values, "to_numpy"):
+        # anndata has seen to it that its rows are the cells of the study.
         values = values.to_numpy()
     if name == "X":
         values = values.to_memory() if hasattr(values, "to_memory") else values
