@@ -6,7 +6,7 @@
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
-:mod:`ferrocyte.pp`    from cells to samples: pseudobulk
+:mod:`ferrocyte.pp`    from counts to neighbours of cells; from cells to samples: pseudobulk
 :mod:`ferrocyte.sim`   studies of which the truth is known
 :mod:`ferrocyte.io`    what a file holds
 :mod:`ferrocyte.compat`  the names of other packages, for scripts that move here

@@ -5,10 +5,11 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `lmm`, `limma`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
+//! * `cells`, `lmm`, `limma`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
+mod cells;
 mod cli;
 mod faults;
 mod io;
@@ -26,6 +27,11 @@ use pyo3::pymodule;
 /// Statistics of multi-sample gene-expression studies, compiled.
 #[pymodule(gil_used = false)]
 mod _core {
+    #[pymodule_export]
+    use super::cells::{
+        cells_check_log1p, cells_divide, cells_filter, cells_harmony, cells_hvg, cells_neighbors, cells_normalize,
+        cells_pca, cells_qc, cells_scale, cells_scrublet, cells_size_factors,
+    };
     #[pymodule_export]
     use super::cli::{cli_help_pages, limma_arguments, lmm_arguments, run_program, simulate_arguments};
     #[pymodule_export]

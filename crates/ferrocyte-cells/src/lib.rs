@@ -8,7 +8,7 @@
 //! * [`hvg`]: genes that vary more than their mean explains.
 //! * [`sc3`]: consensus clusters. [`markers`]: genes that tell groups apart. [`score_genes`]: how strongly cells express
 //!   a set of genes.
-//! * [`normalize`]: factors of cells, and rows scaled and logged as they pass.
+//! * [`normalize`]: factors of cells, and rows scaled and logged as they pass; [`in_place`]: or where they stand.
 //! * [`proportion`] and [`composition`]: types of cells in samples, and whether groups of samples differ in them.
 //! * [`scale`] and [`pca`]: genes on one scale, principal components, without a dense matrix.
 
@@ -17,6 +17,7 @@ pub mod composition;
 pub mod filter;
 pub mod harmony;
 pub mod hvg;
+pub mod in_place;
 pub mod markers;
 mod moments;
 mod names;

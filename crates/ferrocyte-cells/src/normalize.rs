@@ -185,18 +185,24 @@ impl<S: RowChunks> Normalized<S> {
         if let Some(n) = factors.as_ref().map(Vec::len).filter(|&n| n != source.n_rows()) {
             return Err(Fault::bad_input(format!("{n} factors for {} cells", source.n_rows())).at(source.name()));
         }
-        if let Then::Log1p { base: Some(base) } = then
-            && !(base > 1.0 && base.is_finite())
-        {
-            return Err(Fault::bad_input(format!("a base above 1 is expected, found {base}")).at("base"));
-        }
+        then.check()?;
         Ok(Self { source, factors, then })
     }
 }
 
 impl Then {
+    /// Refuses a base that is not above 1.
+    pub(crate) fn check(self) -> Result<()> {
+        match self {
+            Self::Log1p { base: Some(base) } if !(base > 1.0 && base.is_finite()) => {
+                Err(Fault::bad_input(format!("a base above 1 is expected, found {base}")).at("base"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What follows the scaling, for some values.
-    fn apply(self, values: &mut [f64]) {
+    pub(crate) fn apply(self, values: &mut [f64]) {
         let Self::Log1p { base } = self else { return };
         wide::widest(Log1p(values));
         if let Some(base) = base {

@@ -5,9 +5,10 @@
 //! does not (principal components) works with `W`.
 
 use ferrocyte_base::{Column, Fault, Result, Run, Table};
-use ferrocyte_data::RowChunks;
+use ferrocyte_data::{RowChunks, rows_per_block};
 
 use crate::Names;
+use crate::in_place::Float;
 use crate::moments::{Moments, Of};
 use crate::scan::{Need, scan};
 
@@ -95,6 +96,34 @@ impl Scaling {
         (0..self.mean.len()).map(|gene| self.apply(gene, 0.0)).collect()
     }
 
+    /// Writes all rows of `source` as standardised numbers to `out`, row after row, `n × genes`.
+    ///
+    /// # Errors
+    /// Room for another number of values.
+    pub fn fill<T: Float>(&self, run: &Run, source: &mut dyn RowChunks, out: &mut [T]) -> Result<()> {
+        let (n, p) = (source.n_rows(), self.mean.len());
+        if source.n_cols() != p || n.checked_mul(p) != Some(out.len()) {
+            return Err(Fault::bad_input(format!("{} numbers for {n} cells of {p} genes", out.len())));
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        let zeros = self.of_zero();
+        let step = rows_per_block(run, source);
+        let task = run.task("scaling", n as u64);
+        for (index, part) in out.chunks_mut(step * p).enumerate() {
+            run.check()?;
+            let first = index * step;
+            let block = source.read(run, first..first + part.len() / p)?;
+            run.for_each_chunk(part, p, |row, out| {
+                out.iter_mut().zip(&zeros).for_each(|(out, &zero)| *out = T::rounded(zero));
+                block.row(row).for_each(|(gene, x)| out[gene] = T::rounded(self.apply(gene, x)));
+            })?;
+            task.advance((part.len() / p) as u64);
+        }
+        Ok(())
+    }
+
     /// Some rows of `source` as standardised numbers, row after row, `n × genes`.
     pub fn dense(&self, run: &Run, source: &mut dyn RowChunks, rows: std::ops::Range<usize>) -> Result<Vec<f64>> {
         let zeros = self.of_zero();
@@ -124,6 +153,10 @@ mod tests {
         assert_eq!((scaling.mean[0], scaling.sd[0], scaling.constant.clone()), (2.0, 2.0, vec![1]));
         let dense = scaling.dense(&run, &mut source, 0..3)?;
         assert_eq!([dense[0], dense[3], dense[6], dense[1]], [-0.8, 0.8, 0.0, 0.0]);
+        let mut filled = vec![0.0_f64; 9];
+        scaling.fill(&run, &mut source, &mut filled)?;
+        assert_eq!(filled, dense);
+        assert!(scaling.fill(&run, &mut source, &mut [0.0_f32; 8]).is_err());
         let options = ScaleOptions { ddof: 0, zero_center: false, max_value: Some(1.5) };
         let scaling = Scaling::measure(&run, &mut source, &names, options)?;
         let sd = (8.0_f64 / 3.0).sqrt();

@@ -1,0 +1,63 @@
+//! What `ferrocyte.pp` calls of the steps on cells: matrices in, tables and arrays out.
+//!
+//! * `qc`: measures of cells and genes, and filters; `normalize`: factors, and values changed where they stand.
+//! * `hvg`: variable genes; `scale`: genes on one scale; `pca`: components.
+//! * `scrublet`: doublets; `harmony`: batches brought together; `neighbors`: neighbours and their graph.
+
+mod harmony;
+mod hvg;
+mod neighbors;
+mod normalize;
+mod pca;
+mod qc;
+mod scale;
+mod scrublet;
+
+pub(crate) use harmony::cells_harmony;
+pub(crate) use hvg::cells_hvg;
+pub(crate) use neighbors::cells_neighbors;
+pub(crate) use normalize::{cells_check_log1p, cells_divide, cells_normalize, cells_size_factors};
+pub(crate) use pca::cells_pca;
+pub(crate) use qc::{cells_filter, cells_qc};
+pub(crate) use scale::cells_scale;
+pub(crate) use scrublet::cells_scrublet;
+
+use ferrocyte_base::Fault;
+use ferrocyte_cells::Names;
+use ferrocyte_data::{Factor, ObsColumn};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::faults::OrRaise;
+use crate::obs::frame;
+
+/// Names of cells and genes, for messages: `ferrocyte.pp._study.Labels`.
+#[derive(FromPyObject)]
+pub(crate) struct Labels {
+    cells: Vec<String>,
+    genes: Vec<String>,
+}
+
+impl Labels {
+    /// As the crates take them.
+    pub(crate) fn names(&self) -> Names<'_> {
+        Names { cells: &self.cells, genes: &self.genes }
+    }
+}
+
+/// Columns of cells, all of levels, in their order.
+pub(crate) fn factors(py: Python<'_>, n_cells: usize, columns: &Bound<'_, PyDict>) -> PyResult<Vec<Factor>> {
+    let frame = frame(py, n_cells, columns)?;
+    let mut factors = Vec::with_capacity(columns.len());
+    for name in columns.keys() {
+        let name: String = name.extract()?;
+        let factor = match frame.column(&name).or_raise(py)? {
+            ObsColumn::Factor(factor) => factor.clone(),
+            ObsColumn::Number(_) => {
+                return Err(Fault::bad_input("levels are expected, found numbers").at(name)).or_raise(py);
+            }
+        };
+        factors.push(factor);
+    }
+    Ok(factors)
+}
