@@ -5,13 +5,15 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `lmm`, `limma`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
+//! * `cells`, `learn`, `lmm`, `limma`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
+mod cells;
 mod cli;
 mod faults;
 mod io;
+mod learn;
 mod limma;
 mod lmm;
 mod monitor;
@@ -27,6 +29,11 @@ use pyo3::pymodule;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use super::cells::{
+        cells_aggregate, cells_composition, cells_cycle_phase, cells_markers, cells_proportion, cells_sc3,
+        cells_score_genes,
+    };
+    #[pymodule_export]
     use super::cli::{cli_help_pages, limma_arguments, lmm_arguments, run_program, simulate_arguments};
     #[pymodule_export]
     use super::io::read::{io_anndata, io_kind, io_mudata};
@@ -36,6 +43,11 @@ mod _core {
     use super::io::write::io_write;
     #[pymodule_export]
     use super::io::{gene_values, h5ad_info};
+    #[pymodule_export]
+    use super::learn::{
+        learn_agreement, learn_leiden, learn_louvain, learn_modularity, learn_silhouette, learn_trustworthiness,
+        learn_umap,
+    };
     #[pymodule_export]
     use super::limma::{
         limma_array_weights, limma_array_weights_quick, limma_average, limma_average_duplicates, limma_barcode,

@@ -8,10 +8,12 @@
 //! * [`hvg`]: genes that vary more than their mean explains.
 //! * [`sc3`]: consensus clusters. [`markers`]: genes that tell groups apart. [`score_genes`]: how strongly cells express
 //!   a set of genes.
+//! * [`aggregate`](mod@aggregate): sums, means and variances of groups of cells.
 //! * [`normalize`]: factors of cells, and rows scaled and logged as they pass.
 //! * [`proportion`] and [`composition`]: types of cells in samples, and whether groups of samples differ in them.
 //! * [`scale`] and [`pca`]: genes on one scale, principal components, without a dense matrix.
 
+pub mod aggregate;
 mod by_gene;
 pub mod composition;
 pub mod filter;
