@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ._keys import either
 from ._messages import info, warn
 from ._obs import column, require
 from ._sources import open_source
@@ -82,7 +83,8 @@ def categorical(adata: ad.AnnData, name: str, place: str = "groupby") -> pd.Seri
         )
     codes, levels = cells
     order = natural(levels)
-    place_of = np.array([order.index(level) for level in levels] + [-1])
+    rank = {level: i for i, level in enumerate(order)}
+    place_of = np.array([*(rank[level] for level in levels), -1])
     adata.obs[name] = pd.Categorical.from_codes(place_of[codes], categories=order)
     info(f"obs column `{name}` became categorical")
     return adata.obs[name]
@@ -93,6 +95,32 @@ def labels_of(adata: ad.AnnData, name: str, place: str = "groupby") -> Labels:
     series = categorical(adata, name, place)
     codes = np.ascontiguousarray(series.cat.codes, dtype=np.int32)
     return Labels(codes, [str(level) for level in series.cat.categories])
+
+
+def combinations_of(
+    columns: Sequence[pd.Series[Any]], there: np.ndarray[Any, Any]
+) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
+    """The combinations of levels that the cells `there` have, in their order, as obs; and the code of every cell.
+
+    Other cells have code -1. Names are the levels, joined by ``_``.
+    """
+    import pandas as pd
+
+    every = np.zeros(len(there), dtype=np.int64)
+    for cells in columns:
+        every = every * len(cells.cat.categories) + cells.cat.codes.to_numpy()
+    present, inverse = np.unique(every[there], return_inverse=True)
+    codes = np.full(len(there), -1, dtype=np.int32)
+    codes[there] = inverse
+    parts: dict[str, Any] = {}
+    rest = present
+    for cells in reversed(columns):
+        n = max(len(cells.cat.categories), 1)
+        parts[str(cells.name)] = pd.Categorical.from_codes(rest % n, dtype=cells.dtype)
+        rest = rest // n
+    parts = dict(reversed(parts.items()))
+    names = ["_".join(str(part[i]) for part in parts.values()) for i in range(len(present))]
+    return pd.DataFrame(parts, index=pd.Index(names, dtype=object)), codes
 
 
 def values_of(adata: ad.AnnData, layer: str | None, *, use_raw: bool | None) -> Values:
@@ -148,7 +176,7 @@ def known_genes(genes: list[str], wanted: Iterable[str], place: str) -> list[int
 def representation(adata: ad.AnnData, use_rep: str | None, n_pcs: int | None = None) -> tuple[str, Any]:
     """Coordinates of cells (float64) and their name: `use_rep`, or principal components in either dialect, or X."""
     if use_rep is None:
-        use_rep = next((name for name in ("X_pca", "pca") if name in adata.obsm), None)
+        use_rep = next((name for name in either("scanpy", "pca") if name in adata.obsm), None)
         if use_rep is None:
             message = "there are no principal components"
             raise MissingKeyError(message, place="obsm", hint="call fe.pp.pca, or name another key (use_rep)")

@@ -204,6 +204,7 @@ def test_sc3(cells: ad.AnnData) -> None:
     assert "sc3.3" not in cells.obs
     refused(fe.BadInputError, "201 clusters of 200 cells", fe.tl.sc3, cells, 201)
     refused(fe.BadInputError, "11 columns of a basis of 10", fe.tl.sc3, cells, 3, d_range=[11])
+    refused(fe.BadInputError, "there is no dialect `seurat`", fe.tl.sc3, cells, 3, style="seurat")
     refused(fe.MissingKeyError, "there is no `harmony`", fe.tl.sc3, cells, 3, basis="harmony")
     refused(fe.UnsupportedError, "cells are clustered in full", fe.tl.sc3, cells, 3, batch_size=50)
 
@@ -287,11 +288,18 @@ def test_the_matrix_of_markers(cells: ad.AnnData) -> None:
 
 def test_the_base_of_the_logarithm_counts(cells: ad.AnnData) -> None:
     fe.tl.rank_genes_groups(cells, "kind")
+    assert "log2fc_mean" not in cells.uns["rank_genes_groups"]
     expected = fe.get.rank_genes_groups_df(cells, None)["logfoldchanges"]
+    counts = np.expm1(cells.X.toarray().astype(float))
     cells.X = cells.X / np.log(2)
     cells.uns["log1p"] = {"base": 2}
     fe.tl.rank_genes_groups(cells, "kind")
     np.testing.assert_allclose(fe.get.rank_genes_groups_df(cells, None)["logfoldchanges"], expected, rtol=1e-4)
+    fe.tl.rank_genes_groups(cells, "kind", fold_change_of_means=True)
+    table = fe.get.rank_genes_groups_df(cells, "a").set_index("names").loc[cells.var_names]
+    inside = (cells.obs["kind"] == "a").to_numpy()
+    ratio = (counts[inside].mean(axis=0) + 1e-9) / (counts[~inside].mean(axis=0) + 1e-9)
+    np.testing.assert_allclose(table["log2fc_mean"], np.log2(ratio), rtol=1e-4, atol=1e-5)
 
 
 def test_p_values_go_on_where_they_are_too_small_to_be_numbers() -> None:
@@ -314,6 +322,10 @@ def test_markers_in_the_other_dialect(cells: ad.AnnData) -> None:
     assert table.columns.tolist() == ["names", "scores", "lfc", "p", "q", "pct", "pct.reference", "log10.p", "log10.q"]
     assert table["names"].tolist() == cells.uns["rank_genes_groups"]["names"]["b"].tolist()
     assert cells.uns["markers"]["names"].dtype.names == ("a", "b", "c")
+    expected = fe.get.rank_genes_groups_df(cells, None)
+    found = fe.get.rank_genes_groups_df(cells, None, key="markers")
+    pd.testing.assert_frame_equal(found[expected.columns], expected)
+    assert {"pct_nz_group", "pct_nz_reference"} <= set(found)
 
 
 def test_markers_are_filtered(cells: ad.AnnData) -> None:
@@ -331,6 +343,13 @@ def test_markers_are_filtered(cells: ad.AnnData) -> None:
         assert [name == name for name in kept["names"][group]] == passes.tolist()
         table = fe.get.rank_genes_groups_df(cells, group, key="rank_genes_groups_filtered")
         assert table["names"].tolist() == names[passes].tolist()
+    # Fold changes are those against all other cells, whatever the reference was.
+    fe.tl.rank_genes_groups(cells, "kind", reference="c", key_added="against_c")
+    words = {"min_in_group_fraction": 0.7, "max_out_group_fraction": 0.6, "min_fold_change": 1.5}
+    fe.tl.filter_rank_genes_groups(cells, key="against_c", key_added="kept", **words)
+    for group in "ab":
+        mine = {name for name in cells.uns["kept"]["names"][group] if name == name}
+        assert mine == {name for name in kept["names"][group] if name == name}
 
 
 def test_tables_of_markers(cells: ad.AnnData) -> None:
@@ -589,3 +608,26 @@ def test_any_number_of_threads_gives_the_same_bits(cells: ad.AnnData) -> None:
             assert a == b
         else:
             assert a.tobytes() == b.tobytes()
+
+
+def test_the_marks_of_a_graph_are_read_in_either_dialect(cells: ad.AnnData) -> None:
+    fe.tl.leiden(cells)
+    expected = cells.obs["leiden"].copy()
+    distances = cells.obsp["distances"]
+    cells.uns["neighbors"] = {
+        "connectivities_key": "connectivities",
+        "distances_key": "distances",
+        "n_neighbors": 15,
+        "use_rep": "X_pca",
+    }
+    fe.tl.leiden(cells)
+    pd.testing.assert_series_equal(cells.obs["leiden"], expected)
+    cells.uns["neighbors.mine"] = cells.uns["neighbors"]
+    fe.tl.leiden(cells, neighbors_key="mine")
+    pd.testing.assert_series_equal(cells.obs["leiden"], expected)
+    part = cells[:100].copy()
+    assert part.obsp["distances"].nnz < 100 * 14 < distances.nnz
+    refused(fe.BadInputError, "the graph is that of more cells", fe.tl.leiden, part)
+    cells.obsm["pca"] = cells.obsm.pop("X_pca")
+    fe.tl.sc3(cells, 3)
+    assert cells.uns["sc3s_trials"]["params"]["basis"] == "pca"

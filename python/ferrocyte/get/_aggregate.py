@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
-from .._annotated import categorical, only, target, values_of
+from .._annotated import categorical, combinations_of, only, target, values_of
 from .._run import means
 from ..errors import BadInputError, UnsupportedError
 
@@ -93,7 +93,7 @@ def aggregate(
     by = [by] if isinstance(by, str) else list(by)
     columns = [categorical(adata, name, "by") for name in by]
     there = np.all([column.notna().to_numpy() for column in columns], axis=0) & _mask(adata, mask)
-    obs, codes = _groups(columns, there)
+    obs, codes = combinations_of(columns, there)
     obs.insert(len(by), "n_obs_aggregated", np.bincount(codes[there], minlength=len(obs)))
     values = values_of(adata, layer, use_raw=False)
     found = _core.cells_aggregate(
@@ -116,24 +116,3 @@ def _mask(adata: ad.AnnData, mask: Any) -> np.ndarray[Any, Any]:
         message = f"expected {adata.n_obs} truth values, found {truths.shape} of type {truths.dtype}"
         raise BadInputError(message, place="mask")
     return truths
-
-
-def _groups(columns: list[Any], there: np.ndarray[Any, Any]) -> tuple[Any, np.ndarray[Any, Any]]:
-    """The combinations of levels that occur, in their order, as obs; and the code of every cell (-1: none)."""
-    import pandas as pd
-
-    every = np.zeros(len(there), dtype=np.int64)
-    for column in columns:
-        every = every * len(column.cat.categories) + column.cat.codes.to_numpy()
-    present, inverse = np.unique(every[there], return_inverse=True)
-    codes = np.full(len(there), -1, dtype=np.int32)
-    codes[there] = inverse
-    parts: dict[str, Any] = {}
-    rest = present
-    for column in reversed(columns):
-        n = max(len(column.cat.categories), 1)
-        parts[column.name] = pd.Categorical.from_codes(rest % n, dtype=column.dtype)
-        rest = rest // n
-    parts = dict(reversed(parts.items()))
-    names = ["_".join(str(part[i]) for part in parts.values()) for i in range(len(present))]
-    return pd.DataFrame(parts, index=pd.Index(names, dtype=object)), codes

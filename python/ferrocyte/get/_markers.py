@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
 
-_COLUMNS = ("names", "scores", "logfoldchanges", "pvals", "pvals_adj", "log10_p", "log10_q")
+_COLUMNS = ("names", "scores", "logfoldchanges", "pvals", "pvals_adj", "log10_p", "log10_q", "log2fc_mean")
 
 
 def rank_genes_groups_df(
@@ -52,9 +52,9 @@ def rank_genes_groups_df(
     DataFrame
         A row for each gene by falling score, group after group: ``group`` (if there are several), ``names``,
         ``scores``, ``logfoldchanges``, ``pvals``, ``pvals_adj``; ``log10_p`` and ``log10_q``, the -log10 of both, which
-        go on below 1e-308 (not of markers that others wrote); the column `gene_symbols`; ``pct_nz_group`` and
-        ``pct_nz_reference``, the shares of cells that have the gene, if they were asked for. Genes that were filtered
-        out are left out.
+        go on below 1e-308 (not of markers that others wrote); ``log2fc_mean`` if it was asked for; the column
+        `gene_symbols`; ``pct_nz_group`` and ``pct_nz_reference``, the shares of cells that have the gene, if they were
+        asked for. Genes that were filtered out are left out.
 
     Raises
     ------
@@ -101,7 +101,6 @@ def rank_genes_groups_df(
         table.insert(at, gene_symbols, symbols.reindex(table["names"]).to_numpy())
     if group is not None and len(groups) == 1:
         return table.drop(columns="group")
-    table["group"] = pd.Categorical(table["group"], categories=groups)
     return table
 
 

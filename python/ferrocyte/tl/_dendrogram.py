@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._annotated import categorical, known_genes, natural, representation, target, values_of
+from .._annotated import categorical, combinations_of, known_genes, representation, target, values_of
 from ..errors import BadInputError
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ def dendrogram(
             raise BadInputError(message, place=place, hint=f"it is one of {', '.join(f'`{c}`' for c in choices)}")
     adata = target(adata)
     by = [groupby] if isinstance(groupby, str) else list(groupby)
-    levels, codes = _groups(adata, by)
+    columns = [categorical(adata, name) for name in by]
+    found, codes = combinations_of(columns, np.all([labels.notna().to_numpy() for labels in columns], axis=0))
+    levels = [str(name) for name in found.index]
     if len(levels) < 2:
         message = f"{len(levels)} group has nothing to be compared with"
         raise BadInputError(message, place=f"groupby `{'`, `'.join(by)}`")
@@ -117,21 +119,6 @@ def dendrogram(
         return result
     adata.uns[f"dendrogram_{'_'.join(by)}" if key_added is None else key_added] = result
     return None
-
-
-def _groups(adata: ad.AnnData, by: list[str]) -> tuple[list[str], np.ndarray[Any, Any]]:
-    """The groups that cells belong to, in the order of their levels, and the code of every cell."""
-    columns = [categorical(adata, name) for name in by]
-    present = np.all([column.notna().to_numpy() for column in columns], axis=0)
-    combined = np.full(adata.n_obs, -1)
-    texts = ["_".join(str(column.iloc[i]) for column in columns) for i in np.flatnonzero(present)]
-    if len(by) == 1:
-        order = [str(level) for level in columns[0].cat.categories if str(level) in set(texts)]
-    else:
-        order = natural(set(texts))
-    where = {level: i for i, level in enumerate(order)}
-    combined[present] = [where[text] for text in texts]
-    return order, combined
 
 
 def _points(

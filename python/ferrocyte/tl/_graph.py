@@ -22,8 +22,9 @@ _LACKING = 0.05
 def neighbours_of(adata: ad.AnnData, neighbors_key: str | None) -> dict[str, Any]:
     """What ``uns`` says of a graph: its keys and parameters, in either dialect."""
     name = "neighbors" if neighbors_key is None else neighbors_key
-    if name in adata.uns:
-        return dict(adata.uns[name])
+    for place in (name, f"neighbors.{name}"):
+        if place in adata.uns:
+            return dict(adata.uns[place])
     if neighbors_key is None and "connectivities" in adata.obsp:
         return {"connectivities_key": "connectivities", "distances_key": "distances"}
     message = f"there is no graph of neighbours `{name}`"
@@ -99,12 +100,14 @@ def graph_arrays(matrix: Any, n_cells: int, *, use_weights: bool = True) -> Arra
         graph.setdiag(0)
         warn(f"{loops} cells are joined to themselves: these edges are left out")
     graph.eliminate_zeros()
+    graph.sort_indices()
     back = graph.T.tocsr()
-    if (graph != back).nnz:
+    parts = ("indptr", "indices", "data")
+    if not all(np.array_equal(getattr(graph, part), getattr(back, part)) for part in parts):
         info("the graph is not symmetric: edges are taken without direction")
         graph = ((graph + back) * np.float32(0.5)).tocsr()
         graph.eliminate_zeros()
-    graph.sort_indices()
+        graph.sort_indices()
     weights = graph.data if use_weights else np.ones(graph.nnz)
     return (
         np.ascontiguousarray(graph.indptr, dtype=np.int64),

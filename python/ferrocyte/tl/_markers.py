@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _core
 from .._annotated import Labels, Values, close_to, labels_of, no_more, target, values_of
-from .._keys import Style, key
+from .._keys import Style, either, keys
 from .._obs import require
 from .._run import means
 from ..errors import BadInputError, MissingKeyError, UnsupportedError
@@ -36,6 +36,7 @@ class Comparison:
     tie_correct: bool = True
     base: float | None = None
     by_size: bool = False
+    fold_change_of_means: bool = False
 
 
 def rank_genes_groups(
@@ -55,6 +56,7 @@ def rank_genes_groups(
     corr_method: str = "benjamini-hochberg",
     tie_correct: bool = True,
     layer: str | None = None,
+    fold_change_of_means: bool = False,
     style: Style = "scanpy",
     n_threads: int | None = None,
     max_memory: int | str | None = None,
@@ -98,6 +100,9 @@ def rank_genes_groups(
         are 0.
     layer
         The matrix: ``None`` is X or raw.
+    fold_change_of_means
+        Whether ``log2fc_mean`` is given too: the log2 ratio of the means of what was logged. ``logfoldchanges``, as in
+        scanpy, compares what the means of logarithms stand for.
     style
         The dialect: ``"scanpy"``, or ``"exprmat"`` (uns ``markers`` with a table for each group).
     n_threads, max_memory, progress
@@ -146,6 +151,7 @@ def rank_genes_groups(
         tie_correct=bool(tie_correct),
         base=_base(adata),
         by_size=bool(rankby_abs),
+        fold_change_of_means=bool(fold_change_of_means),
     )
     found = _compare(values, labels, comparison, means(n_threads, max_memory, progress=progress))
     if wanted is not None:
@@ -158,7 +164,7 @@ def rank_genes_groups(
         "layer": layer,
         "corr_method": corr_method,
     }
-    place = key("markers", style) if key_added is None else key_added
+    place = keys(style).markers if key_added is None else key_added
     if style == "exprmat":
         adata.uns[place] = _differential(found, values.genes, params, n_genes)
     else:
@@ -221,6 +227,7 @@ _FIELDS = (
     ("logfoldchanges", "log2_fold_change", "f4"),
     ("log10_p", "ln_p", "f8"),
     ("log10_q", "ln_q", "f8"),
+    ("log2fc_mean", "log2_fold_change_of_means", "f8"),
 )
 
 
@@ -241,7 +248,7 @@ def _records(found: list[dict[str, Any]], genes: list[str], n_genes: int | None)
         return np.rec.fromarrays(arrays, dtype=[(group, dtype) for group in groups])
 
     out["names"] = record([named[one["order"][:n_genes]] for one in found], "O")
-    for field, name, dtype in _FIELDS:
+    for field, name, dtype in (one for one in _FIELDS if one[1] in found[0]):
         # Fold changes and scores beyond 32 bits become infinite, as in scanpy.
         with np.errstate(over="ignore"):
             out[field] = record([_sorted(one, name, n_genes).astype(dtype) for one in found], dtype)
@@ -289,6 +296,31 @@ def _differential(
     return {"params": params, "names": _records(found, genes, n_genes)["names"], "differential": tables}
 
 
+def _from_differential(result: dict[str, Any]) -> dict[str, Any]:
+    """What exprmat's tables of groups hold, as records."""
+    import pandas as pd
+
+    tables = result["differential"]
+    columns = {
+        "names": ("names", "O"),
+        "scores": ("scores", "f4"),
+        "logfoldchanges": ("lfc", "f4"),
+        "pvals": ("p", "f8"),
+        "pvals_adj": ("q", "f8"),
+        "log10_p": ("log10.p", "f8"),
+        "log10_q": ("log10.q", "f8"),
+    }
+    out: dict[str, Any] = {"params": result["params"]}
+    for name, (column, dtype) in columns.items():
+        if all(column in table for table in tables.values()):
+            arrays = [np.asarray(table[column]).astype(dtype) for table in tables.values()]
+            out[name] = np.rec.fromarrays(arrays, dtype=[(group, dtype) for group in tables])
+    for name, column in (("pts", "pct"), ("pts_rest", "pct.reference")):
+        if all(column in table for table in tables.values()):
+            out[name] = pd.DataFrame({group: table.set_index("names")[column] for group, table in tables.items()})
+    return out
+
+
 def filter_rank_genes_groups(
     adata: ad.AnnData,
     *,
@@ -319,7 +351,7 @@ def filter_rank_genes_groups(
     min_in_group_fraction, max_out_group_fraction
         Bounds on the shares of cells that have the gene: of the group, of all other cells.
     min_fold_change
-        Bound on the log2 fold change.
+        Bound on the log2 fold change against all other cells, whatever the reference was.
     compare_abs
         Whether the size of the fold change counts.
     n_threads, max_memory, progress
@@ -355,7 +387,7 @@ def filter_rank_genes_groups(
     labels = labels_of(adata, params["groupby"] if groupby is None else groupby)
     values = values_of(adata, params["layer"], use_raw=params["use_raw"] if use_raw is None else use_raw)
     groups = list(result["names"].dtype.names)
-    comparison = Comparison(method="t-test", groups=groups)
+    comparison = Comparison(method="t-test", groups=groups, base=_base(adata))
     found = _compare(values, labels, comparison, means(n_threads, max_memory, progress=progress))
     shares = {one["group"]: one for one in found}
     where = pd.Index(values.genes)
@@ -363,7 +395,7 @@ def filter_rank_genes_groups(
     for group in groups:
         names = result["names"][group]
         at = where.get_indexer(pd.Index(names))
-        change = result["logfoldchanges"][group]
+        change = shares[group]["log2_fold_change"][at].astype(np.float32)
         passes = (
             (shares[group]["fraction"][at] > min_in_group_fraction)
             & (shares[group]["fraction_reference"][at] < max_out_group_fraction)
@@ -376,8 +408,12 @@ def filter_rank_genes_groups(
 
 
 def ranked(adata: ad.AnnData, name: str | None) -> dict[str, Any]:
-    """A result of :func:`rank_genes_groups` by its key, in scanpy's form."""
-    name = "rank_genes_groups" if name is None else name
+    """A result of :func:`rank_genes_groups` by its key, in scanpy's form, whatever the dialect it was written in."""
+    if name is None:
+        places = either("scanpy", "markers")
+        name = next((place for place in places if place in adata.uns), places[0])
+    if name in adata.uns and "differential" in adata.uns[name]:
+        return _from_differential(adata.uns[name])
     if name in adata.uns and "pvals" in adata.uns[name]:
         found: dict[str, Any] = dict(adata.uns[name])
         return found

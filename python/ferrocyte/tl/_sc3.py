@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _core
 from .._annotated import only, representation, seed_of, target
-from .._keys import Style, key
+from .._keys import Style, keys
 from .._run import means
 
 if TYPE_CHECKING:
@@ -85,14 +85,14 @@ def sc3(
 
     only("batch_size", batch_size, [100], "cells are clustered in full, not by batches")
     adata = target(adata, copy=copy)
-    numbers = _list(n_clusters)
+    places, numbers = keys(style), _list(n_clusters)
     name, points = representation(adata, basis)
     columns = None if d_range is None else _list(d_range)
     manner = (int(n_runs), columns, n_facility, int(multiplier_facility), seed_of(random_state))
     found = _core.cells_sc3(points, numbers, manner, means(n_threads, max_memory, progress=progress))
     for k, codes, levels, _ in found:
-        adata.obs[key("sc3", style).format(k)] = pd.Categorical.from_codes(codes, categories=levels)
-    adata.uns[key("sc3_trials", style)] = {
+        adata.obs[places.sc3.format(k)] = pd.Categorical.from_codes(codes, categories=levels)
+    adata.uns[places.sc3_trials] = {
         "params": {"basis": name, "n_clusters": numbers, "n_runs": int(n_runs), "random_state": int(random_state)},
         "agreement": {str(k): agreement for k, _, _, agreement in found},
     }

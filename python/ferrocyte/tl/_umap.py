@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _core
 from .._annotated import close_to, only, representation, seed_of, target
-from .._keys import Style, key
+from .._keys import Style, either, keys
 from .._run import means
 from ..errors import BadInputError, MissingKeyError
 from ._graph import adjacency_of, graph_arrays, neighbours_of, parameters
@@ -118,7 +118,7 @@ def umap(
     only("method", method, ["umap"], "layouts are made on processors")
     seed = seed_of(random_state)
     adata = target(adata, copy=copy)
-    place = key("umap", style) if key_added is None else key_added
+    place = keys(style).umap if key_added is None else key_added
     asked = None if neighbors_key == "neighbors" else neighbors_key
     neighbours = neighbours_of(adata, asked)
     matrix = adjacency_of(adata, neighbors_key=asked, obsp=None, adjacency=None, allow_stale=allow_stale)
@@ -159,7 +159,7 @@ def _start(adata: ad.AnnData, init_pos: Any, graph: dict[str, Any]) -> tuple[str
         return "random", None
     if init_pos == "spectral":
         use_rep = graph.get("use_rep")
-        if use_rep in adata.obsm or (use_rep is None and {"X_pca", "pca"} & set(adata.obsm)):
+        if use_rep in adata.obsm or (use_rep is None and any(name in adata.obsm for name in either("scanpy", "pca"))):
             return "spectral", representation(adata, use_rep)[1]
         return "spectral", None
     if init_pos in adata.obsm:

@@ -20,6 +20,7 @@ pub(crate) struct Comparison {
     tie_correct: bool,
     base: Option<f64>,
     by_size: bool,
+    fold_change_of_means: bool,
 }
 
 /// For each group that is compared a `dict` of arrays in the order of genes, and `order`, by falling score.
@@ -38,6 +39,7 @@ pub(crate) fn cells_markers<'py>(
         reference: comparison.reference,
         tie_correct: comparison.tie_correct,
         base: comparison.base,
+        fold_change_of_means: comparison.fold_change_of_means,
         ..MarkerOptions::new(Method::from_word(&comparison.method).or_raise(py)?)
     };
     let labels = labels.factor().or_raise(py)?;
@@ -65,6 +67,9 @@ fn arrays(py: Python<'_>, group: GroupMarkers, by_size: bool) -> PyResult<Bound<
         ("fraction_reference", group.fraction_reference),
     ] {
         out.set_item(name, values.into_pyarray(py))?;
+    }
+    if let Some(change) = group.log2_fold_change_of_means {
+        out.set_item("log2_fold_change_of_means", change.into_pyarray(py))?;
     }
     Ok(out)
 }
