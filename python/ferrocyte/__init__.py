@@ -7,6 +7,8 @@
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
 :mod:`ferrocyte.pp`    from counts to neighbours of cells; from cells to samples: pseudobulk
+:mod:`ferrocyte.tl`    clusters, layouts, markers, scores, composition
+:mod:`ferrocyte.get`   results as tables
 :mod:`ferrocyte.sim`   studies of which the truth is known
 :mod:`ferrocyte.io`    what a file holds
 :mod:`ferrocyte.compat`  the names of other packages, for scripts that move here
@@ -35,9 +37,9 @@ from .errors import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import compat, errors, io, limma, lmm, pl, pp, sim
+    from . import compat, errors, get, io, limma, lmm, pl, pp, sim, tl
 
-_MODULES = ("compat", "errors", "io", "limma", "lmm", "pl", "pp", "sim")
+_MODULES = ("compat", "errors", "get", "io", "limma", "lmm", "pl", "pp", "sim", "tl")
 
 __all__ = [
     "BadFileError",
@@ -51,12 +53,14 @@ __all__ = [
     "__version__",
     "compat",
     "errors",
+    "get",
     "io",
     "limma",
     "lmm",
     "pl",
     "pp",
     "sim",
+    "tl",
 ]
 
 

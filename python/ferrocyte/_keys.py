@@ -32,6 +32,9 @@ class Keys:
     umap: str
     leiden: str
     markers: str
+    #: Labels of a consensus, where the number of clusters is filled in, and what was tried.
+    sc3: str
+    sc3_trials: str
     #: How names of a second graph are made of `key_added` and the name of the first.
     second_graph: str
 
@@ -71,6 +74,8 @@ DIALECTS: dict[str, Keys] = {
         umap="X_umap",
         leiden="leiden",
         markers="rank_genes_groups",
+        sc3="sc3s_{}",
+        sc3_trials="sc3s_trials",
         second_graph="{key}_{name}",
     ),
     "exprmat": Keys(
@@ -84,6 +89,8 @@ DIALECTS: dict[str, Keys] = {
         umap="umap",
         leiden="leiden",
         markers="markers",
+        sc3="sc3.{}",
+        sc3_trials="sc3",
         second_graph="{name}.{key}",
     ),
 }

@@ -5,7 +5,7 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `cells`, `lmm`, `limma`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
+//! * `cells`, `learn`, `lmm`, `limma`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
@@ -13,6 +13,7 @@ mod cells;
 mod cli;
 mod faults;
 mod io;
+mod learn;
 mod limma;
 mod lmm;
 mod monitor;
@@ -29,8 +30,7 @@ use pyo3::pymodule;
 mod _core {
     #[pymodule_export]
     use super::cells::{
-        cells_check_log1p, cells_divide, cells_filter, cells_harmony, cells_hvg, cells_neighbors, cells_normalize,
-        cells_pca, cells_qc, cells_scale, cells_scrublet, cells_size_factors,
+        cells_aggregate, cells_check_log1p, cells_composition, cells_cycle_phase, cells_divide, cells_filter, cells_harmony, cells_hvg, cells_markers, cells_neighbors, cells_normalize, cells_pca, cells_proportion, cells_qc, cells_sc3, cells_scale, cells_score_genes, cells_scrublet, cells_size_factors,
     };
     #[pymodule_export]
     use super::cli::{cli_help_pages, limma_arguments, lmm_arguments, run_program, simulate_arguments};
@@ -42,6 +42,11 @@ mod _core {
     use super::io::write::io_write;
     #[pymodule_export]
     use super::io::{gene_values, h5ad_info};
+    #[pymodule_export]
+    use super::learn::{
+        learn_agreement, learn_leiden, learn_louvain, learn_modularity, learn_silhouette, learn_trustworthiness,
+        learn_umap,
+    };
     #[pymodule_export]
     use super::limma::{
         limma_array_weights, limma_array_weights_quick, limma_average, limma_average_duplicates, limma_barcode,

@@ -9,9 +9,12 @@
 //! * [`sc3`]: consensus clusters. [`markers`]: genes that tell groups apart. [`score_genes`]: how strongly cells express
 //!   a set of genes.
 //! * [`normalize`]: factors of cells, and rows scaled and logged as they pass; [`in_place`]: or where they stand.
+//! * [`aggregate`](mod@aggregate): sums, means and variances of groups of cells.
+//! * [`normalize`]: factors of cells, and rows scaled and logged as they pass.
 //! * [`proportion`] and [`composition`]: types of cells in samples, and whether groups of samples differ in them.
 //! * [`scale`] and [`pca`]: genes on one scale, principal components, without a dense matrix.
 
+pub mod aggregate;
 mod by_gene;
 pub mod composition;
 pub mod filter;

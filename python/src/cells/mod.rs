@@ -1,25 +1,37 @@
-//! What `ferrocyte.pp` calls of the steps on cells: matrices in, tables and arrays out.
+//! What `ferrocyte.pp`, `ferrocyte.tl` and `ferrocyte.get` call of the steps on cells: matrices in, tables and arrays out.
 //!
 //! * `qc`: measures of cells and genes, and filters; `normalize`: factors, and values changed where they stand.
 //! * `hvg`: variable genes; `scale`: genes on one scale; `pca`: components.
+//! * `markers`, `score`, `sc3`, `composition`, `aggregate`: what is asked of groups of cells.
 //! * `scrublet`: doublets; `harmony`: batches brought together; `neighbors`: neighbours and their graph.
 
+mod aggregate;
+mod composition;
 mod harmony;
 mod hvg;
+mod labels;
+mod markers;
 mod neighbors;
 mod normalize;
 mod pca;
 mod qc;
+mod sc3;
 mod scale;
+mod score;
 mod scrublet;
 
+pub(crate) use aggregate::cells_aggregate;
+pub(crate) use composition::{cells_composition, cells_proportion};
 pub(crate) use harmony::cells_harmony;
 pub(crate) use hvg::cells_hvg;
+pub(crate) use markers::cells_markers;
 pub(crate) use neighbors::cells_neighbors;
 pub(crate) use normalize::{cells_check_log1p, cells_divide, cells_normalize, cells_size_factors};
 pub(crate) use pca::cells_pca;
 pub(crate) use qc::{cells_filter, cells_qc};
+pub(crate) use sc3::cells_sc3;
 pub(crate) use scale::cells_scale;
+pub(crate) use score::{cells_cycle_phase, cells_score_genes};
 pub(crate) use scrublet::cells_scrublet;
 
 use ferrocyte_base::Fault;

@@ -39,6 +39,8 @@ pub struct UmapOptions {
     pub min_dist: f64,
     /// The scale of the embedding.
     pub spread: f64,
+    /// The curve, where it is known; nothing: the one of `min_dist` and `spread`.
+    pub curve: Option<Curve>,
     /// Rounds of moves; nothing: 500 up to 10,000 points, 200 beyond.
     pub n_epochs: Option<usize>,
     /// Points that push for each that pulls.
@@ -58,6 +60,7 @@ impl Default for UmapOptions {
             dims: 2,
             min_dist: 0.5,
             spread: 1.0,
+            curve: None,
             n_epochs: None,
             negatives: 5.0,
             learning_rate: 1.0,
@@ -90,7 +93,10 @@ const MOST_DIMS: usize = 16;
 /// Options out of their range, a start with another number of points or of dimensions than asked for.
 pub fn umap(run: &Run, graph: &Graph, start: Start<'_>, options: &UmapOptions) -> Result<Embedding> {
     check(options)?;
-    let curve = curve(options.min_dist, options.spread)?;
+    let curve = match options.curve {
+        Some(curve) => curve,
+        None => curve(options.min_dist, options.spread)?,
+    };
     let n_epochs = match options.n_epochs {
         Some(n) => n,
         None if graph.n() <= 10_000 => 500,
@@ -104,6 +110,11 @@ pub fn umap(run: &Run, graph: &Graph, start: Start<'_>, options: &UmapOptions) -
 fn check(options: &UmapOptions) -> Result<()> {
     if !(1..=MOST_DIMS).contains(&options.dims) {
         return Err(Fault::bad_input(format!("1 to {MOST_DIMS} dimensions were expected, found {}", options.dims)));
+    }
+    if let Some(Curve { a, b }) = options.curve
+        && !(a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite())
+    {
+        return Err(Fault::bad_input(format!("`a` and `b` are numbers above 0, found {a} and {b}")));
     }
     for (name, value) in
         [("negatives", options.negatives), ("learning_rate", options.learning_rate), ("repulsion", options.repulsion)]

@@ -2,7 +2,7 @@
 
 use ferrocyte_base::Run;
 use ferrocyte_learn::{
-    Components, Graph, KnnOptions, Points, Search, Start, UmapOptions, connectivities, curve, nearest,
+    Components, Curve, Graph, KnnOptions, Points, Search, Start, UmapOptions, connectivities, curve, nearest,
     neighbour_recall, silhouette, trustworthiness, umap,
 };
 use ferrocyte_testkit::assert_same_bits_over_runs;
@@ -176,6 +176,8 @@ fn what_makes_no_sense_is_refused() {
     refused(Start::Spectral, UmapOptions { min_dist: 2.0, ..good }, "min_dist <= spread");
     refused(Start::Spectral, UmapOptions { spread: 0.0, min_dist: 0.0, ..good }, "spread > 0");
     refused(Start::Spectral, UmapOptions { learning_rate: f64::NAN, ..good }, "learning_rate");
+    let curve = Some(Curve { a: -1.0, b: 1.0 });
+    refused(Start::Spectral, UmapOptions { curve, ..good }, "above 0, found -1 and 1");
     let two = Points::new(&[0.0; 4], 2, 2).unwrap();
     refused(Start::Given(two), good, "a start of 3 x 2");
     refused(Start::SpectralOf(two), good, "3 points were expected");
