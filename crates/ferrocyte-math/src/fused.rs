@@ -38,6 +38,7 @@ pub trait Real:
     fn to_f64(self) -> f64;
 
     /// `self * by + plus`, rounded once.
+    #[must_use]
     fn fused(self, by: Self, plus: Self) -> Self;
 
     /// The size without the sign.

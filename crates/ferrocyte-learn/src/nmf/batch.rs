@@ -34,7 +34,7 @@ pub fn factorise(run: &Run, input: &Input, options: &Options, jobs: &[Job]) -> R
     }
     match options.precision {
         Precision::Double => of_ranks::<f64, 8>(run, input, options, jobs),
-        Precision::Single => of_ranks::<f32, 16>(run, input, options, jobs),
+        Precision::Single => of_ranks::<f32, 8>(run, input, options, jobs),
     }
 }
 

@@ -94,7 +94,7 @@ impl<'a, T: Real, const L: usize> Descent<'a, T, L> {
                     let violation =
                         this.level.run(Sweep { rows: &mut *rows, products, gram: &gram, inverse: &inverse, k });
                     (0..L).for_each(|l| share.sum[l] += violation[l].to_f64());
-                    this.level.run(Gram { rows, gram: &mut share.gram, k });
+                    this.level.run(Gram { rows, total: &mut share.gram, k });
                     if this.fixed.is_none() {
                         let targets = &mut share.by_column[..];
                         this.level.run(Product { piece: &block.to_columns, sources: rows, targets, k });

@@ -9,56 +9,22 @@ use ferrocyte_math::fused::{FusedKernel, Real, multiply_add};
 
 use super::tiles::Piece;
 
-/// Calls `$body` with the constant `$P` equal to `$p`, which is between 1 and 12.
+/// Packs of a part. With more the compiler no longer keeps the sums in registers.
+const MOST: usize = 8;
+
+/// Calls `$body` with the constant `$P` equal to `$p`, which is between 1 and [`MOST`].
 macro_rules! with_packs {
     ($p:expr, $P:ident => $body:expr) => {
+        with_packs!($p, $P => $body; 1 2 3 4 5 6 7)
+    };
+    ($p:expr, $P:ident => $body:expr; $($known:literal)+) => {
         match $p {
-            1 => {
-                const $P: usize = 1;
+            $($known => {
+                const $P: usize = $known;
                 $body
-            }
-            2 => {
-                const $P: usize = 2;
-                $body
-            }
-            3 => {
-                const $P: usize = 3;
-                $body
-            }
-            4 => {
-                const $P: usize = 4;
-                $body
-            }
-            5 => {
-                const $P: usize = 5;
-                $body
-            }
-            6 => {
-                const $P: usize = 6;
-                $body
-            }
-            7 => {
-                const $P: usize = 7;
-                $body
-            }
-            8 => {
-                const $P: usize = 8;
-                $body
-            }
-            9 => {
-                const $P: usize = 9;
-                $body
-            }
-            10 => {
-                const $P: usize = 10;
-                $body
-            }
-            11 => {
-                const $P: usize = 11;
-                $body
-            }
+            })+
             _ => {
-                const $P: usize = 12;
+                const $P: usize = MOST;
                 $body
             }
         }
@@ -70,7 +36,7 @@ macro_rules! with_packs {
 /// A part changes no bits: every pack has its own sum.
 #[inline(always)]
 fn part(k: usize, registers: usize) -> usize {
-    let most = (registers * 3 / 4).clamp(1, 12);
+    let most = (registers * 3 / 4).clamp(1, MOST);
     k.div_ceil(k.div_ceil(most)).max(1)
 }
 
@@ -203,7 +169,7 @@ fn sweep_rows<T: Real, const L: usize, const R: usize, const FUSED: bool>(
 /// Adds the upper triangle of the Gram matrix of rows, `k * k` packs, in 64 bits.
 pub(super) struct Gram<'a, T, const L: usize> {
     pub(super) rows: &'a [[T; L]],
-    pub(super) gram: &'a mut [[f64; L]],
+    pub(super) total: &'a mut [[f64; L]],
     pub(super) k: usize,
 }
 
@@ -215,15 +181,15 @@ impl<T: Real, const L: usize> FusedKernel for Gram<'_, T, L> {
 
     #[inline(always)]
     fn run<const FUSED: bool>(self, registers: usize) {
-        let Self { rows, gram, k } = self;
+        let Self { rows, total, k } = self;
         let width = part(k, registers);
         for rows in rows.chunks(GRAM_ROWS * k) {
             for t in 0..k {
                 let mut from = t;
                 while from < k {
                     let p = width.min(k - from);
-                    let gram = &mut gram[t * k + from..t * k + from + p];
-                    with_packs!(p, P => add_gram::<T, L, P, FUSED>(rows, k, t, from, gram));
+                    let total = &mut total[t * k + from..t * k + from + p];
+                    with_packs!(p, P => add_gram::<T, L, P, FUSED>(rows, k, t, from, total));
                     from += p;
                 }
             }
@@ -293,7 +259,7 @@ mod tests {
                     |a: &[f64; 8], b: &[f64; 8]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-11 * (1.0 + b.abs()));
                 assert!(found.iter().zip(&expected).all(|(a, b)| near(a, b)));
                 let mut gram = vec![[0.0; 8]; k * k];
-                level.run(Gram { rows: &w, gram: &mut gram, k });
+                level.run(Gram { rows: &w, total: &mut gram, k });
                 for t in 0..k {
                     for s in t..k {
                         let plain = std::array::from_fn(|l| (0..n).map(|i| w[i * k + t][l] * w[i * k + s][l]).sum());

@@ -160,7 +160,7 @@ impl<'a, T: Real, const L: usize> Multiplicative<'a, T, L> {
         let (piece, targets) = (&block.to_columns, &mut share.by_column[..]);
         if self.beta == 2.0 {
             self.level.run(Product { piece, sources: rows, targets, k });
-            self.level.run(Gram { rows, gram: &mut share.gram, k });
+            self.level.run(Gram { rows, total: &mut share.gram, k });
         } else {
             self.level.run(Quotients { law, piece, sources: rows, own: h, targets, k });
         }
@@ -231,7 +231,7 @@ impl<'a, T: Real, const L: usize> Multiplicative<'a, T, L> {
                         add(beta - 1.0, level.run(Weights { law, sources: h, own, targets, k }));
                     }
                     if beta == 2.0 {
-                        level.run(Gram { rows: own, gram: &mut share.gram, k });
+                        level.run(Gram { rows: own, total: &mut share.gram, k });
                     }
                 }
             }

@@ -74,7 +74,7 @@ impl<T: Real, const L: usize> Replicas<T, L> {
     /// The Gram matrix of `h`.
     pub(super) fn gram_of_columns(&self, level: Level) -> Wide<L> {
         let mut gram = vec![[0.0; L]; self.k * self.k];
-        level.run(Gram { rows: &self.h, gram: &mut gram, k: self.k });
+        level.run(Gram { rows: &self.h, total: &mut gram, k: self.k });
         mirror(&mut gram, self.k);
         gram
     }

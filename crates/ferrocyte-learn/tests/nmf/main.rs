@@ -1,6 +1,6 @@
 //! Factorisations against the reference cases, and against themselves on other lanes and threads.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod golden;
 #[path = "../structure/npz.rs"]
