@@ -8,7 +8,8 @@
 //! [`nearest`] finds the neighbours of all points, exactly or by cells of space; [`connectivities`], [`gauss`] and
 //! [`jaccard`] make a [`Graph`] of them; [`leiden()`] and [`louvain()`] find its [`Communities`], [`umap()`] lays it
 //! out in few dimensions. [`trustworthiness`], [`neighbour_recall`] and [`silhouette`] tell how good a layout is,
-//! [`modularity`] how good communities are, and [`adjusted_rand`] how far two divisions agree.
+//! [`modularity`] how good communities are, and [`adjusted_rand`] how far two divisions agree. [`nmf`] factorises
+//! non-negative matrices, from many starts at once.
 //!
 //! ```
 //! use ferrocyte_base::Run;
@@ -32,6 +33,7 @@ mod eigen;
 mod graph;
 mod kmeans;
 mod knn;
+pub mod nmf;
 mod points;
 mod quality;
 mod umap;

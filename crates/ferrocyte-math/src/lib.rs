@@ -52,11 +52,13 @@
 //! # Loops over many numbers
 //!
 //! [`wide`] runs loops with the widest instructions that the processor has, without changing a bit, and has the
-//! elementary functions for them; [`student_t::many`] are the tails that stand on it.
+//! elementary functions for them; [`student_t::many`] are the tails that stand on it. [`fused`] runs loops that multiply
+//! and add in one step, with the same bits wherever the processor can.
 //!
 //! # Random streams
 //!
-//! [`random::Stream`] depends on a seed and a task number, not on who runs the task when.
+//! [`random::Stream`] depends on a seed and a task number, not on who runs the task when. [`mersenne_twister`] is the
+//! generator of other programs, for where their numbers must be met.
 //!
 //! # Linear algebra
 //!
@@ -69,6 +71,7 @@ pub mod brent;
 pub mod chi_squared;
 pub mod exact;
 pub mod f;
+pub mod fused;
 pub mod gamma;
 pub mod gamma_intercept;
 pub mod hypergeometric;
@@ -76,6 +79,7 @@ pub mod interpolate;
 pub mod linalg;
 pub mod loess;
 pub mod lowess;
+pub mod mersenne_twister;
 pub mod moving_average;
 pub mod multiple;
 pub mod normal;

@@ -1,0 +1,358 @@
+//! The beta divergences: their quotients and terms, and the loops over values that are not 0, or over all.
+
+#![allow(clippy::inline_always)]
+
+use ferrocyte_math::fused::{FusedKernel, Real, multiply_add};
+use ferrocyte_math::wide;
+
+use super::tiles::Piece;
+
+/// Fitted values are taken to be at least this where they are divided by; 2^-23 in both precisions.
+pub(super) const FLOOR: f64 = 1.0 / 8_388_608.0;
+
+/// What one divergence does with a value `x` and its fit.
+pub(super) trait Law: Copy + Sync {
+    /// `x fit^(beta - 2)`.
+    fn quotient<T: Real>(self, x: T, fit: T) -> T;
+
+    /// `fit^(beta - 1)`.
+    fn weight<T: Real>(self, fit: T) -> T;
+
+    /// The part of the loss that vanishes where `x` is 0.
+    fn term(self, x: f64, fit: f64) -> f64;
+}
+
+#[inline(always)]
+fn floored<T: Real>(fit: T) -> T {
+    let floor = T::from_f64(FLOOR);
+    if fit > floor { fit } else { floor }
+}
+
+/// Beta 2.
+#[derive(Clone, Copy)]
+pub(super) struct Frobenius;
+
+impl Law for Frobenius {
+    #[inline(always)]
+    fn quotient<T: Real>(self, x: T, _: T) -> T {
+        x
+    }
+
+    #[inline(always)]
+    fn weight<T: Real>(self, fit: T) -> T {
+        fit
+    }
+
+    #[inline(always)]
+    fn term(self, x: f64, fit: f64) -> f64 {
+        x * (x - 2.0 * fit)
+    }
+}
+
+/// Beta 1.
+#[derive(Clone, Copy)]
+pub(super) struct KullbackLeibler;
+
+impl Law for KullbackLeibler {
+    #[inline(always)]
+    fn quotient<T: Real>(self, x: T, fit: T) -> T {
+        x / floored(fit)
+    }
+
+    #[inline(always)]
+    fn weight<T: Real>(self, _: T) -> T {
+        T::ONE
+    }
+
+    #[inline(always)]
+    fn term(self, x: f64, fit: f64) -> f64 {
+        if x > FLOOR { x * wide::ln(x / floored(fit)) - x } else { 0.0 }
+    }
+}
+
+/// Beta 0.
+#[derive(Clone, Copy)]
+pub(super) struct ItakuraSaito;
+
+impl Law for ItakuraSaito {
+    #[inline(always)]
+    fn quotient<T: Real>(self, x: T, fit: T) -> T {
+        let fit = floored(fit);
+        x / (fit * fit)
+    }
+
+    #[inline(always)]
+    fn weight<T: Real>(self, fit: T) -> T {
+        T::ONE / floored(fit)
+    }
+
+    #[inline(always)]
+    fn term(self, x: f64, fit: f64) -> f64 {
+        let ratio = x / floored(fit);
+        ratio - wide::ln(ratio)
+    }
+}
+
+/// Any other beta.
+#[derive(Clone, Copy)]
+pub(super) struct Beta(pub(super) f64);
+
+/// `x^power` for `x >= 0`.
+#[inline(always)]
+pub(super) fn power(x: f64, power: f64) -> f64 {
+    if x == 0.0 && power > 0.0 { 0.0 } else { wide::exp(power * wide::ln(x)) }
+}
+
+impl Law for Beta {
+    #[inline(always)]
+    fn quotient<T: Real>(self, x: T, fit: T) -> T {
+        x * T::from_f64(power(floored(fit).to_f64(), self.0 - 2.0))
+    }
+
+    #[inline(always)]
+    fn weight<T: Real>(self, fit: T) -> T {
+        let fit = if self.0 < 1.0 { floored(fit) } else { fit };
+        T::from_f64(power(fit.to_f64(), self.0 - 1.0))
+    }
+
+    #[inline(always)]
+    fn term(self, x: f64, fit: f64) -> f64 {
+        let fit = floored(fit);
+        power(x, self.0) - self.0 * x * power(fit, self.0 - 1.0)
+    }
+}
+
+/// The fit: the sum of products of `k` packs.
+#[inline(always)]
+fn fit<T: Real, const L: usize, const FUSED: bool>(own: &[[T; L]], source: &[[T; L]]) -> [T; L] {
+    let mut sums = [T::ZERO; L];
+    for (a, b) in own.iter().zip(source) {
+        for l in 0..L {
+            sums[l] = multiply_add::<_, FUSED>(a[l], b[l], sums[l]);
+        }
+    }
+    sums
+}
+
+/// Adds a multiple of `k` packs.
+#[inline(always)]
+fn add_multiple<T: Real, const L: usize, const FUSED: bool>(target: &mut [[T; L]], by: [T; L], source: &[[T; L]]) {
+    for (t, s) in target.iter_mut().zip(source) {
+        for l in 0..L {
+            t[l] = multiply_add::<_, FUSED>(by[l], s[l], t[l]);
+        }
+    }
+}
+
+/// `target[t] += sum over entries of quotient * source`, the quotient from the fit of `own[t]` and the source.
+pub(super) struct Quotients<'a, T, B, const L: usize> {
+    pub(super) law: B,
+    pub(super) piece: &'a Piece<T>,
+    pub(super) sources: &'a [[T; L]],
+    pub(super) own: &'a [[T; L]],
+    pub(super) targets: &'a mut [[T; L]],
+    pub(super) k: usize,
+}
+
+impl<T: Real, B: Law, const L: usize> Quotients<'_, T, B, L> {
+    /// With `k` known when compiled, so that the packs of a target stay in registers.
+    #[inline(always)]
+    fn known<const K: usize, const FUSED: bool>(self) {
+        let (packs, _) = self.sources[self.piece.origin * K..].as_chunks::<K>();
+        let (own, _) = self.own.as_chunks::<K>();
+        let (targets, _) = self.targets.as_chunks_mut::<K>();
+        for ((ends, own), target) in self.piece.starts.windows(2).zip(own).zip(targets) {
+            let entries = ends[0] as usize..ends[1] as usize;
+            let mut sums = *target;
+            for (&source, &x) in self.piece.sources[entries.clone()].iter().zip(&self.piece.values[entries]) {
+                let source = &packs[source as usize];
+                let mut by = fit::<T, L, FUSED>(own, source);
+                for l in 0..L {
+                    by[l] = self.law.quotient(x, by[l]);
+                }
+                add_multiple::<T, L, FUSED>(&mut sums, by, source);
+            }
+            *target = sums;
+        }
+    }
+
+    #[inline(always)]
+    fn any<const FUSED: bool>(self) {
+        let k = self.k;
+        let sources = &self.sources[self.piece.origin * k..];
+        let targets = self.own.chunks_exact(k).zip(self.targets.chunks_exact_mut(k));
+        for (ends, (own, target)) in self.piece.starts.windows(2).zip(targets) {
+            let entries = ends[0] as usize..ends[1] as usize;
+            for (&source, &x) in self.piece.sources[entries.clone()].iter().zip(&self.piece.values[entries]) {
+                let source = &sources[source as usize * k..][..k];
+                let mut by = fit::<T, L, FUSED>(own, source);
+                for l in 0..L {
+                    by[l] = self.law.quotient(x, by[l]);
+                }
+                add_multiple::<T, L, FUSED>(target, by, source);
+            }
+        }
+    }
+}
+
+impl<T: Real, B: Law, const L: usize> FusedKernel for Quotients<'_, T, B, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self, _: usize) {
+        match self.k {
+            4 => self.known::<4, FUSED>(),
+            5 => self.known::<5, FUSED>(),
+            6 => self.known::<6, FUSED>(),
+            7 => self.known::<7, FUSED>(),
+            8 => self.known::<8, FUSED>(),
+            9 => self.known::<9, FUSED>(),
+            10 => self.known::<10, FUSED>(),
+            11 => self.known::<11, FUSED>(),
+            12 => self.known::<12, FUSED>(),
+            _ => self.any::<FUSED>(),
+        }
+    }
+}
+
+/// Lane by lane, the sum of the terms of the loss over values that are not 0.
+pub(super) struct Losses<'a, T, B, const L: usize> {
+    pub(super) law: B,
+    pub(super) piece: &'a Piece<T>,
+    pub(super) sources: &'a [[T; L]],
+    pub(super) own: &'a [[T; L]],
+    pub(super) k: usize,
+}
+
+impl<T: Real, B: Law, const L: usize> FusedKernel for Losses<'_, T, B, L> {
+    type Output = [f64; L];
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self, _: usize) -> [f64; L] {
+        let Self { law, piece, sources, own, k } = self;
+        let sources = &sources[piece.origin * k..];
+        let mut total = [0.0; L];
+        for (ends, own) in piece.starts.windows(2).zip(own.chunks_exact(k)) {
+            let entries = ends[0] as usize..ends[1] as usize;
+            for (&source, &x) in piece.sources[entries.clone()].iter().zip(&piece.values[entries]) {
+                let fits = fit::<T, L, FUSED>(own, &sources[source as usize * k..][..k]);
+                for l in 0..L {
+                    total[l] += law.term(x.to_f64(), fits[l].to_f64());
+                }
+            }
+        }
+        total
+    }
+}
+
+/// `target[t] += sum over all sources of weight * source`; the sums of `fit * weight` come back.
+pub(super) struct Weights<'a, T, B, const L: usize> {
+    pub(super) law: B,
+    pub(super) sources: &'a [[T; L]],
+    pub(super) own: &'a [[T; L]],
+    pub(super) targets: &'a mut [[T; L]],
+    pub(super) k: usize,
+}
+
+impl<T: Real, B: Law, const L: usize> FusedKernel for Weights<'_, T, B, L> {
+    type Output = [f64; L];
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self, _: usize) -> [f64; L] {
+        let mut total = [0.0; L];
+        for (own, target) in self.own.chunks_exact(self.k).zip(self.targets.chunks_exact_mut(self.k)) {
+            for source in self.sources.chunks_exact(self.k) {
+                let mut by = fit::<T, L, FUSED>(own, source);
+                for l in 0..L {
+                    let fit = by[l];
+                    by[l] = self.law.weight(fit);
+                    total[l] += fit.to_f64() * by[l].to_f64();
+                }
+                add_multiple::<T, L, FUSED>(target, by, source);
+            }
+        }
+        total
+    }
+}
+
+/// `row *= (numerator / denominator)^gamma`, penalties added to the denominators.
+pub(super) struct Update<'a, T, const L: usize> {
+    pub(super) rows: &'a mut [[T; L]],
+    pub(super) numerators: &'a [[T; L]],
+    pub(super) denominators: Denominators<'a, T, L>,
+    /// Penalties on sums and on squares.
+    pub(super) penalty: (f64, f64),
+    pub(super) gamma: f64,
+    /// What is smaller becomes 0.
+    pub(super) smallest: f64,
+    pub(super) k: usize,
+}
+
+/// What numerators are divided by.
+#[derive(Clone, Copy)]
+pub(super) enum Denominators<'a, T, const L: usize> {
+    /// `k` packs for each row.
+    Each(&'a [[T; L]]),
+    /// `k` packs for all rows.
+    Same(&'a [[T; L]]),
+    /// The product of a row with this Gram matrix.
+    Gram(&'a [[T; L]]),
+}
+
+impl<T: Real, const L: usize> FusedKernel for Update<'_, T, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self, _: usize) {
+        let k = self.k;
+        let (l1, l2) = (T::from_f64(self.penalty.0), T::from_f64(self.penalty.1));
+        let (floor, smallest) = (T::from_f64(FLOOR), T::from_f64(self.smallest));
+        let mut old = vec![[T::ZERO; L]; k];
+        for (i, row) in self.rows.chunks_exact_mut(k).enumerate() {
+            old.copy_from_slice(row);
+            for t in 0..k {
+                let mut below = match self.denominators {
+                    Denominators::Each(all) => all[i * k + t],
+                    Denominators::Same(all) => all[t],
+                    Denominators::Gram(gram) => fit::<T, L, FUSED>(&old, &gram[t * k..][..k]),
+                };
+                let above = &self.numerators[i * k + t];
+                for l in 0..L {
+                    below[l] = multiply_add::<_, FUSED>(l2, old[t][l], below[l] + l1);
+                    let ratio = above[l] / if below[l] == T::ZERO { floor } else { below[l] };
+                    let ratio = if self.gamma == 1.0 { ratio } else { T::from_f64(power(ratio.to_f64(), self.gamma)) };
+                    let new = old[t][l] * ratio;
+                    row[t][l] = if new < smallest { T::ZERO } else { new };
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Derivatives of the divergence, so that terms, quotients and weights belong together.
+    #[test]
+    fn terms_quotients_and_weights_are_of_one_divergence() {
+        fn check(law: impl Law, beta: f64) {
+            let (x, fit, step) = (1.7, 0.9, 1e-6);
+            // The loss is (term + rest) / scale, its derivative by the fit: weight - quotient.
+            let (scale, rest): (f64, fn(f64, f64) -> f64) = match beta {
+                2.0 => (2.0, |fit, _| fit * fit),
+                1.0 => (1.0, |fit, _| fit),
+                0.0 => (1.0, |_, _| 0.0),
+                _ => (beta * (beta - 1.0), |fit, beta| (beta - 1.0) * fit.powf(beta)),
+            };
+            let loss = |fit: f64| (law.term(x, fit) + rest(fit, beta)) / scale;
+            let slope = (loss(fit + step) - loss(fit - step)) / (2.0 * step);
+            let expected = law.weight(fit) - law.quotient(x, fit);
+            assert!((slope - expected).abs() < 1e-7, "beta {beta}: {slope} and {expected}");
+        }
+        check(Frobenius, 2.0);
+        check(KullbackLeibler, 1.0);
+        check(ItakuraSaito, 0.0);
+        [-1.0, 0.5, 1.5, 3.0].into_iter().for_each(|beta| check(Beta(beta), beta));
+    }
+}
