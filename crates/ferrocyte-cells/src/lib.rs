@@ -13,6 +13,7 @@
 //! * [`normalize`]: factors of cells, and rows scaled and logged as they pass.
 //! * [`proportion`] and [`composition`]: types of cells in samples, and whether groups of samples differ in them.
 //! * [`scale`] and [`pca`]: genes on one scale, principal components, without a dense matrix.
+//! * [`steps`]: all of this as whole commands take it; [`keys`]: under which names results stand in a study.
 
 pub mod aggregate;
 mod by_gene;
@@ -21,6 +22,7 @@ pub mod filter;
 pub mod harmony;
 pub mod hvg;
 pub mod in_place;
+pub mod keys;
 pub mod markers;
 mod moments;
 mod names;
@@ -33,6 +35,7 @@ pub mod scale;
 mod scan;
 pub mod score_genes;
 pub mod scrublet;
+pub mod steps;
 
 pub use filter::Kept;
 pub use names::Names;
