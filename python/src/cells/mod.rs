@@ -42,27 +42,12 @@ pub(crate) use study::{
 };
 
 use ferrocyte_base::Fault;
-use ferrocyte_cells::Names;
 use ferrocyte_data::{Factor, ObsColumn};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::faults::OrRaise;
 use crate::obs::frame;
-
-/// Names of cells and genes, for messages: `ferrocyte.pp._study.Labels`.
-#[derive(FromPyObject)]
-pub(crate) struct Labels {
-    cells: Vec<String>,
-    genes: Vec<String>,
-}
-
-impl Labels {
-    /// As the crates take them.
-    pub(crate) fn names(&self) -> Names<'_> {
-        Names { cells: &self.cells, genes: &self.genes }
-    }
-}
 
 /// Columns of cells, all of levels, in their order.
 pub(crate) fn factors(py: Python<'_>, n_cells: usize, columns: &Bound<'_, PyDict>) -> PyResult<Vec<Factor>> {
