@@ -42,6 +42,13 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 :func:`highly_variable_genes`  variation of genes against their means
 :func:`elbow`                the variance that principal components account for
 :func:`dendrogram`           which groups of cells are alike
+:func:`cnmf_k_selection`     programs: stability and error against their number
+:func:`cnmf_clustergram`     programs: spectra of all replicates, and how dense they lie
+:func:`cnmf_density`         programs: which spectra were left out
+:func:`cnmf_distance_comps`  programs: distances between spectra
+:func:`cnmf_distance_usages`  programs: distances between cells
+:func:`cnmf_distance_modules`  programs: distances between genes
+:func:`cnmf_usages`          programs on an embedding
 :func:`style`                the style, for figures of one's own
 :func:`save`                 a file, fonts embedded
 ===========================  ==============================================================================
@@ -56,6 +63,15 @@ from ._gene import plot_gene
 from ._heatmap import heatmap_top
 from ._moderated import barcode, heatmap_genes, md, sa, venn
 from ._prior import prior
+from ._programs import (
+    cnmf_clustergram,
+    cnmf_density,
+    cnmf_distance_comps,
+    cnmf_distance_modules,
+    cnmf_distance_usages,
+    cnmf_k_selection,
+    cnmf_usages,
+)
 from ._proportions import composition, proportion
 from ._quality import elbow, highly_variable_genes, qc, qc_scatter, qc_violin
 from ._quantiles import p_histogram, qq, qq_normal
@@ -70,6 +86,13 @@ from ._volcano import volcano, volcano_grid
 __all__ = [
     "PALETTE",
     "barcode",
+    "cnmf_clustergram",
+    "cnmf_density",
+    "cnmf_distance_comps",
+    "cnmf_distance_modules",
+    "cnmf_distance_usages",
+    "cnmf_k_selection",
+    "cnmf_usages",
     "composition",
     "coolmap",
     "dendrogram",

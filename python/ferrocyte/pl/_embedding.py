@@ -31,7 +31,7 @@ _CONTOURS = (True, False, "groups")
 _MANY = 50_000
 
 
-class _Points(NamedTuple):
+class Points(NamedTuple):
     """Where cells are, and what the axes are called."""
 
     x: np.ndarray[Any, Any]
@@ -40,20 +40,20 @@ class _Points(NamedTuple):
 
 
 @dataclass
-class _Look:
-    """How points are drawn."""
+class Look:
+    """How points are drawn: see :func:`embedding`."""
 
-    labels: str
-    palette: Any
-    cmap: Any
-    cmap_lower: Any
-    vmin: float | str | None
-    vmax: float | str | None
-    sort: bool
-    contours: bool | str
-    size: float | None
-    alpha: float
-    style: str
+    labels: str = "legend"
+    palette: Any = None
+    cmap: Any = "viridis"
+    cmap_lower: Any = None
+    vmin: float | str | None = None
+    vmax: float | str | None = None
+    sort: bool = True
+    contours: bool | str = False
+    size: float | None = None
+    alpha: float = 1.0
+    style: str = "scanpy"
 
 
 @styled
@@ -144,21 +144,21 @@ def embedding(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['B', 'T']
     """
-    look = _Look(labels, palette, cmap, cmap_lower, vmin, vmax, sort, contours, size, alpha, style)
+    look = Look(labels, palette, cmap, cmap_lower, vmin, vmax, sort, contours, size, alpha, style)
     _check(look)
     adata = target(adata)
-    points = _points(adata, basis, dims)
+    points = points_of(adata, basis, dims)
     values = None
     if color is not None:
         values = feature(adata, color, layer=layer, use_raw=use_raw, symbols=gene_symbols, place="color")
-    if values is not None and _is_categories(values):
-        levels, codes = _categories(values)
+    if values is not None and is_categories(values):
+        levels, codes = categories_of(values)
         width = legend_width(levels) if labels in ("legend", "index") else 0.0
         ax = axes(ax, (3.9 + width, 3.7))
         _draw_categories(ax, adata, str(color), points, levels, codes, look)
     elif values is not None:
         ax = axes(ax, (4.6, 3.7))
-        _draw_numbers(ax, points, np.asarray(values.to_numpy(dtype=float, na_value=np.nan)), look)
+        scatter_numbers(ax, points, np.asarray(values.to_numpy(dtype=float, na_value=np.nan)), look)
     else:
         ax = axes(ax, (3.9, 3.7))
         _scatter(ax, points, np.arange(len(points.x)), look, color="#8FA3B5")
@@ -253,19 +253,19 @@ def embeddings(
 
 def _width_of(adata: ad.AnnData, name: str, labels: str) -> float:
     """What explains the colours of a panel takes so many inches."""
-    if name in getattr(adata, "obs", {}) and _is_categories(adata.obs[name]):
-        return legend_width(_categories(adata.obs[name])[0]) if labels in ("legend", "index") else 0.0
+    if name in getattr(adata, "obs", {}) and is_categories(adata.obs[name]):
+        return legend_width(categories_of(adata.obs[name])[0]) if labels in ("legend", "index") else 0.0
     return 0.5
 
 
-def _check(look: _Look) -> None:
+def _check(look: Look) -> None:
     for place, value, choices in (("labels", look.labels, _LABELS), ("contours", look.contours, _CONTOURS)):
         if not any(value is one or (isinstance(one, str) and value == one) for one in choices):
             message = f"there is no choice `{value}`"
             raise BadInputError(message, place=place, hint=f"it is one of {', '.join(f'`{one}`' for one in choices)}")
 
 
-def _points(adata: ad.AnnData, basis: str, dims: tuple[int, int]) -> _Points:
+def points_of(adata: ad.AnnData, basis: str, dims: tuple[int, int]) -> Points:
     """Two columns of an embedding, by its key in either dialect."""
     names = [basis, f"X_{basis}"]
     for dialect in DIALECTS.values():
@@ -288,20 +288,21 @@ def _points(adata: ad.AnnData, basis: str, dims: tuple[int, int]) -> _Points:
         raise BadInputError(message, place=f"obsm `{key}`")
     word = key.removeprefix("X_")
     short = {"pca": "PC", "umap": "UMAP", "tsne": "tSNE"}.get(word, f"{shown(word)} ")
-    return _Points(x, y, (f"{short}{dims[0]}", f"{short}{dims[1]}"))
+    return Points(x, y, (f"{short}{dims[0]}", f"{short}{dims[1]}"))
 
 
 def _bases(dialect: Any) -> list[tuple[str, str]]:
     return [("umap", dialect.umap), ("pca", dialect.pca), ("harmony", dialect.harmony)]
 
 
-def _is_categories(values: pd.Series[Any]) -> bool:
+def is_categories(values: pd.Series[Any]) -> bool:
+    """Whether a column is drawn as categories: whatever holds no numbers."""
     import pandas as pd
 
     return bool(pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype))
 
 
-def _categories(values: pd.Series[Any]) -> tuple[list[str], np.ndarray[Any, Any]]:
+def categories_of(values: pd.Series[Any]) -> tuple[list[str], np.ndarray[Any, Any]]:
     """Levels and codes (-1 where there is none); texts in an order in which numbers count as numbers."""
     import pandas as pd
 
@@ -318,7 +319,7 @@ def _categories(values: pd.Series[Any]) -> tuple[list[str], np.ndarray[Any, Any]
 
 
 def _draw_categories(
-    ax: Axes, adata: ad.AnnData, key: str, points: _Points, levels: list[str], codes: Any, look: _Look
+    ax: Axes, adata: ad.AnnData, key: str, points: Points, levels: list[str], codes: Any, look: Look
 ) -> None:
     if levels == ["False", "True"] and look.palette is None:
         colour_of = {"False": FALSE, "True": TRUE}
@@ -362,7 +363,8 @@ def _label(ax: Axes, x: float, y: float, word: str) -> None:
     )  # fmt: skip
 
 
-def _draw_numbers(ax: Axes, points: _Points, values: Any, look: _Look) -> None:
+def scatter_numbers(ax: Axes, points: Points, values: Any, look: Look) -> None:
+    """Cells coloured by a number each, with the scale beside the axes."""
     there = np.isfinite(points.x) & np.isfinite(points.y)
     low, high = (_limit(values[there], bound, end) for bound, end in ((look.vmin, np.min), (look.vmax, np.max)))
     if low > high:
@@ -405,7 +407,7 @@ def _limit(values: Any, bound: float | str | None, end: Any) -> float:
     return float(end(finite)) if len(finite) else 0.0
 
 
-def _scatter(ax: Axes, points: _Points, order: Any, look: _Look, **colours: Any) -> Any:
+def _scatter(ax: Axes, points: Points, order: Any, look: Look, **colours: Any) -> Any:
     n = len(points.x)
     size = float(np.clip(30_000.0 / n, 0.4, 24.0)) if look.size is None else look.size
     return ax.scatter(

@@ -12,7 +12,7 @@ from .._obs import require
 from ..errors import BadInputError, MissingKeyError
 from . import _density
 from ._colours import category_colours, level_colours, with_lower
-from ._embedding import _categories, _is_categories
+from ._embedding import categories_of, is_categories
 from ._labels import label_points, lay_out
 from ._style import DOWN, FAINT, INK, MANY, UP, axes, styled, tidy
 from ._words import shown
@@ -103,7 +103,7 @@ def qc(
             raise MissingKeyError(message, place="limits", hint=hint)
     counts, genes = _column(adata, 1), _column(adata, 0)
     with_scatter = scatter and counts is not None and genes is not None
-    n_levels = 1 if groupby is None else len(_categories(require(adata.obs, groupby))[0])
+    n_levels = 1 if groupby is None else len(categories_of(require(adata.obs, groupby))[0])
     wide = 1.9 + 0.32 * (n_levels - 1)
     widths = [wide] * len(wanted) + ([3.6] if with_scatter else [])
     figure, panels = plt.subplots(
@@ -312,7 +312,7 @@ def _words(key: str) -> str:
 
 def _numbers(adata: ad.AnnData, key: str) -> np.ndarray[Any, Any]:
     series = require(adata.obs, key)
-    if _is_categories(series):
+    if is_categories(series):
         message = f"the column holds {series.dtype}, expected numbers"
         raise BadInputError(message, place=f"obs column `{key}`")
     return np.asarray(series.to_numpy(dtype=float, na_value=np.nan))
@@ -322,7 +322,7 @@ def _groups(adata: ad.AnnData, groupby: str | None, style: str) -> tuple[list[st
     """Levels that some cell has, codes of cells into them, and colours."""
     if groupby is None:
         return [""], np.zeros(adata.n_obs, dtype=int), category_colours(1)
-    levels, codes = _categories(require(adata.obs, groupby))
+    levels, codes = categories_of(require(adata.obs, groupby))
     colour_of = level_colours(adata, groupby, levels, style=style)
     used = [i for i in range(len(levels)) if (codes == i).any()]
     if all(level.isdigit() for level in levels):
