@@ -14,6 +14,7 @@
 //! * [`proportion`] and [`composition`]: types of cells in samples, and whether groups of samples differ in them.
 //! * [`scale`] and [`pca`]: genes on one scale, principal components, without a dense matrix.
 //! * [`steps`]: all of this as whole commands take it; [`keys`]: under which names results stand in a study.
+//! * [`study`]: several samples: their table, their folder, which cells are good, and what clusters are called.
 
 pub mod aggregate;
 mod by_gene;
@@ -36,6 +37,7 @@ mod scan;
 pub mod score_genes;
 pub mod scrublet;
 pub mod steps;
+pub mod study;
 
 pub use filter::Kept;
 pub use names::Names;
