@@ -81,6 +81,7 @@ keys! {
     Leiden: "leiden", Some("leiden"), Some("leiden"), "obs: clusters";
     Sc3: "sc3", Some("sc3s_{}"), Some("sc3.{}"), "obs: clusters of a consensus, with their number";
     Sc3Trials: "sc3_trials", Some("sc3s_trials"), Some("sc3"), "uns: what was tried for it";
+    Colours: "colours", Some("{}_colors"), Some("{}.colors"), "uns: colours of the levels of a column";
     Markers: "markers", Some("rank_genes_groups"), Some("markers"), "uns: genes that tell groups apart";
     CellType: "cell_type", Some("cell_type"), Some("cell.type"), "obs: names of clusters";
 }

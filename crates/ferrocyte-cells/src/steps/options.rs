@@ -85,7 +85,7 @@ pub const OPTIONS: &[CellsOption] = &[
     one_of(
         "outliers",
         QC,
-        "none",
+        "mads",
         Outliers::WORDS,
         "",
         "bounds on totals from the cells themselves: median -+ 5 MAD, or quartiles -+ 1.5 of their distance",

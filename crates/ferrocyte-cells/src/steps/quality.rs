@@ -8,6 +8,8 @@ use crate::filter::{Bound, filter_genes};
 use crate::keys::{Key, Style, translated};
 use crate::qc::{GeneFlag, QcMetrics, QcOptions, Typical, qc_metrics};
 use crate::scrublet::{Scrublet, ScrubletOptions, scrublet};
+use crate::study::quality::Measured;
+use crate::study::{Bounds, CellRules, good_cells};
 use crate::{Kept, Names};
 
 choice! {
@@ -147,33 +149,28 @@ fn check(options: &QualityOptions) -> Result<()> {
     Ok(())
 }
 
-/// The cells within all bounds.
+/// The cells within all bounds. Bounds from the cells themselves are those of the cells with genes enough.
 fn within(metrics: &QcMetrics, options: &QualityOptions) -> Result<Kept> {
-    let (mito, ribo) = (metrics.percent(0), metrics.percent(1));
-    let most_genes = options.max_genes.map_or(f64::INFINITY, |n| n as f64);
-    let (mut low, mut high) = (options.min_counts.unwrap_or(0.0), options.max_counts.unwrap_or(f64::INFINITY));
-    let typical = match options.outliers {
-        Outliers::Nothing => None,
-        Outliers::Mads => Some(Typical::Mads(5.0)),
-        Outliers::Tukey => Some(Typical::Tukey(1.5)),
+    let (low, high) = (options.min_counts.unwrap_or(0.0), options.max_counts.unwrap_or(f64::INFINITY));
+    let rules = CellRules {
+        totals: match options.outliers {
+            Outliers::Nothing => Bounds::Fixed(low, high),
+            Outliers::Mads => Bounds::Mads(5.0),
+            Outliers::Tukey => Bounds::Tukey(1.5),
+        },
+        min_genes: options.min_genes as f64,
+        max_genes: options.max_genes.map(|n| n as f64),
+        max_mito: options.max_mito.map_or(f64::INFINITY, |percent| percent / 100.0),
+        max_ribo: options.max_ribo.map(|percent| percent / 100.0),
     };
-    if let Some(typical) = typical {
-        let (from, to) = typical.bounds(&metrics.total)?;
-        (low, high) = (low.max(from), high.min(to));
-    }
-    let below = |share: f64, bound: Option<f64>| bound.is_none_or(|bound| share < bound);
-    let keep = |i: usize| {
-        let (n, total) = (metrics.n_genes[i], metrics.total[i]);
-        // A cell without counts is none, whatever the bounds.
-        total > 0.0
-            && n >= options.min_genes as f64
-            && n <= most_genes
-            && total >= low
-            && total <= high
-            && below(mito[i], options.max_mito)
-            && below(ribo[i], options.max_ribo)
+    let share = |flag: usize| -> Vec<f64> {
+        let parts = metrics.flags[flag].1.iter().zip(&metrics.total);
+        parts.map(|(&part, &total)| if total > 0.0 { part / total } else { 0.0 }).collect()
     };
-    Ok(Kept((0..metrics.total.len()).map(keep).collect()))
+    let (mito, ribo) = (share(0), share(1));
+    let cells = Measured { totals: &metrics.total, genes: &metrics.n_genes, mito: &mito, ribo: &ribo };
+    let good = good_cells(&cells, &rules)?.good;
+    Ok(Kept(good.iter().zip(&metrics.total).map(|(&good, &total)| good && low <= total && total <= high).collect()))
 }
 
 /// Scores of the cells that pass, or nothing and a warning where they cannot be had.

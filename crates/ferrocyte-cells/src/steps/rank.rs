@@ -61,8 +61,8 @@ pub fn rank(
                 let rows = (0..order.len()).map(|i| i.to_string()).collect();
                 let mut columns: Vec<Named<Values>> = vec![("names".to_owned(), texts(order))];
                 columns.extend(FIELDS.iter().filter_map(|field| {
-                    let values = Values::F64(field.sorted(one, order));
-                    Some((field.exprmat?.to_owned(), values))
+                    let name = field.exprmat?.to_owned();
+                    Some((name, Values::F64(field.sorted(one, order))))
                 }));
                 (one.group.clone(), Entry::Frame(rows, columns))
             });

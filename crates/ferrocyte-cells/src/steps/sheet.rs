@@ -25,13 +25,13 @@ impl Reals {
     }
 }
 
-/// A sparse matrix of cells × genes in memory. Cloning it copies values only.
+/// A sparse matrix of cells × genes in memory. Cloning it copies nothing.
 #[derive(Debug, Clone)]
 pub struct Sheet {
     n_genes: usize,
     pointers: Arc<Vec<usize>>,
     indices: Arc<Vec<u32>>,
-    values: Reals,
+    values: Arc<Reals>,
 }
 
 impl Sheet {
@@ -46,7 +46,7 @@ impl Sheet {
             Values::F32(v) => Reals::F32(v.into_owned()),
             Values::F64(v) => Reals::F64(v.into_owned()),
         };
-        Ok(Self { n_genes, pointers: Arc::new(pointers), indices: Arc::new(indices), values })
+        Ok(Self { n_genes, pointers: Arc::new(pointers), indices: Arc::new(indices), values: Arc::new(values) })
     }
 
     /// The parts of compressed rows whose columns rise in each row.
@@ -69,7 +69,7 @@ impl Sheet {
         if !fits || !pointers.windows(2).all(rises) {
             return Err(Fault::bad_input("rows whose columns rise, and pointers that fit them, are expected"));
         }
-        Ok(Self { n_genes, pointers: Arc::new(pointers), indices: Arc::new(indices), values })
+        Ok(Self { n_genes, pointers: Arc::new(pointers), indices: Arc::new(indices), values: Arc::new(values) })
     }
 
     /// Cells.
@@ -100,9 +100,9 @@ impl Sheet {
     /// The same values in 64 bits.
     #[must_use]
     pub fn widened(self) -> Self {
-        let values = match self.values {
-            Reals::F32(v) => Reals::F64(v.into_iter().map(f64::from).collect()),
-            wide @ Reals::F64(_) => wide,
+        let values = match &*self.values {
+            Reals::F32(v) => Arc::new(Reals::F64(v.iter().map(|&x| f64::from(x)).collect())),
+            Reals::F64(_) => Arc::clone(&self.values),
         };
         Self { values, ..self }
     }
@@ -113,7 +113,7 @@ impl Sheet {
     /// None that [`Sheet::new`] lets pass.
     pub fn rows(&self) -> Result<Box<dyn RowChunks + '_>> {
         let (n, p) = (self.n_cells(), self.n_genes);
-        Ok(match &self.values {
+        Ok(match &*self.values {
             Reals::F32(v) => Box::new(Csr::new(n, p, v, &self.indices, &self.pointers)?),
             Reals::F64(v) => Box::new(Csr::new(n, p, v, &self.indices, &self.pointers)?),
         })
@@ -130,13 +130,13 @@ impl Sheet {
         options: &NormalizeOptions,
     ) -> Result<(Self, SizeFactors)> {
         let found = size_factors(run, &mut *self.rows()?, names, options)?;
-        let mut logged = self.clone();
+        let mut values = (*self.values).clone();
         let (lines, then) = (Lines::<i32>::Runs(&self.pointers), Then::Log1p { base: None });
-        match &mut logged.values {
+        match &mut values {
             Reals::F32(v) => normalize_in_place(run, v, lines, Some(&found.factors), then)?,
             Reals::F64(v) => normalize_in_place(run, v, lines, Some(&found.factors), then)?,
         }
-        Ok((logged, found))
+        Ok((Self { values: Arc::new(values), ..self.clone() }, found))
     }
 }
 

@@ -62,7 +62,11 @@ fn mapping(session: &Session, matches: &ArgMatches) -> Result<Vec<(String, Vec<S
     if let Some(path) = matches.get_one::<PathBuf>("mapping") {
         let (clusters, table) = read_frame(path)?;
         let Some(column) = table.names().first().map(|&name| name.to_owned()) else {
-            return Err(Failure::usage("mapping", "the table has one column", "clusters in the first, names in the second"));
+            return Err(Failure::usage(
+                "mapping",
+                "the table has one column",
+                "clusters in the first, names in the second",
+            ));
         };
         let names = table.factor(&column)?;
         for (row, cluster) in clusters.into_iter().enumerate() {

@@ -30,8 +30,7 @@ fn maybe_number(settings: &Settings, name: &str) -> Answer<Option<f64>> {
 /// A whole number of at least `least`.
 pub(super) fn whole(settings: &Settings, name: &str, least: usize) -> Answer<usize> {
     let word = settings.word(name);
-    let bad =
-        || Failure::usage(name, format!("expected a whole number from {least} on, found `{word}`"), "see --help");
+    let bad = || Failure::usage(name, format!("expected a whole number from {least} on, found `{word}`"), "see --help");
     word.parse::<usize>().ok().filter(|n| *n >= least).ok_or_else(bad)
 }
 
@@ -169,7 +168,13 @@ pub(super) fn embed(settings: &Settings) -> Answer<EmbedOptions> {
 /// How clusters are found.
 pub(super) fn leiden(settings: &Settings) -> Answer<LeidenOptions> {
     let word = settings.word("n_iterations");
-    let bad = || Failure::usage("n_iterations", format!("expected a whole number, found `{word}`"), "-1 is until nothing is gained");
+    let bad = || {
+        Failure::usage(
+            "n_iterations",
+            format!("expected a whole number, found `{word}`"),
+            "-1 is until nothing is gained",
+        )
+    };
     let n_iterations: i64 = word.parse().map_err(|_| bad())?;
     Ok(LeidenOptions {
         resolution: number(settings, "resolution")?,

@@ -130,7 +130,11 @@ impl Study {
 
     /// Whether there is a layer.
     pub(super) fn has_layer(&self, name: &str) -> bool {
-        self.layers.iter().map(|(known, _)| known).chain(self.tree.layers.iter().map(|(known, _)| known)).any(|n| n == name)
+        self.layers
+            .iter()
+            .map(|(known, _)| known)
+            .chain(self.tree.layers.iter().map(|(known, _)| known))
+            .any(|n| n == name)
     }
 
     /// A matrix by its name, out of the study: X, or a layer.
@@ -272,9 +276,7 @@ impl Study {
         entries.push((Cow::Borrowed("layers"), layers));
         let (obsm, varm) = (&self.tree.obsm, &self.tree.varm);
         let (obsp, varp) = (&self.tree.obsp, &self.tree.varp);
-        for (name, items) in
-            [("obsm", obsm), ("varm", varm), ("obsp", obsp), ("varp", varp), ("uns", &self.tree.uns)]
-        {
+        for (name, items) in [("obsm", obsm), ("varm", varm), ("obsp", obsp), ("varp", varp), ("uns", &self.tree.uns)] {
             entries.push((Cow::Borrowed(name), dict(items).map_err(|fault| fault.at(name))?));
         }
         if let Some(raw) = &self.tree.raw {
@@ -306,9 +308,8 @@ impl Study {
         let member = |rows: &'a [bool]| {
             dict(named(ItemRef::Array(vec![rows.len(), 1], EntriesRef::Numbers(NumbersRef::Bool(rows)))))
         };
-        let map = |rows: &'a [u32]| {
-            dict(named(ItemRef::Array(vec![rows.len()], EntriesRef::Numbers(NumbersRef::U32(rows)))))
-        };
+        let map =
+            |rows: &'a [u32]| dict(named(ItemRef::Array(vec![rows.len()], EntriesRef::Numbers(NumbersRef::U32(rows)))));
         let order = vec![("mod-order".to_owned(), Attr::Texts(vec![self.modality.clone()]))];
         let entries = vec![
             ("mod", folder(FolderKind::Plain, order, named(study))),

@@ -137,7 +137,11 @@ impl Sparse {
             shape: if of_rows { (n, m) } else { (m, n) },
             data: self.data.take(&kept),
             indices: Numbers::I32(found),
-            indptr: if narrow { Numbers::I32(ends.into_iter().map(|e| e as i32).collect()) } else { Numbers::I64(ends) },
+            indptr: if narrow {
+                Numbers::I32(ends.into_iter().map(|e| e as i32).collect())
+            } else {
+                Numbers::I64(ends)
+            },
         })
     }
 }
@@ -160,10 +164,9 @@ impl ColumnData {
     pub fn take(&self, rows: &[usize]) -> Self {
         match self {
             Self::Numbers(values) => Self::Numbers(values.take(rows)),
-            Self::NullableNumbers { values, missing } => Self::NullableNumbers {
-                values: values.take(rows),
-                missing: rows.iter().map(|&i| missing[i]).collect(),
-            },
+            Self::NullableNumbers { values, missing } => {
+                Self::NullableNumbers { values: values.take(rows), missing: rows.iter().map(|&i| missing[i]).collect() }
+            }
             Self::Texts { values, na } => {
                 Self::Texts { values: rows.iter().map(|&i| values[i].clone()).collect(), na: *na }
             }
@@ -231,7 +234,10 @@ mod tests {
         let array = NdArray { shape: vec![2, 2, 2], cells: Entries::Numbers(Numbers::I64((0..8).collect())) };
         assert_eq!(array.cut(Some(&[1]), None).cells, Entries::Numbers(Numbers::I64(vec![4, 5, 6, 7])));
         assert_eq!(array.cut(None, Some(&[1])).cells, Entries::Numbers(Numbers::I64(vec![2, 3, 6, 7])));
-        let texts = |texts: &[&str]| ColumnData::Texts { values: texts.iter().map(|t| Some((*t).to_owned())).collect(), na: None };
+        let texts = |texts: &[&str]| ColumnData::Texts {
+            values: texts.iter().map(|t| Some((*t).to_owned())).collect(),
+            na: None,
+        };
         let column = ColumnData::Categorical {
             codes: vec![2, 0, Factor::MISSING],
             levels: Box::new(texts(&["a", "b", "c"])),
