@@ -43,7 +43,7 @@ mod _core {
     #[pymodule_export]
     use super::io::write::io_write;
     #[pymodule_export]
-    use super::io::{gene_values, h5ad_info};
+    use super::io::{gene_values, genes_values, h5ad_info};
     #[pymodule_export]
     use super::learn::{
         learn_agreement, learn_leiden, learn_louvain, learn_modularity, learn_silhouette, learn_trustworthiness,
