@@ -134,10 +134,11 @@ def test_what_is_no_table_or_no_sample_is_refused(tmp_path):
         fe.Experiment(tmp_path / "none.tsv")
     with pytest.raises(BadInputError, match="1 values for 2 samples"):
         Metadata(["a", "b"], names=["a"])
-    negative = ad.AnnData(sparse.csr_matrix(np.array([[1.0, -2.0]])))
-    negative.write_h5ad(tmp_path / "n.h5ad")
-    with pytest.raises(BadInputError, match="negative values"):
-        fe.Experiment(pd.DataFrame({"location": ["n.h5ad"], "sample": ["n"]}), base=tmp_path)
+    for value in (-2.0, np.nan, np.inf):
+        spoilt = ad.AnnData(sparse.csr_matrix(np.array([[1.0, 0.0], [0.0, value]])))
+        spoilt.write_h5ad(tmp_path / "n.h5ad")
+        with pytest.raises(BadInputError, match=r"n\.h5ad: 1 values are .* the first in cell `1`, gene `1`"):
+            fe.Experiment(pd.DataFrame({"location": ["n.h5ad"], "sample": ["n"]}), base=tmp_path)
     half = ad.AnnData(sparse.csr_matrix(np.array([[1.0, 2.5]])))
     half.write_h5ad(tmp_path / "h.h5ad")
     with pytest.warns(FerrocyteWarning, match="not whole numbers"):

@@ -54,8 +54,11 @@ def _counts(found: ad.AnnData, location: str) -> ad.AnnData:
         message = "there is neither X nor a layer `counts`"
         raise BadFileError(message, place=location)
     matrix = sparse.csr_matrix(values).astype(np.float32)
-    if matrix.nnz and matrix.data.min() < 0:
-        message = "there are negative values: these are no counts"
+    odd = np.flatnonzero(~(np.isfinite(matrix.data) & (matrix.data >= 0)))
+    if len(odd):
+        cell = found.obs_names[int(np.searchsorted(matrix.indptr, odd[0], side="right")) - 1]
+        gene = found.var_names[int(matrix.indices[odd[0]])]
+        message = f"{len(odd)} values are missing, infinite or negative, the first in cell `{cell}`, gene `{gene}`"
         raise BadInputError(message, place=location, hint="give raw counts, as X or as layer `counts`")
     if not np.array_equal(matrix.data, np.round(matrix.data)):
         warn(f"{location}: values are not whole numbers; counts are expected")

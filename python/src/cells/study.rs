@@ -160,12 +160,15 @@ impl Rules {
 }
 
 /// Which cells are kept, which of them are good, and the bounds on totals.
+type GoodCells<'py> = (Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<bool>>, (f64, f64));
+
+/// Applies the rules to what was measured of cells.
 #[pyfunction]
 pub(crate) fn study_good_cells<'py>(
     py: Python<'py>,
     measures: Measures<'py>,
     rules: Rules,
-) -> PyResult<(Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<bool>>, (f64, f64))> {
+) -> PyResult<GoodCells<'py>> {
     let slice = |i: usize| measures[i].as_slice().map_err(|_| Fault::internal("an array is not contiguous"));
     let find = || {
         let cells = Measured { totals: slice(0)?, genes: slice(1)?, mito: slice(2)?, ribo: slice(3)? };
