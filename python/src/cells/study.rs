@@ -1,5 +1,6 @@
 //! What `ferrocyte.experiment` asks: the table of samples, paths, good cells, names of clusters, the printed summary.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ferrocyte_base::{Fault, Value};
@@ -11,7 +12,6 @@ use ferrocyte_cells::study::{
 use ferrocyte_io::{ColumnData, Numbers, Rule};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use super::labels::{Labels, factor};
 use crate::faults::OrRaise;
@@ -90,15 +90,15 @@ impl PySampleTable {
 
 /// The paths of a study: `root`, `table`, `spec`, `integrated`, `subsets`.
 #[pyfunction]
-pub(crate) fn study_paths(root: PathBuf) -> [(&'static str, PathBuf); 5] {
+pub(crate) fn study_paths(root: PathBuf) -> BTreeMap<&'static str, PathBuf> {
     let layout = Layout::new(root);
-    [
+    BTreeMap::from([
         ("root", layout.root().to_owned()),
         ("table", layout.table()),
         ("spec", layout.spec()),
         ("integrated", layout.integrated()),
         ("subsets", layout.subsets()),
-    ]
+    ])
 }
 
 /// The path of a sample.
@@ -160,12 +160,15 @@ impl Rules {
 }
 
 /// Which cells are kept, which of them are good, and the bounds on totals.
+type GoodCells<'py> = (Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<bool>>, (f64, f64));
+
+/// Applies the rules to what was measured of cells.
 #[pyfunction]
 pub(crate) fn study_good_cells<'py>(
     py: Python<'py>,
     measures: Measures<'py>,
     rules: Rules,
-) -> PyResult<(Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<bool>>, (f64, f64))> {
+) -> PyResult<GoodCells<'py>> {
     let slice = |i: usize| measures[i].as_slice().map_err(|_| Fault::internal("an array is not contiguous"));
     let find = || {
         let cells = Measured { totals: slice(0)?, genes: slice(1)?, mito: slice(2)?, ribo: slice(3)? };
