@@ -116,6 +116,7 @@ def written(request, samples):
     return request.param, out
 
 
+@pytest.mark.filterwarnings("ignore:no gene is flagged")
 def test_samples_are_judged_as_by_the_package(samples, written):
     style, out = written
     if style != "scanpy":
