@@ -152,7 +152,7 @@ fn what_is_wrong_is_named() {
         (&["qc", "study.h5ad", "-o", "x.h5ad", "--min-genes", "9", "--max-genes", "3"], 1, "above the largest"),
         (&["qc", "study.h5ad", "-o", "x.csv"], 2, ".h5ad or .h5mu"),
         (&["qc", "study.h5ad", "-o", "study.h5ad"], 2, "is an input"),
-        (&["embed", "study.h5ad", "-o", "x.h5ad", "--batch-key", "smple"], 1, "did you mean"),
+        (&["embed", "study.h5ad", "-o", "x.h5ad", "--batch-key", "batsh"], 1, "did you mean `batch`"),
         (&["embed", "study.h5ad", "-o", "x.h5ad", "--layer", "count"], 1, "no layer `count`"),
         (&["embed", "study.h5ad", "-o", "x.h5ad", "--lamb", "some"], 2, "found `some`"),
         (&["embed", "study.h5ad", "-o", "x.h5ad", "--max-value", "10", "--n-top-genes", "30"], 1, "scale"),
