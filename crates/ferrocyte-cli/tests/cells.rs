@@ -166,9 +166,11 @@ fn what_is_wrong_is_named() {
         assert!(left.err.contains(told), "{args:?}\n{}", left.err);
         assert!(!folder.path("x.h5ad").exists() && !folder.path("x/integrated.h5mu").exists(), "{args:?}");
     }
-    let named = ["cells", "annotate", "study.h5ad", "-o", "x.h5ad", "--cluster", "cls", "--mapping", "names.tsv"];
-    let left = folder.run(&named);
-    assert!(left.code == 1 && left.err.contains("both"), "{}", left.err);
+    let annotate = ["cells", "annotate", "study.h5ad", "-o", "x.h5ad", "--cluster", "cls"];
+    let left = folder.run(&[&annotate[..], &["--mapping", "names.tsv"]].concat());
+    assert!(left.code == 1 && left.err.contains("more than once"), "{}", left.err);
+    let left = folder.run(&[&annotate[..], &["--name", "T=1,2", "--name", "B=2"]].concat());
+    assert!(left.code == 1 && left.err.contains("both `T` and `B`"), "{}", left.err);
     let left =
         folder.run(&["cells", "markers", "study.h5ad", "-o", "x.h5ad", "--groupby", "cls", "--groups", "nobody"]);
     assert!(left.code == 1 && left.err.contains("nobody"), "{}", left.err);
