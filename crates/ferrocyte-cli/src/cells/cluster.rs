@@ -2,7 +2,7 @@
 
 use clap::ArgMatches;
 use ferrocyte_base::{Fault, listing};
-use ferrocyte_cells::keys::{Key, Style};
+use ferrocyte_cells::keys::Key;
 use ferrocyte_cells::steps::{clusters, consensus, graph_of, refuse_stale, stale};
 use ferrocyte_data::Factor;
 use ferrocyte_io::{Entries, Item};
@@ -31,7 +31,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
         added
     } else {
         let key = settings.word("key_added");
-        let graph = graph(&study, options::truth(settings, "allow_stale"), style)?;
+        let graph = graph(&study, options::truth(settings, "allow_stale"))?;
         let (labels, added) = clusters(run, &graph, &leiden, key)?;
         found.push((key.to_owned(), labels));
         added
@@ -60,7 +60,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
 }
 
 /// The graph of neighbours of a study, in either dialect.
-fn graph(study: &Study, allow_stale: bool, _style: Style) -> Result<Graph, Failure> {
+fn graph(study: &Study, allow_stale: bool) -> Result<Graph, Failure> {
     let record = study.tree.uns.iter().find(|(name, _)| name == "neighbors");
     let Some((_, Item::Dict(record))) = record else {
         let known: Vec<&str> = study.tree.uns.iter().map(|(name, _)| name.as_str()).collect();

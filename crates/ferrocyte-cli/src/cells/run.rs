@@ -180,7 +180,7 @@ impl Log {
 
     fn text(&self) -> String {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().map(|line| format!("{line}\n")).collect()
+        lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
 }
 

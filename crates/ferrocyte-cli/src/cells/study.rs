@@ -74,7 +74,7 @@ impl Study {
         let at = |fault: Fault| fault.at(path.display().to_string());
         let x = tree.x.take().map(|item| sheet(run, &item)).transpose().map_err(at)?;
         let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { modality, others, fingerprint, ..Self::of(tree, x, file).map_err(at)? })
+        Ok(Self { fingerprint, modality, others, ..Self::of(tree, x, file).map_err(at)? })
     }
 
     /// X and the columns of a source.
