@@ -5,6 +5,7 @@
 =====================  =====================================================================
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
+:mod:`ferrocyte.nmf`   non-negative factorisations: cells as sums of programs
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
 :mod:`ferrocyte.pp`    from counts to neighbours of cells; from cells to samples: pseudobulk
 :mod:`ferrocyte.tl`    clusters, layouts, markers, scores, composition
@@ -37,9 +38,9 @@ from .errors import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import compat, errors, get, io, limma, lmm, pl, pp, sim, tl
+    from . import compat, errors, get, io, limma, lmm, nmf, pl, pp, sim, tl
 
-_MODULES = ("compat", "errors", "get", "io", "limma", "lmm", "pl", "pp", "sim", "tl")
+_MODULES = ("compat", "errors", "get", "io", "limma", "lmm", "nmf", "pl", "pp", "sim", "tl")
 
 __all__ = [
     "BadFileError",
@@ -57,6 +58,7 @@ __all__ = [
     "io",
     "limma",
     "lmm",
+    "nmf",
     "pl",
     "pp",
     "sim",

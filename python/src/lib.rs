@@ -5,7 +5,7 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `cells`, `learn`, `lmm`, `limma`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
+//! * `cells`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
@@ -17,6 +17,7 @@ mod learn;
 mod limma;
 mod lmm;
 mod monitor;
+mod nmf;
 mod obs;
 mod pseudobulk;
 mod simulate;
@@ -35,7 +36,7 @@ mod _core {
         cells_qc, cells_sc3, cells_scale, cells_score_genes, cells_scrublet, cells_size_factors,
     };
     #[pymodule_export]
-    use super::cli::{cli_help_pages, limma_arguments, lmm_arguments, run_program, simulate_arguments};
+    use super::cli::{cli_help_pages, limma_arguments, lmm_arguments, nmf_arguments, run_program, simulate_arguments};
     #[pymodule_export]
     use super::io::read::{io_anndata, io_kind, io_mudata};
     #[pymodule_export]
@@ -71,6 +72,8 @@ mod _core {
         lmm_sums_from_arrays, lmm_t_p_values, lmm_terms, lmm_test_columns, lmm_test_components, lmm_test_joint,
         lmm_variables, lmm_variance_shares,
     };
+    #[pymodule_export]
+    use super::nmf::{nmf_factorise, nmf_fit, nmf_instructions, nmf_options, nmf_refit, nmf_solver, nmf_statuses};
     #[pymodule_export]
     use super::pseudobulk::pseudobulk_sums;
     #[pymodule_export]

@@ -8,6 +8,7 @@
 //! ferrocyte lmm test FIT.npz|SUMS.npz --contrast ... -o OUT tests of a saved fit
 //! ferrocyte limma de COUNTS.tsv SAMPLES.tsv ... -o DIR      counts of samples, or of cells, to a ranked list of genes
 //! ferrocyte limma pseudobulk STUDY.h5ad --by C -o OUT.h5ad   cells to samples
+//! ferrocyte nmf fit STUDY -k 5,10 -o DIR                    a matrix as programs and their usages
 //! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
@@ -40,6 +41,7 @@ mod limma;
 mod lmm;
 mod merge;
 mod monitor;
+mod nmf;
 mod output;
 mod session;
 mod simulate;
@@ -50,7 +52,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
-pub use args::{Argument, help_pages, limma_arguments, lmm_arguments, simulate_arguments};
+pub use args::{Argument, help_pages, limma_arguments, lmm_arguments, nmf_arguments, simulate_arguments};
 
 use crate::faults::Failure;
 use crate::session::Session;
@@ -93,6 +95,10 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
             Some(("pseudobulk", verb)) => {
                 limma::pseudobulk::run(&Session::new(args, &["limma", "pseudobulk"], verb)?, verb)
             }
+            _ => Err(unknown()),
+        },
+        Some(("nmf", family)) => match family.subcommand() {
+            Some(("fit", verb)) => nmf::fit::run(&Session::new(args, &["nmf", "fit"], verb)?, verb),
             _ => Err(unknown()),
         },
         Some(("simulate", family)) => match family.subcommand() {

@@ -23,11 +23,11 @@ impl Labels<'_> {
 }
 
 /// Names of cells and of the genes that are used.
-#[derive(FromPyObject)]
+#[derive(FromPyObject, Default)]
 pub(crate) struct NameLists(Vec<String>, Vec<String>);
 
 impl NameLists {
-    pub(super) fn names(&self) -> Names<'_> {
+    pub(crate) fn names(&self) -> Names<'_> {
         Names { cells: &self.0, genes: &self.1 }
     }
 }
