@@ -57,8 +57,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
-pub use args::{Argument, help_pages, limma_arguments, lmm_arguments, nmf_arguments, simulate_arguments};
 pub use args::{Argument, cells_arguments, help_pages, limma_arguments, lmm_arguments, simulate_arguments};
+pub use args::{Argument, help_pages, limma_arguments, lmm_arguments, nmf_arguments, simulate_arguments};
 
 use crate::faults::Failure;
 use crate::session::Session;
@@ -105,6 +105,8 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
         },
         Some(("nmf", family)) => match family.subcommand() {
             Some(("fit", verb)) => nmf::fit::run(&Session::new(args, &["nmf", "fit"], verb)?, verb),
+            _ => Err(unknown()),
+        },
         Some(("cells", family)) => match family.subcommand() {
             Some(("import", verb)) => cells::import::run(&Session::new(args, &["cells", "import"], verb)?, verb),
             Some(("qc", verb)) => cells::qc::run(&Session::new(args, &["cells", "qc"], verb)?, verb),
