@@ -57,8 +57,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
-pub use args::{Argument, cells_arguments, help_pages, limma_arguments, lmm_arguments, simulate_arguments};
-pub use args::{Argument, help_pages, limma_arguments, lmm_arguments, nmf_arguments, simulate_arguments};
+pub use args::{
+    Argument, cells_arguments, help_pages, limma_arguments, lmm_arguments, nmf_arguments, simulate_arguments,
+};
 
 use crate::faults::Failure;
 use crate::session::Session;
