@@ -37,9 +37,9 @@ from .errors import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import compat, errors, get, io, limma, lmm, pl, pp, sim, tl
+    from . import cnmf, compat, errors, get, io, limma, lmm, pl, pp, sim, tl
 
-_MODULES = ("compat", "errors", "get", "io", "limma", "lmm", "pl", "pp", "sim", "tl")
+_MODULES = ("cnmf", "compat", "errors", "get", "io", "limma", "lmm", "pl", "pp", "sim", "tl")
 
 __all__ = [
     "BadFileError",
@@ -51,6 +51,7 @@ __all__ = [
     "TooLargeError",
     "UnsupportedError",
     "__version__",
+    "cnmf",
     "compat",
     "errors",
     "get",
