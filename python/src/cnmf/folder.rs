@@ -87,12 +87,12 @@ pub(crate) fn cnmf_combine(
 
 /// What speaks for each k.
 #[pyfunction]
-pub(crate) fn cnmf_k_selection<'py>(
-    py: Python<'py>,
+pub(crate) fn cnmf_k_selection(
+    py: Python<'_>,
     place: Place,
     how: HowFound,
     means: Means,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<Bound<'_, PyDict>> {
     let options = how.options().or_raise(py)?;
     let found = attended(py, &means, |run| k_selection_folder(run, &folder(&place)?, &options))?;
     table(py, found)
@@ -100,14 +100,14 @@ pub(crate) fn cnmf_k_selection<'py>(
 
 /// The consensus of one k, written; with names of cells, genes and selected genes.
 #[pyfunction]
-pub(crate) fn cnmf_consensus<'py>(
-    py: Python<'py>,
+pub(crate) fn cnmf_consensus(
+    py: Python<'_>,
     place: Place,
     k: usize,
     how: HowFound,
     build_reference: bool,
     means: Means,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<Bound<'_, PyDict>> {
     let options = how.options().or_raise(py)?;
     let found = attended(py, &means, |run| consensus_folder(run, &folder(&place)?, k, &options, build_reference))?;
     let report = table(py, programs_table(&found.consensus, &found.names.genes, TOP_GENES))?;
