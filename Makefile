@@ -43,6 +43,8 @@ bench: setup ## side by side with peers, in one run; writes docs/speed.md, docs/
 	rm -rf target/bench-site target/wheels
 	maturin build --release --quiet --out target/wheels
 	pip install --quiet --disable-pip-version-check --no-deps --target target/bench-site target/wheels/*.whl
+	python -m venv --clear target/bench-snapatac2
+	target/bench-snapatac2/bin/pip install --quiet --disable-pip-version-check snapatac2 || rm -rf target/bench-snapatac2
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/lmm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/limma.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/io.py --large

@@ -31,6 +31,12 @@ use pyo3::pymodule;
 mod _core {
     #[pymodule_export]
     use super::cells::{
+        PySampleTable, study_annotate, study_check_spec, study_chosen, study_classes, study_command_id,
+        study_gene_flags, study_good_cells, study_merge_column, study_merge_levels, study_paste, study_paths,
+        study_plain_class, study_sample_path, study_samples, study_sidecar, study_subset_path, study_summary,
+    };
+    #[pymodule_export]
+    use super::cells::{
         cells_aggregate, cells_check_log1p, cells_composition, cells_cycle_phase, cells_divide, cells_filter,
         cells_harmony, cells_hvg, cells_markers, cells_neighbors, cells_normalize, cells_pca, cells_proportion,
         cells_qc, cells_sc3, cells_scale, cells_score_genes, cells_scrublet, cells_size_factors,
@@ -49,7 +55,7 @@ mod _core {
     #[pymodule_export]
     use super::io::write::io_write;
     #[pymodule_export]
-    use super::io::{gene_values, h5ad_info};
+    use super::io::{gene_values, genes_values, h5ad_info};
     #[pymodule_export]
     use super::learn::{
         learn_agreement, learn_leiden, learn_louvain, learn_modularity, learn_silhouette, learn_trustworthiness,

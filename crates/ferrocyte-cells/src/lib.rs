@@ -13,6 +13,7 @@
 //! * [`normalize`]: factors of cells, and rows scaled and logged as they pass.
 //! * [`proportion`] and [`composition`]: types of cells in samples, and whether groups of samples differ in them.
 //! * [`scale`] and [`pca`]: genes on one scale, principal components, without a dense matrix.
+//! * [`study`]: several samples: their table, their folder, which cells are good, and what clusters are called.
 
 pub mod aggregate;
 mod by_gene;
@@ -33,6 +34,7 @@ pub mod scale;
 mod scan;
 pub mod score_genes;
 pub mod scrublet;
+pub mod study;
 
 pub use filter::Kept;
 pub use names::Names;
