@@ -1,7 +1,7 @@
 //! The arguments of the program, in one place.
 //!
 //! Options of the linear mixed models are built from [`ferrocyte_mixed::lmm::OPTIONS`], those of limma from
-//! [`ferrocyte_limma::OPTIONS`], those of the simulators from [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`], the tables that
+//! [`ferrocyte_limma::OPTIONS`], those of factorisations from [`ferrocyte_learn::nmf::OPTIONS`], those of the simulators from [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`], the tables that
 //! the Python package follows too; only what belongs to files and to the program itself is defined here. Values stay
 //! text: they may come from the config file as well, and are read in one place ([`crate::config`]).
 
@@ -43,6 +43,11 @@ pub fn lmm_arguments() -> Vec<Argument> {
 /// The options of `ferrocyte limma`, likewise.
 pub fn limma_arguments() -> Vec<Argument> {
     arguments_of(&limma())
+}
+
+/// The options of `ferrocyte nmf`, likewise.
+pub fn nmf_arguments() -> Vec<Argument> {
+    arguments_of(&nmf())
 }
 
 /// The options of `ferrocyte simulate`, likewise.
@@ -92,6 +97,7 @@ pub(crate) fn command() -> Command {
         .subcommand(lmm())
         .subcommand(limma())
         .subcommand(cnmf())
+        .subcommand(nmf())
         .subcommand(simulate())
         .subcommand(concat())
         .subcommand(merge())
@@ -448,6 +454,25 @@ fn output(value: &'static str, help: &'static str) -> Arg {
         .required(true)
         .value_parser(value_parser!(PathBuf))
         .help(help)
+}
+
+fn nmf() -> Command {
+    let options = ferrocyte_learn::nmf::OPTIONS.iter().map(|option| {
+        let arg = option_arg(option);
+        if option.name == "k" { arg.short('k') } else { arg }
+    });
+    Command::new("nmf")
+        .about("Non-negative matrix factorisation: cells as sums of programs")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("fit")
+                .about("Factorise a matrix of cells x genes at one or more ranks, from one or more starts each")
+                .arg(input("study", "STUDY", "the matrix: .h5ad, .h5mu, 10x .h5 or folder, .mtx, a table"))
+                .args(options)
+                .args(opening())
+                .arg(output("DIR", "a folder for usages, spectra and the table of replicas")),
+        )
 }
 
 fn simulate() -> Command {

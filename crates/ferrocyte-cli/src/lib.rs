@@ -9,6 +9,7 @@
 //! ferrocyte limma de COUNTS.tsv SAMPLES.tsv ... -o DIR      counts of samples, or of cells, to a ranked list of genes
 //! ferrocyte limma pseudobulk STUDY.h5ad --by C -o OUT.h5ad   cells to samples
 //! ferrocyte cnmf run -c COUNTS -k 5 6 7 --output-dir D     counts to programs; or step by step, on many machines
+//! ferrocyte nmf fit STUDY -k 5,10 -o DIR                    a matrix as programs and their usages
 //! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
@@ -42,6 +43,7 @@ mod limma;
 mod lmm;
 mod merge;
 mod monitor;
+mod nmf;
 mod output;
 mod session;
 mod simulate;
@@ -53,6 +55,7 @@ use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
 pub use args::{Argument, cnmf_arguments, help_pages, limma_arguments, lmm_arguments, simulate_arguments};
+pub use args::{Argument, help_pages, limma_arguments, lmm_arguments, nmf_arguments, simulate_arguments};
 
 use crate::faults::Failure;
 use crate::session::Session;
@@ -95,6 +98,10 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
             Some(("pseudobulk", verb)) => {
                 limma::pseudobulk::run(&Session::new(args, &["limma", "pseudobulk"], verb)?, verb)
             }
+            _ => Err(unknown()),
+        },
+        Some(("nmf", family)) => match family.subcommand() {
+            Some(("fit", verb)) => nmf::fit::run(&Session::new(args, &["nmf", "fit"], verb)?, verb),
             _ => Err(unknown()),
         },
         Some(("simulate", family)) => match family.subcommand() {

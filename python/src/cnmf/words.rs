@@ -4,7 +4,8 @@ use ferrocyte_base::Result;
 use ferrocyte_cli::cnmf::steps::Study;
 use ferrocyte_learn::nmf::{Loss, Precision, Rule};
 use ferrocyte_programs::{
-    Clusters, ConsensusOptions, Dialect, FactoriseOptions, Genes, Init, Names, OPTIONS, PrepareOptions, Programs,
+    Clusters, ConsensusOptions, Dialect, FactoriseOptions, Genes, Init, Iterates, Names, OPTIONS, PrepareOptions,
+    Programs,
 };
 use numpy::IntoPyArray;
 use pyo3::prelude::*;
@@ -89,6 +90,7 @@ pub(crate) struct HowMade {
     alpha_spectra: f64,
     max_nmf_iter: usize,
     precision: String,
+    solver: String,
 }
 
 impl HowMade {
@@ -100,6 +102,7 @@ impl HowMade {
             alpha_spectra: self.alpha_spectra,
             max_iterations: self.max_nmf_iter,
             precision: Precision::from_word(&self.precision)?,
+            solver: Iterates::from_word(&self.solver)?,
         })
     }
 }
