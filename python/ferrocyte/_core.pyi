@@ -524,6 +524,99 @@ def cells_scrublet(source: _Matrix, names: _Names, how: object, means: _Means) -
 def cells_harmony(points: Floats, batches: Columns, how: object, means: _Means) -> dict[str, Any]: ...
 def cells_neighbors(points: Floats, how: object, means: _Means) -> dict[str, Any]: ...
 
+# Programs
+
+class _CnmfInputs(Protocol):
+    @property
+    def counts(self) -> _Matrix: ...
+    @property
+    def cells(self) -> list[str]: ...
+    @property
+    def genes(self) -> list[str]: ...
+    @property
+    def expression(self) -> tuple[_Matrix, list[str]] | None: ...
+
+class _CnmfHowPrepared(Protocol):
+    genes: list[str] | None
+    n_genes: int | None
+    threshold: float | None
+    min_mean: float
+    drop_empty: bool
+    min_counts: float
+    style: str
+
+class _CnmfHowMade(Protocol):
+    beta_loss: str
+    init: str
+    alpha_usage: float
+    alpha_spectra: float
+    max_nmf_iter: int
+    precision: str
+    solver: str
+
+class _CnmfHowFound(Protocol):
+    density_threshold: float
+    local_neighborhood_size: float
+    refit: str
+    refit_usage: bool
+    normalize_tpm_spectra: bool
+    style: str
+
+class CnmfRun:
+    shape: tuple[int, int]
+    genes: NDArray[np.int64]
+    cells: tuple[NDArray[np.int64], NDArray[np.int64]]
+    dropped_genes: NDArray[np.int64]
+    warnings: list[str]
+    ks: list[int]
+    def matrix(self) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]: ...
+    def genes_table(self) -> Table: ...
+    def replicates_table(self) -> Table: ...
+    def merged(self, k: int) -> tuple[Floats, list[str]]: ...
+    def adopt(self, k: int, index: int, spectra: Floats) -> None: ...
+    def factorise(self, jobs: list[tuple[int, int, int]], checkpoint: str | None, means: _Means) -> None: ...
+    def selection(self, how: _CnmfHowFound, means: _Means) -> tuple[Table, dict[int, Floats]]: ...
+    def consensus(self, k: int, inputs: _CnmfInputs, how: _CnmfHowFound, means: _Means) -> dict[str, Any]: ...
+    def programs(
+        self, spectra: Floats, inputs: _CnmfInputs, how: _CnmfHowFound, means: _Means
+    ) -> dict[str, Any]: ...
+    def distances(self, k: int, rows: list[int], means: _Means) -> Floats: ...
+
+def cnmf_options() -> list[tuple[str, list[str], str, list[str], str]]: ...
+def cnmf_arguments() -> list[tuple[str, str, str, list[str]]]: ...
+def cnmf_jobs(seed: int, ks: list[int], n_iter: int) -> list[tuple[int, int, int]]: ...
+def cnmf_suggest_threshold(density: Floats) -> tuple[float, int]: ...
+def cnmf_prepare(inputs: _CnmfInputs, how: _CnmfHowPrepared, made: _CnmfHowMade, means: _Means) -> CnmfRun: ...
+def cnmf_variable_genes(
+    inputs: _CnmfInputs, how: _CnmfHowPrepared, means: _Means
+) -> tuple[Table, float, float, float | None, float | None]: ...
+def cnmf_prepare_folder(
+    place: tuple[str, str],
+    inputs: _CnmfInputs,
+    how: _CnmfHowPrepared,
+    made: _CnmfHowMade,
+    ks: list[int],
+    n_iter: int,
+    seed: int,
+    resume: bool,
+    means: _Means,
+) -> dict[str, NDArray[np.int64]]: ...
+def cnmf_factorize(
+    place: tuple[str, str], worker: int, n_workers: int, skip_completed: bool, how: tuple[str, str], means: _Means
+) -> tuple[int, int]: ...
+def cnmf_combine(place: tuple[str, str], ks: list[int], skip_missing: bool, means: _Means) -> list[int]: ...
+def cnmf_k_selection(place: tuple[str, str], how: _CnmfHowFound, means: _Means) -> Table: ...
+def cnmf_consensus(
+    place: tuple[str, str], k: int, how: _CnmfHowFound, build_reference: bool, means: _Means
+) -> dict[str, Any]: ...
+def cnmf_project(
+    counts: _Matrix,
+    names: tuple[list[str], list[str]],
+    known: tuple[list[str], list[str], Floats],
+    refit: str,
+    means: _Means,
+) -> dict[str, Any]: ...
+def cnmf_kmeans(rows: Floats, k: int, seed: int, means: _Means) -> dict[str, Any]: ...
 # nmf
 _Factors = tuple[Floats, Floats]
 
