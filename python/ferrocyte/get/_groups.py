@@ -102,7 +102,10 @@ def group_expression(
     )
     n_cells = np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.levels))
     present = np.flatnonzero(n_cells)
-    order = present[np.argsort(_display_order([labels.levels[i] for i in present]))] if len(present) else present
+    order = present[np.argsort(_display_order([labels.levels[i] for i in present]))]
+    if len(order) == 0:
+        message = "no cell has a group"
+        raise BadInputError(message, place=f"groupby `{groupby}`")
     levels = [labels.levels[i] for i in order]
     mean, expressing = found["mean"][order], found["count_nonzero"][order]
     table = pd.DataFrame(

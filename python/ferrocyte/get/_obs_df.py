@@ -53,8 +53,8 @@ def obs_df(
     >>> from ferrocyte._examples import small_study
     >>> fe.get.obs_df(small_study(), ["cell_type", "gene1"]).head(2)
           cell_type  gene1
-    cell1         B    5.0
-    cell2         T    4.0
+    cell1         B    2.0
+    cell2         T    2.0
     """
     import pandas as pd
 

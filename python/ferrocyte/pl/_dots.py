@@ -10,7 +10,7 @@ from ..errors import BadInputError
 from ._marked import Filters, choose, frame, head_room, summed, tree_of
 from ._style import INK, axes, styled
 from ._trees import draw_tree
-from ._words import shown
+from ._words import room, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,7 +108,7 @@ def dotplot(
     tree = tree_of(adata, chosen.groupby, list(mean.index)) if dendrogram else None
     if tree is not None:
         mean, fraction = (table.loc[tree["categories_ordered"]] for table in (mean, fraction))
-    ax = marker_axes(ax, mean.shape, chosen.brackets, swap=swap_axes, tree=tree is not None, legend=1.5)
+    ax = marker_axes(ax, mean.index, chosen.genes, chosen.brackets, swap=swap_axes, tree=tree is not None, legend=1.5)
     rows, columns = np.indices(mean.shape).reshape(2, -1)
     low, high = ends(mean.to_numpy(), vmin, vmax)
     # A dot of a gene that is high in a group is found first: it lies above its neighbours.
@@ -207,7 +207,7 @@ def matrixplot(
     tree = tree_of(adata, chosen.groupby, list(mean.index)) if dendrogram else None
     if tree is not None:
         mean = mean.loc[tree["categories_ordered"]]
-    ax = marker_axes(ax, mean.shape, chosen.brackets, swap=swap_axes, tree=tree is not None, legend=0.6)
+    ax = marker_axes(ax, mean.index, chosen.genes, chosen.brackets, swap=swap_axes, tree=tree is not None, legend=0.6)
     values = mean.to_numpy()
     low, high = ends(values, vmin, vmax)
     picture = ax.imshow(
@@ -223,14 +223,21 @@ def matrixplot(
 
 
 def marker_axes(
-    ax: Axes | None, shape: tuple[int, int], brackets: list[Any], *, swap: bool, tree: bool, legend: float
+    ax: Axes | None,
+    groups: Sequence[object],
+    genes: Sequence[object],
+    brackets: list[Any],
+    *,
+    swap: bool,
+    tree: bool,
+    legend: float,
 ) -> Axes:
     """The axes of groups × genes, or those of a new figure with room for what stands around them."""
-    n_groups, n_genes = shape
-    along, across = (n_groups, n_genes) if swap else (n_genes, n_groups)
-    wide = max(0.19 * along, 1.2) + 1.3 + legend + (_TREE if tree and not swap else 0.0)
-    high = max(0.21 * across, 1.1) + 1.0 + (0.0 if swap else head_room(brackets)) + (_TREE if tree and swap else 0.0)
-    return axes(ax, (wide, high))
+    along, across = (groups, genes) if swap else (genes, groups)
+    wide = max(0.19 * len(along), 1.2) + room(across) + legend + (_TREE if tree and not swap else 0.0)
+    above = (0.0 if swap else head_room(brackets)) + (_TREE if tree and swap else 0.0)
+    beside = room([name for name, _, _ in brackets]) if swap and brackets else 0.0
+    return axes(ax, (wide + beside + 0.6, max(0.21 * len(across), 1.2) + room(along) + above + 0.4))
 
 
 def beside_tree(ax: Axes, tree: dict[str, Any] | None, brackets: list[Any], *, swap: bool) -> float:

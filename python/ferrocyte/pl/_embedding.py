@@ -347,7 +347,7 @@ def _draw_categories(
             mine = (codes == i) & there
             _label(ax, float(points.x[mine].mean()), float(points.y[mine].mean()), shown(word))
     if look.labels == "index":
-        names = [f"{i + 1}  {name}" for i, name in enumerate(names)]
+        names = [f"{i + 1} {name}" for i, name in enumerate(names)]
     if look.labels in ("legend", "index"):
         if ((codes < 0) & there).any():
             names, colours = [*names, "no value"], [*colours, MISSING]

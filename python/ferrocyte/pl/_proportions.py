@@ -11,7 +11,7 @@ from ..errors import BadInputError
 from ._colours import category_colours, level_colours
 from ._style import INK, PALETTE, axes, styled, tidy
 from ._tables import missing
-from ._words import legend, legend_width, shown
+from ._words import legend, legend_width, room, shown
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -141,7 +141,7 @@ def _bars(
     normalize: bool,
 ) -> Axes:
     n = len(table)
-    ax = axes(ax, (1.2 + 0.36 * max(n, 4) + legend_width(types), 3.4))
+    ax = axes(ax, (1.2 + 0.36 * max(n, 4) + legend_width(types), 2.7 + room(table.index)))
     numbers = table.to_numpy(dtype=float) * (100.0 if normalize else 1.0)
     bottom = np.zeros(n)
     for j, colour in enumerate(colours):
@@ -232,7 +232,7 @@ def composition(
             missing("column", name, getattr(table, "columns", []), "table")
     groups = _groups(table)
     rows = table.sort_values("p", kind="stable", na_position="last").reset_index(drop=True)
-    ax = axes(ax, (4.6 + legend_width([name for _, name in groups]), 1.0 + 0.24 * len(rows)))
+    ax = axes(ax, (3.6 + room(rows["type"]) + legend_width([name for _, name in groups]), 1.2 + 0.24 * len(rows)))
     places = np.arange(len(rows))
     shares = 100.0 * rows[[column for column, _ in groups]].to_numpy(dtype=float)
     positive = shares[shares > 0.0]

@@ -15,7 +15,7 @@ from ._colours import category_colours, level_colours, with_lower
 from ._embedding import categories_of, is_categories
 from ._labels import label_points, lay_out
 from ._style import DOWN, FAINT, INK, MANY, UP, axes, styled, tidy
-from ._words import shown
+from ._words import room, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,11 +103,16 @@ def qc(
             raise MissingKeyError(message, place="limits", hint=hint)
     counts, genes = _column(adata, 1), _column(adata, 0)
     with_scatter = scatter and counts is not None and genes is not None
-    n_levels = 1 if groupby is None else len(categories_of(require(adata.obs, groupby))[0])
-    wide = 1.9 + 0.32 * (n_levels - 1)
+    levels = [""] if groupby is None else categories_of(require(adata.obs, groupby))[0]
+    wide = 1.9 + 0.32 * (len(levels) - 1)
     widths = [wide] * len(wanted) + ([3.6] if with_scatter else [])
     figure, panels = plt.subplots(
-        1, len(widths), figsize=(sum(widths), 3.3), width_ratios=widths, layout="constrained", squeeze=False
+        1,
+        len(widths),
+        figsize=(sum(widths), 2.9 + room(levels)),
+        width_ratios=widths,
+        layout="constrained",
+        squeeze=False,
     )
     try:
         for ax, name in zip(panels[0], wanted, strict=False):
@@ -175,7 +180,7 @@ def qc_violin(
     adata = target(adata)
     values = _numbers(adata, key)
     levels, codes, colours = _groups(adata, groupby, style)
-    ax = axes(ax, (1.6 + 0.4 * len(levels), 3.3))
+    ax = axes(ax, (1.6 + 0.4 * len(levels), 2.9 + room(levels)))
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
         message = "no cell has a value"

@@ -9,7 +9,7 @@ import numpy as np
 from .._annotated import target
 from ..errors import MissingKeyError
 from ._style import INK, axes, styled, tidy
-from ._words import shown
+from ._words import room, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ def dendrogram(
     if found is None:
         found = cluster(adata, by, inplace=False)
     names = list(found["categories_ordered"])
-    ax = axes(ax, (4.2, 0.8 + 0.2 * len(names)))
+    ax = axes(ax, (3.4 + room(names), 0.9 + 0.2 * len(names)))
     draw_tree(ax, found["linkage"], sideways=True)
     ax.axis("on")
     ax.set_yticks(range(len(names)), [shown(name) for name in names])

@@ -12,7 +12,7 @@ from ._colours import level_colours, with_lower
 from ._dots import beside_tree, colour_bar, ends, head_line, marker_axes
 from ._marked import Filters, cellwise, choose, frame, tree_of
 from ._style import INK, axes, styled
-from ._words import shown
+from ._words import room, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,7 +109,7 @@ def stacked_violin(
     finite = values[np.isfinite(values)]
     low, high = (min(0.0, float(finite.min())), float(finite.max())) if len(finite) else (0.0, 1.0)
     high = high if high > low else low + 1.0
-    ax = marker_axes(ax, (len(order), len(chosen.genes)), chosen.brackets, swap=False, tree=dendrogram, legend=0.6)
+    ax = marker_axes(ax, levels, chosen.genes, chosen.brackets, swap=False, tree=dendrogram, legend=0.6)
     shapes, medians = [], []
     for i, group in enumerate(order):
         mine = values[labels.codes == group]
@@ -234,7 +234,8 @@ def tracksplot(
     chosen = choose(adata, var_names, groupby, filters, layer=layer, use_raw=use_raw, symbols=gene_symbols)
     values, labels, order = _ordered(adata, chosen, gene_symbols, dendrogram=dendrogram)
     colour_of = level_colours(adata, chosen.groupby, labels.levels, style=style)
-    ax = axes(ax, (7.2, 0.9 + 0.27 * len(chosen.genes)))
+    names = [labels.levels[group] for group in order]
+    ax = axes(ax, (6.4 + room(chosen.genes), max(0.27 * len(chosen.genes), 0.8) + 0.75 * room(names) + 0.4))
     n_cells, first, middles = len(values), 0, []
     for group in order:
         mine = np.flatnonzero(labels.codes == group)
@@ -248,7 +249,7 @@ def tracksplot(
                 color=colour_of[labels.levels[group]], rasterized=n_cells > _MANY,
             )  # fmt: skip
         first += len(mine)
-    _cell_axis(ax, [labels.levels[group] for group in order], middles, first)
+    _cell_axis(ax, names, middles, first)
     ax.set_ylim(len(chosen.genes) - 0.45, -0.5)
     ax.set_yticks(np.arange(len(chosen.genes)) + 0.15, [shown(gene) for gene in chosen.genes], fontsize=7.5)
     ax.tick_params(length=0.0)
@@ -342,7 +343,8 @@ def heatmap_markers(
     values, labels, order = _ordered(adata, chosen, gene_symbols, dendrogram=dendrogram)
     values = _scaled(values, labels.codes, order, standard_scale)
     colour_of = level_colours(adata, chosen.groupby, labels.levels, style=style)
-    ax = axes(ax, (7.2, 0.9 + 0.17 * len(chosen.genes)))
+    names = [labels.levels[group] for group in order]
+    ax = axes(ax, (6.6 + room(chosen.genes), max(0.17 * len(chosen.genes), 1.0) + 0.75 * room(names) + 0.6))
     cells = np.concatenate([np.flatnonzero(labels.codes == group) for group in order])
     low, high = ends(values[cells], vmin, vmax)
     picture = ax.imshow(
@@ -361,7 +363,7 @@ def heatmap_markers(
         first += n
         if first < len(cells):
             ax.axvline(first, color="white", lw=0.6)
-    _cell_axis(ax, [labels.levels[group] for group in order], middles, len(cells))
+    _cell_axis(ax, names, middles, len(cells))
     ax.set_yticks(range(len(chosen.genes)), [shown(gene) for gene in chosen.genes], fontsize=7.0)
     ax.tick_params(length=0.0)
     ax.tick_params(axis="x", pad=10.0)

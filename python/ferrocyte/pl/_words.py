@@ -49,6 +49,11 @@ def legend(
     return made
 
 
+def room(names: Sequence[object]) -> float:
+    """About how many inches the longest of names takes beside axes."""
+    return 0.1 + 0.066 * max((len(shown(name)) for name in names), default=0)
+
+
 def legend_width(names: Sequence[object]) -> float:
     """About how many inches a legend takes."""
     if not names:
