@@ -8,6 +8,7 @@
 //! ferrocyte lmm test FIT.npz|SUMS.npz --contrast ... -o OUT tests of a saved fit
 //! ferrocyte limma de COUNTS.tsv SAMPLES.tsv ... -o DIR      counts of samples, or of cells, to a ranked list of genes
 //! ferrocyte limma pseudobulk STUDY.h5ad --by C -o OUT.h5ad   cells to samples
+//! ferrocyte cnmf run -c COUNTS -k 5 6 7 --output-dir D     counts to programs; or step by step, on many machines
 //! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
@@ -29,6 +30,7 @@
 //! ```
 
 mod args;
+pub mod cnmf;
 mod concat;
 mod config;
 mod convert;
@@ -50,7 +52,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
-pub use args::{Argument, help_pages, limma_arguments, lmm_arguments, simulate_arguments};
+pub use args::{Argument, cnmf_arguments, help_pages, limma_arguments, lmm_arguments, simulate_arguments};
 
 use crate::faults::Failure;
 use crate::session::Session;
@@ -99,6 +101,22 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
             Some(("study", verb)) => simulate::study::run(&Session::new(args, &["simulate", "study"], verb)?, verb),
             Some(("cohort", verb)) => simulate::cohort::run(&Session::new(args, &["simulate", "cohort"], verb)?, verb),
             Some(("rnaseq", verb)) => simulate::rnaseq::run(&Session::new(args, &["simulate", "rnaseq"], verb)?, verb),
+            _ => Err(unknown()),
+        },
+        Some(("cnmf", family)) => match family.subcommand() {
+            Some(("run", verb)) => cnmf::verbs::run(&Session::new(args, &["cnmf", "run"], verb)?, verb),
+            Some(("prepare", verb)) => cnmf::verbs::prepare(&Session::new(args, &["cnmf", "prepare"], verb)?, verb),
+            Some(("factorize", verb)) => {
+                cnmf::verbs::factorize(&Session::new(args, &["cnmf", "factorize"], verb)?, verb)
+            }
+            Some(("combine", verb)) => cnmf::verbs::combine(&Session::new(args, &["cnmf", "combine"], verb)?, verb),
+            Some(("k-selection", verb)) => {
+                cnmf::verbs::k_selection(&Session::new(args, &["cnmf", "k-selection"], verb)?, verb)
+            }
+            Some(("consensus", verb)) => {
+                cnmf::verbs::consensus(&Session::new(args, &["cnmf", "consensus"], verb)?, verb)
+            }
+            Some(("project", verb)) => cnmf::verbs::projection(&Session::new(args, &["cnmf", "project"], verb)?, verb),
             _ => Err(unknown()),
         },
         Some(("concat", verb)) => concat::run(&Session::new(args, &["concat"], verb)?, verb),

@@ -1,6 +1,7 @@
 //! Many replicas at once: lanes that are refilled, batches that go to threads.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ferrocyte_base::{Fault, Result, Run, Task};
@@ -28,13 +29,36 @@ const LOOK: usize = 10;
 /// # Errors
 /// Options, ranks or starts that cannot be, a matrix without rows or columns, and the wish to stop.
 pub fn factorise(run: &Run, input: &Input, options: &Options, jobs: &[Job]) -> Result<Vec<Factorisation>> {
+    let found: Vec<OnceLock<Factorisation>> = jobs.iter().map(|_| OnceLock::new()).collect();
+    // Each job ends once.
+    factorise_each(run, input, options, jobs, &|at, one| found[at].set(one).map_err(|_| lost()))?;
+    found.into_iter().map(|one| one.into_inner().ok_or_else(lost)).collect()
+}
+
+fn lost() -> Fault {
+    Fault::internal("a factorisation was lost")
+}
+
+/// [`factorise`], handing each factorisation on as it ends, with the number of its job, from any thread and in any order.
+///
+/// For many jobs on a large matrix, whose W would not all fit the memory. What `each` cannot do ends the work.
+///
+/// # Errors
+/// As [`factorise`], and those of `each`.
+pub fn factorise_each(
+    run: &Run,
+    input: &Input,
+    options: &Options,
+    jobs: &[Job],
+    each: &(dyn Fn(usize, Factorisation) -> Result<()> + Sync),
+) -> Result<()> {
     options.check(input)?;
     if let Some(at) = jobs.iter().position(|job| job.components == 0) {
         return Err(Fault::bad_input(format!("job {at} has no components, at least 1 is needed")).at("components"));
     }
     match options.precision {
-        Precision::Double => of_ranks::<f64, 8>(run, input, options, jobs),
-        Precision::Single => of_ranks::<f32, 8>(run, input, options, jobs),
+        Precision::Double => of_ranks::<f64, 8>(run, input, options, jobs, each),
+        Precision::Single => of_ranks::<f32, 8>(run, input, options, jobs, each),
     }
 }
 
@@ -44,21 +68,22 @@ fn of_ranks<T: Real, const L: usize>(
     input: &Input,
     options: &Options,
     jobs: &[Job],
-) -> Result<Vec<Factorisation>> {
+    each: &Each,
+) -> Result<()> {
     let tiles = Tiles::<T>::new(input);
     let mut ranks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     jobs.iter().enumerate().for_each(|(at, job)| ranks.entry(job.components).or_default().push(at));
     let task = run.task("factorisations", jobs.len() as u64);
-    let mut found: Vec<Option<Factorisation>> = vec![None; jobs.len()];
     for (k, which) in ranks {
-        let queue =
-            Queue { run, task: &task, tiles: &tiles, options, jobs, which: &which, next: AtomicUsize::new(0), k };
-        let batches = if which.len() < TOGETHER { queue.work::<1>()? } else { queue.work::<L>()? };
-        batches.into_iter().for_each(|(at, one)| found[at] = Some(one));
+        let next = AtomicUsize::new(0);
+        let queue = Queue { run, task: &task, tiles: &tiles, options, jobs, which: &which, next, k, each };
+        if which.len() < TOGETHER { queue.work::<1>()? } else { queue.work::<L>()? }
     }
-    let lost = || Fault::internal("a factorisation was lost");
-    found.into_iter().map(|one| one.ok_or_else(lost)).collect()
+    Ok(())
 }
+
+/// Who takes what has ended.
+type Each<'a> = dyn Fn(usize, Factorisation) -> Result<()> + Sync + 'a;
 
 /// The jobs of one rank, and who takes them.
 struct Queue<'a, T> {
@@ -70,6 +95,7 @@ struct Queue<'a, T> {
     which: &'a [usize],
     next: AtomicUsize,
     k: usize,
+    each: &'a Each<'a>,
 }
 
 /// A job in its lane.
@@ -93,22 +119,20 @@ impl Running {
 
 impl<T: Real> Queue<'_, T> {
     /// All jobs, on as many batches as there are threads and work for them.
-    fn work<const L: usize>(&self) -> Result<Vec<(usize, Factorisation)>> {
+    fn work<const L: usize>(&self) -> Result<()> {
         let workers = self.run.n_threads().min(self.which.len().div_ceil(L)).max(1);
-        let found = self.run.map_quietly(workers, 1, |_| self.batch::<L>())?;
-        Ok(found.into_iter().flatten().collect())
+        self.run.map_quietly(workers, 1, |_| self.batch::<L>()).map(|_| ())
     }
 
     /// One batch, until no job is left.
-    fn batch<const L: usize>(&self) -> Result<Vec<(usize, Factorisation)>> {
+    fn batch<const L: usize>(&self) -> Result<()> {
         let mut replicas = Replicas::<T, L>::new(self.tiles, self.k);
         let mut solver = AnySolver::new(self.tiles, self.options);
         let mut lanes: [Option<Running>; L] = std::array::from_fn(|_| None);
-        let mut found = Vec::new();
         loop {
             self.refill(&mut replicas, &mut lanes, &mut solver)?;
             if lanes.iter().all(Option::is_none) {
-                return Ok(found);
+                return Ok(());
             }
             self.run.check()?;
             let look = lanes.iter().flatten().any(|running| running.looks(self.options));
@@ -118,7 +142,7 @@ impl<T: Real> Queue<'_, T> {
                 if let Some(stop) = judge(running, &step, l, self.options)
                     && let Some(ended) = lanes[l].take()
                 {
-                    found.push((ended.job, self.result(ended, stop, &replicas, &step, l)?));
+                    (self.each)(ended.job, self.result(ended, stop, &replicas, &step, l)?)?;
                     self.task.advance(1);
                 }
             }

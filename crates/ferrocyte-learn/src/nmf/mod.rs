@@ -14,6 +14,7 @@ mod exact;
 mod input;
 mod kernels;
 mod multiplicative;
+mod products;
 mod refit;
 mod replicas;
 mod start;
@@ -21,8 +22,9 @@ mod tiles;
 
 use ferrocyte_base::{Fault, Result, Status};
 
-pub use batch::factorise;
+pub use batch::{factorise, factorise_each};
 pub use input::{Input, Values};
+pub use products::{Products, refit_products};
 pub use refit::{Refit, Rule, refit};
 pub use start::{Replicate, Start, initial, nndsvd, replicates};
 
