@@ -142,6 +142,24 @@ def nmf_page() -> str:
     )
 
 
+def cells_page() -> str:
+    """Options of the command, the functions whose arguments they are, and the names of results in both dialects."""
+    options = [
+        [f"`{name}`", ", ".join(verbs), code(default), ", ".join(map(code, choices)), code(of and f"fe.{of}"), meaning]
+        for name, verbs, default, choices, meaning, of in _core.cells_options()
+    ]
+    keys = [[code(scanpy or ""), code(exprmat or ""), meaning] for _, scanpy, exprmat, meaning in _core.cells_keys()]
+    return (
+        f"{HEAD}# Reference: cells\n\n## Options of the command\n\n"
+        "The same words are `--flags` (with dashes) of the program and keys of its config file. Where an option is an "
+        "argument of a function of the package, it has its default; `help()` of the function tells more.\n\n"
+        + table(["option", "taken by", "default", "choices", "argument of", "meaning"], options)
+        + "\n## Where results land\n\n"
+        "Names in the dialects `scanpy` and `exprmat` (`--style`, `style=`). One of them is written; both are read.\n\n"
+        + table(["scanpy", "exprmat", "what it is"], keys)
+    )
+
+
 def sim_page() -> str:
     """Options of the simulators."""
     parts = [
@@ -174,6 +192,7 @@ PAGES = {
     "docs/reference/limma.md": limma_page,
     "docs/reference/cnmf.md": cnmf_page,
     "docs/reference/nmf.md": nmf_page,
+    "docs/reference/cells.md": cells_page,
     "docs/reference/sim.md": sim_page,
     "docs/reference/program.md": command_page,
 }

@@ -40,12 +40,14 @@ mod _core {
     #[pymodule_export]
     use super::cells::{
         cells_aggregate, cells_check_log1p, cells_composition, cells_cycle_phase, cells_divide, cells_filter,
-        cells_harmony, cells_hvg, cells_markers, cells_neighbors, cells_normalize, cells_pca, cells_proportion,
-        cells_qc, cells_sc3, cells_scale, cells_score_genes, cells_scrublet, cells_size_factors,
+        cells_harmony, cells_hvg, cells_keys, cells_markers, cells_neighbors, cells_normalize, cells_options,
+        cells_pca, cells_proportion, cells_qc, cells_sc3, cells_scale, cells_score_genes, cells_scrublet,
+        cells_size_factors,
     };
     #[pymodule_export]
     use super::cli::{
-        cli_help_pages, cnmf_arguments, limma_arguments, lmm_arguments, nmf_arguments, run_program, simulate_arguments,
+        cells_arguments, cli_help_pages, cnmf_arguments, limma_arguments, lmm_arguments, nmf_arguments, run_program,
+        simulate_arguments,
     };
     #[pymodule_export]
     use super::cnmf::{

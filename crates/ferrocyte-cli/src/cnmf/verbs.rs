@@ -151,7 +151,7 @@ pub(crate) fn projection(session: &Session, matches: &ArgMatches) -> Outcome {
 }
 
 fn folder_of(matches: &ArgMatches) -> Outcome<Folder> {
-    let name = matches.get_one::<String>("name").map_or("cNMF", String::as_str);
+    let name = matches.get_one::<String>("run_name").map_or("cNMF", String::as_str);
     Ok(Folder::new(path(matches, "output_dir")?, name)?)
 }
 
