@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
+import subprocess
 from pathlib import Path
 
 import anndata as ad
@@ -75,11 +77,15 @@ def test_the_number_of_planted_programs_is_suggested(run):
 def test_single_precision_and_exact_refits_are_near(cells, run):
     double = run.consensus(3, 2.0)
     single = fe.cnmf.fit(cells, 3, n_iter=8, seed=5, n_genes=60, precision="single").consensus(3, 2.0)
+    quick = fe.cnmf.fit(cells, 3, n_iter=8, seed=5, n_genes=60, solver="accelerated").consensus(3, 2.0)
     exact = run.consensus(3, 2.0, refit="exact")
     assert np.corrcoef(double.usages.to_numpy().ravel(), exact.usages.to_numpy().ravel())[0, 1] > 0.9999
     # Another k before it changes the seeds: programs agree, digits need not.
-    match = np.corrcoef(np.vstack([single.spectra, double.spectra]))[:3, 3:].max(axis=0)
-    assert (match > 0.999).all()
+    for other in (single, quick):
+        match = np.corrcoef(np.vstack([other.spectra, double.spectra]))[:3, 3:].max(axis=0)
+        assert (match > 0.999).all()
+    with pytest.raises(fe.UnsupportedError, match="squared norm"):
+        fe.cnmf.fit(cells, 3, n_iter=4, seed=5, n_genes=60, solver="accelerated", beta_loss="kullback-leibler")
 
 
 def test_bits_depend_on_neither_threads_nor_form(cells, run):
@@ -299,6 +305,55 @@ def test_names_that_were_pickled_are_read(cells, tmp_path):
     folder.combine()
     memory = fe.cnmf.fit(cells, [3, 2], n_iter=6, seed=9, n_genes=60)
     assert np.allclose(folder.consensus(3, show_clustering=False).usages, memory.consensus(3).usages, rtol=1e-10)
+
+
+PEER = """
+import sys, warnings
+warnings.simplefilter("ignore")
+from cnmf import cNMF
+place, counts = sys.argv[1:]
+theirs = cNMF(output_dir=place, name="theirs")
+theirs.prepare(counts_fn=counts, components=[3, 2], n_iter=6, seed=9, num_highvar_genes=60)
+theirs.factorize(worker_i=0, total_workers=1)
+theirs.combine()
+theirs.consensus(k=3, density_threshold=0.5, show_clustering=False)
+ours = cNMF(output_dir=place, name="run")
+for name, table in zip(("usage", "scores", "tpm"), ours.load_results(K=3, density_threshold=0.5)):
+    table.to_csv(f"{place}/read_{name}.tsv", sep="\\t")
+ours.combine(components=[2])
+ours.consensus(k=2, density_threshold=2.0, show_clustering=False)
+"""
+
+
+@pytest.mark.skipif("FERROCYTE_CNMF_PYTHON" not in os.environ, reason="no Python with the package cnmf is named")
+def test_the_package_cnmf_reads_our_folder_and_we_its(cells, tmp_path):
+    cells = cells.copy()
+    cells.X = cells.X.astype(np.float64)
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    ours = prepared(tmp_path, cells)
+    ours.factorize()
+    ours.combine()
+    found = ours.consensus(3, show_clustering=False)
+    two = ours.consensus(2, 2.0, show_clustering=False)
+    (tmp_path / "run" / "run.usages.k_2.dt_2_0.consensus.txt").unlink()
+    command = [os.environ["FERROCYTE_CNMF_PYTHON"], "-c", PEER, str(tmp_path), str(tmp_path / "cells.h5ad")]
+    subprocess.run(command, check=True, capture_output=True, env={"PATH": os.environ["PATH"]})
+
+    def close(a, b) -> bool:
+        return np.allclose(a, b, rtol=1e-9, atol=1e-12)
+
+    for name, table in (("usage", found.shares), ("scores", found.spectra_score.T), ("tpm", found.spectra_tpm.T)):
+        assert close(pd.read_csv(tmp_path / f"read_{name}.tsv", sep="\t", index_col=0), table)
+    # It went on where we stopped, and we go on in its folder.
+    assert close(ours.load_results(2, 2.0)[0], two.shares)
+    theirs = fe.cnmf.cNMF(tmp_path, "theirs")
+    usage, scores, tpm, _ = theirs.load_results(3, 0.5)
+    assert close(usage, found.shares)
+    assert close(scores, found.spectra_score.T)
+    assert close(tpm, found.spectra_tpm.T)
+    theirs.combine()
+    assert close(theirs.consensus(2, 2.0, show_clustering=False).shares, two.shares)
+    theirs.factorize(skip_completed_runs=True)
 
 
 def test_the_command_has_the_same_bytes(cells, tmp_path):

@@ -35,7 +35,7 @@ pub use consensus::{Consensus, ConsensusOptions, Programs, Selection, consensus,
 pub use distances::UnitSpectra;
 pub use kmeans::{PeerKmeans, peer_kmeans};
 pub use names::Names;
-pub use options::{Dialect, Init, OPTIONS};
+pub use options::{Dialect, Init, Iterates, OPTIONS};
 pub use pool::{FactoriseOptions, Pool, Replica, factorise, gaps, share};
 pub use prepare::{Expression, PrepareOptions, Prepared, align, prepare};
 pub use project::{Projection, Reference, project};

@@ -18,6 +18,17 @@ choice! {
 }
 
 choice! {
+    /// How replicates are iterated.
+    Iterates, "solver" {
+        /// By the peer's iterates.
+        Exact = "exact",
+        /// With several sweeps for each pass over the matrix: other digits, the same kind of optimum, in less time. For
+        /// the squared norm.
+        Accelerated = "accelerated",
+    }
+}
+
+choice! {
     /// Whose rules are followed where published programs differ.
     Dialect, "style" {
         /// cnmf: genes divided by their standard deviation, spectra over all genes.
@@ -128,6 +139,13 @@ pub const OPTIONS: &[OptionInfo] = &[
         choices: Precision::WORDS,
         meaning: "with how many bits iterations run; double has the peer's digits",
     },
+    OptionInfo {
+        name: "solver",
+        verbs: &["run", "factorize"],
+        default: "exact",
+        choices: Iterates::WORDS,
+        meaning: "exact has the peer's iterates; accelerated, for the squared norm, takes fewer passes",
+    },
     free("worker_index", &["factorize"], "0", "which worker this is, counted from 0"),
     free("total_workers", &["factorize"], "1", "how many workers share the replicates"),
     truth("skip_completed_runs", &["factorize"], "false", "do not make replicates again whose file is there"),
@@ -163,6 +181,7 @@ mod tests {
         assert_eq!(fit.init.word(), default("init"));
         assert_eq!(fit.max_iterations.to_string(), default("max_nmf_iter"));
         assert_eq!(fit.precision.word(), default("precision"));
+        assert_eq!(fit.solver.word(), default("solver"));
         assert_eq!(fit.alpha_usage.to_string(), default("alpha_usage"));
         assert_eq!(fit.alpha_spectra.to_string(), default("alpha_spectra"));
         let prepare = PrepareOptions::default();

@@ -6,7 +6,7 @@ use ferrocyte_learn::nmf::{
 };
 
 use crate::SparseRows;
-use crate::options::Init;
+use crate::options::{Init, Iterates};
 
 /// How replicas are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,10 +23,13 @@ pub struct FactoriseOptions {
     pub max_iterations: usize,
     /// With how many bits.
     pub precision: Precision,
+    /// By which iterates.
+    pub solver: Iterates,
 }
 
 impl Default for FactoriseOptions {
-    /// The squared norm from random starts, without penalties, at most 1,000 iterations, 64 bits.
+    /// The squared norm from random starts, without penalties, at most 1,000 iterations, 64 bits, the peer's
+    /// iterates.
     fn default() -> Self {
         Self {
             loss: Loss::FROBENIUS,
@@ -35,6 +38,7 @@ impl Default for FactoriseOptions {
             alpha_spectra: 0.0,
             max_iterations: 1000,
             precision: Precision::Double,
+            solver: Iterates::Exact,
         }
     }
 }
@@ -42,7 +46,11 @@ impl Default for FactoriseOptions {
 impl FactoriseOptions {
     /// As factorisations take them.
     pub fn of_nmf(&self) -> Options {
-        let solver = if self.loss == Loss::FROBENIUS { Solver::CoordinateDescent } else { Solver::Multiplicative };
+        let solver = match (self.loss == Loss::FROBENIUS, self.solver) {
+            (false, _) => Solver::Multiplicative,
+            (true, Iterates::Exact) => Solver::CoordinateDescent,
+            (true, Iterates::Accelerated) => Solver::Accelerated,
+        };
         Options {
             loss: self.loss,
             solver,
@@ -64,6 +72,10 @@ impl FactoriseOptions {
             let message =
                 format!("this loss needs values above 0, and {zeros} of {} x {} are 0", x.n_rows(), x.n_cols());
             return Err(Fault::bad_input(message).at("beta_loss").hint("frobenius and kullback-leibler take zeros"));
+        }
+        if self.solver == Iterates::Accelerated && self.loss != Loss::FROBENIUS {
+            let message = "accelerated iterates are those of the squared norm";
+            return Err(Fault::unsupported(message).at("solver").hint("take the solver exact, or beta_loss frobenius"));
         }
         if ks.is_empty() || ks.contains(&0) || replicates == 0 {
             let message = format!("numbers of programs and replicates are at least 1, found {ks:?} and {replicates}");

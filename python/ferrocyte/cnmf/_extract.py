@@ -44,6 +44,7 @@ def consensus_nmf(
     ncpus: int | None = None,
     style: str = "exprmat",
     precision: str = "double",
+    solver: str = "exact",
     checkpoint: str | os.PathLike[str] | None = None,
     max_memory: int | str | None = None,
     progress: bool | None = None,
@@ -64,7 +65,7 @@ def consensus_nmf(
         The column of var that marks the genes that are factorised; ``None`` takes 2,000 variable ones.
     min_counts
         Cells with fewer counts in these genes are left out; they are listed, and their usages are 0.
-    alpha_usage, alpha_spectra, init, max_nmf_iter, beta_loss, precision, checkpoint, max_memory, progress
+    alpha_usage, alpha_spectra, init, max_nmf_iter, beta_loss, precision, solver, checkpoint, max_memory, progress
         As of :func:`fit`.
     n_permutation
         Replicates of each k.
@@ -127,6 +128,7 @@ def consensus_nmf(
         alpha_usage=alpha_usage,
         alpha_spectra=alpha_spectra,
         precision=precision,
+        solver=solver,
         min_counts=min_counts if genes is not None else 0.0,
         drop_empty=genes is None,
         style=style,

@@ -164,6 +164,7 @@ class cNMF:  # noqa: N801 -- the name that its users know
         skip_completed_runs: bool = False,
         *,
         precision: str = "double",
+        solver: str = "exact",
         n_threads: int | None = None,
         max_memory: int | str | None = None,
         progress: bool | None = None,
@@ -176,8 +177,8 @@ class cNMF:  # noqa: N801 -- the name that its users know
             Which worker this is, from 0, of how many. One process uses all cores: workers are for several machines.
         skip_completed_runs
             Whether replicates that are there are left as they are: so a run that was killed goes on.
-        precision
-            ``"double"`` meets the digits of cnmf, ``"single"`` takes half the time.
+        precision, solver
+            ``"double"`` and ``"exact"`` meet the digits of cnmf; ``"single"`` and ``"accelerated"`` take less time.
         n_threads, max_memory, progress
             With what means; none changes a number.
 
@@ -188,7 +189,7 @@ class cNMF:  # noqa: N801 -- the name that its users know
         """
         resources = means(n_threads, max_memory, progress=progress)
         made, there = _core.cnmf_factorize(
-            self._place, int(worker_i), int(total_workers), bool(skip_completed_runs), precision, resources
+            self._place, int(worker_i), int(total_workers), bool(skip_completed_runs), (precision, solver), resources
         )
         info(f"{made} replicates made, {there} were there")
 

@@ -48,6 +48,7 @@ class HowMade:
     alpha_spectra: float = 0.0
     max_nmf_iter: int = 1000
     precision: str = "double"
+    solver: str = "exact"
 
 
 @dataclass

@@ -24,8 +24,8 @@ def factorize_dask(run: cNMF, *, client: Any, n_shares: int | None = None, **opt
     n_shares
         How many shares; by default as many as the cluster has threads.
     **options
-        What :meth:`cNMF.factorize` takes besides: ``skip_completed_runs``, ``precision``, ``n_threads`` (of a share; 1
-        by default), ``max_memory``.
+        What :meth:`cNMF.factorize` takes besides: ``skip_completed_runs``, ``precision``, ``solver``, ``n_threads`` (of
+        a share; 1 by default), ``max_memory``.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def factorize_dask(run: cNMF, *, client: Any, n_shares: int | None = None, **opt
     if getattr(client, "asynchronous", False):
         message = "an asynchronous client cannot be waited for"
         raise UnsupportedError(message, place="client", hint="make the client without asynchronous=True")
-    known = ("skip_completed_runs", "precision", "n_threads", "max_memory")
+    known = ("skip_completed_runs", "precision", "solver", "n_threads", "max_memory")
     for name in options:
         if name not in known:
             message = f"there is no option `{name}`"

@@ -8,7 +8,7 @@ use ferrocyte_cli::cnmf::steps::{
     Plan, Share, combine_folder, consensus_folder, factorise_folder, k_selection_folder, prepare_folder,
 };
 use ferrocyte_learn::nmf::Precision;
-use ferrocyte_programs::programs_table;
+use ferrocyte_programs::{Iterates, programs_table};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -57,7 +57,7 @@ pub(crate) fn cnmf_prepare_folder<'py>(
     Ok(out)
 }
 
-/// Makes the replicates of a worker: how many were made, and how many were there.
+/// Makes the replicates of a worker in a precision and by a solver: how many were made, and how many were there.
 #[pyfunction]
 pub(crate) fn cnmf_factorize(
     py: Python<'_>,
@@ -65,11 +65,12 @@ pub(crate) fn cnmf_factorize(
     worker: usize,
     n_workers: usize,
     skip_completed: bool,
-    precision: &str,
+    how: (String, String),
     means: Means,
 ) -> PyResult<(usize, usize)> {
-    let precision = Precision::from_word(precision).or_raise(py)?;
-    let share = Share { worker, n_workers, skip_completed, precision };
+    let precision = Precision::from_word(&how.0).or_raise(py)?;
+    let solver = Iterates::from_word(&how.1).or_raise(py)?;
+    let share = Share { worker, n_workers, skip_completed, precision, solver };
     attended(py, &means, |run| factorise_folder(run, &folder(&place)?, &share))
 }
 
@@ -87,12 +88,12 @@ pub(crate) fn cnmf_combine(
 
 /// What speaks for each k.
 #[pyfunction]
-pub(crate) fn cnmf_k_selection<'py>(
-    py: Python<'py>,
+pub(crate) fn cnmf_k_selection(
+    py: Python<'_>,
     place: Place,
     how: HowFound,
     means: Means,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<Bound<'_, PyDict>> {
     let options = how.options().or_raise(py)?;
     let found = attended(py, &means, |run| k_selection_folder(run, &folder(&place)?, &options))?;
     table(py, found)
@@ -100,14 +101,14 @@ pub(crate) fn cnmf_k_selection<'py>(
 
 /// The consensus of one k, written; with names of cells, genes and selected genes.
 #[pyfunction]
-pub(crate) fn cnmf_consensus<'py>(
-    py: Python<'py>,
+pub(crate) fn cnmf_consensus(
+    py: Python<'_>,
     place: Place,
     k: usize,
     how: HowFound,
     build_reference: bool,
     means: Means,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<Bound<'_, PyDict>> {
     let options = how.options().or_raise(py)?;
     let found = attended(py, &means, |run| consensus_folder(run, &folder(&place)?, k, &options, build_reference))?;
     let report = table(py, programs_table(&found.consensus, &found.names.genes, TOP_GENES))?;

@@ -23,6 +23,9 @@ use crate::learn::PointsArray;
 use crate::monitor::{Means, attended};
 use crate::values::{matrix, table};
 
+type Floats<'py> = Bound<'py, PyArray1<f64>>;
+type Integers<'py> = Bound<'py, PyArray1<i64>>;
+
 /// The kind of the parts that checkpoints are.
 const REPLICA: &str = "cnmf.replica";
 
@@ -221,10 +224,7 @@ impl CnmfRun {
     }
 
     /// The matrix as scipy's `data`, `indices`, `indptr`.
-    fn matrix<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>) {
+    fn matrix<'py>(&self, py: Python<'py>) -> (Floats<'py>, Integers<'py>, Integers<'py>) {
         let x = &self.prepared.x;
         let columns = x.columns().iter().map(|j| *j as usize).collect();
         (x.values().to_vec().into_pyarray(py), indices(py, columns), indices(py, x.starts().to_vec()))
@@ -318,7 +318,7 @@ impl CnmfRun {
         py: Python<'py>,
         how: HowFound,
         means: Means,
-    ) -> PyResult<(Bound<'py, PyDict>, BTreeMap<usize, Bound<'py, PyArray1<f64>>>)> {
+    ) -> PyResult<(Bound<'py, PyDict>, BTreeMap<usize, Floats<'py>>)> {
         let options = how.options().or_raise(py)?;
         let found = attended(py, &means, |run| {
             let ks = self.ks();

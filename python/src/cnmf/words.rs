@@ -4,7 +4,8 @@ use ferrocyte_base::Result;
 use ferrocyte_cli::cnmf::steps::Study;
 use ferrocyte_learn::nmf::{Loss, Precision, Rule};
 use ferrocyte_programs::{
-    Clusters, ConsensusOptions, Dialect, FactoriseOptions, Genes, Init, Names, OPTIONS, PrepareOptions, Programs,
+    Clusters, ConsensusOptions, Dialect, FactoriseOptions, Genes, Init, Iterates, Names, OPTIONS, PrepareOptions,
+    Programs,
 };
 use numpy::IntoPyArray;
 use pyo3::prelude::*;
@@ -89,6 +90,7 @@ pub(crate) struct HowMade {
     alpha_spectra: f64,
     max_nmf_iter: usize,
     precision: String,
+    solver: String,
 }
 
 impl HowMade {
@@ -100,6 +102,7 @@ impl HowMade {
             alpha_spectra: self.alpha_spectra,
             max_iterations: self.max_nmf_iter,
             precision: Precision::from_word(&self.precision)?,
+            solver: Iterates::from_word(&self.solver)?,
         })
     }
 }
@@ -129,9 +132,12 @@ impl HowFound {
     }
 }
 
+/// An option in words.
+type OptionWords = (String, Vec<String>, String, Vec<String>, String);
+
 /// The options of the family, as `(name, verbs, default, choices, meaning)`.
 #[pyfunction]
-pub(crate) fn cnmf_options() -> Vec<(String, Vec<String>, String, Vec<String>, String)> {
+pub(crate) fn cnmf_options() -> Vec<OptionWords> {
     let texts = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect();
     let option = |o: &ferrocyte_base::OptionInfo| {
         (o.name.to_owned(), texts(o.verbs), o.default.to_owned(), texts(o.choices), o.meaning.to_owned())
@@ -140,7 +146,7 @@ pub(crate) fn cnmf_options() -> Vec<(String, Vec<String>, String, Vec<String>, S
 }
 
 /// Programs as a `dict` of arrays; genes are numbers among all.
-pub(super) fn programs<'py>(py: Python<'py>, found: Programs, n_selected: usize) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn programs(py: Python<'_>, found: Programs, n_selected: usize) -> PyResult<Bound<'_, PyDict>> {
     let out = PyDict::new(py);
     let (k, n_genes) = (found.k, found.genes.len());
     let n_cells = found.usages.len() / k;

@@ -149,7 +149,7 @@ impl Folder {
 
     /// Writes how replicates are made, in the YAML that the peer reads.
     pub(super) fn write_fit(&self, fit: &FactoriseOptions) -> Result<()> {
-        let solver = fit.of_nmf().solver.word();
+        let solver = if fit.loss == ferrocyte_learn::nmf::Loss::FROBENIUS { "cd" } else { "mu" };
         let loss = match fit.loss.value() {
             2.0 => "frobenius".to_owned(),
             1.0 => "kullback-leibler".to_owned(),

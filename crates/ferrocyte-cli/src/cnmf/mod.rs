@@ -9,3 +9,16 @@ pub mod steps;
 pub(crate) mod verbs;
 
 pub use folder::{Folder, threshold_word};
+
+use crate::Verb;
+
+/// What does the work of each verb.
+pub(crate) const VERBS: &[(&str, Verb)] = &[
+    ("run", verbs::run),
+    ("prepare", verbs::prepare),
+    ("factorize", verbs::factorize),
+    ("combine", verbs::combine),
+    ("k-selection", verbs::k_selection),
+    ("consensus", verbs::consensus),
+    ("project", verbs::projection),
+];

@@ -11,8 +11,8 @@ use ferrocyte_io::{
 };
 use ferrocyte_learn::nmf::{Precision, Replicate};
 use ferrocyte_programs::{
-    Consensus, ConsensusOptions, Expression, FactoriseOptions, GeneStats, Names, PerMillion, Pool, PrepareOptions,
-    Prepared, SparseRows, align, consensus, factorise, gaps, prepare, select, selection_table, share,
+    Consensus, ConsensusOptions, Expression, FactoriseOptions, GeneStats, Iterates, Names, PerMillion, Pool,
+    PrepareOptions, Prepared, SparseRows, align, consensus, factorise, gaps, prepare, select, selection_table, share,
 };
 
 use super::folder::{Folder, threshold_word};
@@ -130,7 +130,9 @@ pub fn prepare_folder(
 /// Whether a folder holds this preparation. What cannot be read is another one.
 fn is_same(run: &Run, folder: &Folder, prepared: &Prepared, names: &Names, plan: &Plan) -> bool {
     let jobs = folder.jobs().is_ok_and(|jobs| jobs == plan.jobs());
-    let fit = folder.fit().is_ok_and(|fit| fit == FactoriseOptions { precision: fit.precision, ..plan.fit });
+    let fit = folder
+        .fit()
+        .is_ok_and(|fit| fit == FactoriseOptions { precision: fit.precision, solver: fit.solver, ..plan.fit });
     let matrix = || {
         let open = Open::new(run, folder)?;
         let same_genes = open
@@ -204,6 +206,8 @@ pub struct Share {
     pub skip_completed: bool,
     /// With how many bits.
     pub precision: Precision,
+    /// By which iterates.
+    pub solver: Iterates,
 }
 
 /// Makes the replicas of a worker; each is written as it ends. Gives how many were made, and how many were there.
@@ -212,7 +216,8 @@ pub struct Share {
 /// Nothing was prepared, a worker that is not among them, and what factorisations refuse.
 pub fn factorise_folder(run: &Run, folder: &Folder, mine: &Share) -> Result<(usize, usize)> {
     let open = Open::new(run, folder)?;
-    let fit = FactoriseOptions { precision: mine.precision, ..open.fit };
+    let fit = FactoriseOptions { precision: mine.precision, solver: mine.solver, ..open.fit };
+    fit.check(&open.prepared.x, &prepared_ks(&open.jobs), open.jobs.len())?;
     let all = share(&open.jobs, mine.worker, mine.n_workers)?;
     let todo: Vec<Replicate> = all
         .iter()

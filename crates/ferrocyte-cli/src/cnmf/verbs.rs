@@ -9,8 +9,8 @@ use ferrocyte_base::{Fault, Input, Provenance, Table};
 use ferrocyte_io::{OpenOptions, open_study, read_matrix_tsv, write_table};
 use ferrocyte_learn::nmf::{Loss, Precision, Rule};
 use ferrocyte_programs::{
-    ConsensusOptions, FactoriseOptions, Genes, Init, Names, PrepareOptions, Reference, programs_table, project,
-    replicates_table,
+    ConsensusOptions, FactoriseOptions, Genes, Init, Iterates, Names, PrepareOptions, Reference, programs_table,
+    project, replicates_table,
 };
 use serde_json::{Value as Json, json};
 
@@ -47,6 +47,7 @@ pub(crate) fn factorize(session: &Session, matches: &ArgMatches) -> Outcome {
         n_workers: number(session, "total_workers")?,
         skip_completed: truth(session, "skip_completed_runs"),
         precision: Precision::from_word(session.settings.word("precision"))?,
+        solver: Iterates::from_word(session.settings.word("solver"))?,
     };
     let (made, kept) = factorise_folder(&session.run, &folder, &mine)?;
     session.console.tell(&format!("{made} replicates made, {kept} were there"));
@@ -93,7 +94,8 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     let folder = folder_of(matches)?;
     let (n, g, plan, provenance) = ready(session, matches, &folder, true)?;
     let precision = Precision::from_word(session.settings.word("precision"))?;
-    let all = Share { worker: 0, n_workers: 1, skip_completed: true, precision };
+    let solver = Iterates::from_word(session.settings.word("solver"))?;
+    let all = Share { worker: 0, n_workers: 1, skip_completed: true, precision, solver };
     let (made, kept) = factorise_folder(&session.run, &folder, &all)?;
     let ks = combine_folder(&session.run, &folder, &[], false)?;
     write_table(&folder.file("replicates.tsv"), &replicates_table(&folder.told()?))?;
@@ -149,7 +151,7 @@ pub(crate) fn projection(session: &Session, matches: &ArgMatches) -> Outcome {
 }
 
 fn folder_of(matches: &ArgMatches) -> Outcome<Folder> {
-    let name = matches.get_one::<String>("name").map_or("cNMF", String::as_str);
+    let name = matches.get_one::<String>("run_name").map_or("cNMF", String::as_str);
     Ok(Folder::new(path(matches, "output_dir")?, name)?)
 }
 
@@ -277,7 +279,7 @@ fn plan(session: &Session) -> Outcome<Plan> {
         alpha_usage: number(session, "alpha_usage")?,
         alpha_spectra: number(session, "alpha_spectra")?,
         max_iterations: number(session, "max_nmf_iter")?,
-        precision: Precision::Double,
+        ..FactoriseOptions::default()
     };
     Ok(Plan { ks, n_iter: number(session, "n_iter")?, seed, fit })
 }
