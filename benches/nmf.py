@@ -149,7 +149,14 @@ def command_memory(size: Size, counts: sparse.csr_matrix, folder: Path) -> str:
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     fit = ["nmf", "fit", str(path), "-k", str(size.k), "--n-replicas", "8", "--max-iter", "3", "--threads", "1"]
-    program = [sys.executable, "-m", "ferrocyte._cli", *fit, "-o", str(folder / "out")]
+    program = [
+        sys.executable,
+        "-c",
+        "import sys; from ferrocyte._cli import main; sys.exit(main())",
+        *fit,
+        "-o",
+        str(folder / "out"),
+    ]
     done = subprocess.run([sys.executable, "-c", code, *program], capture_output=True, text=True, check=False)
     return f"{int(done.stdout) / 1024:,.0f} MiB" if done.returncode == 0 else f"failed: {last_line(done.stderr)}"
 
