@@ -5,12 +5,14 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `cells`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
+//! * `cells`, `cnmf`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the
+//!   package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
 mod cells;
 mod cli;
+mod cnmf;
 mod faults;
 mod io;
 mod learn;
@@ -38,11 +40,20 @@ mod _core {
     #[pymodule_export]
     use super::cells::{
         cells_aggregate, cells_check_log1p, cells_composition, cells_cycle_phase, cells_divide, cells_filter,
-        cells_harmony, cells_hvg, cells_markers, cells_neighbors, cells_normalize, cells_pca, cells_proportion,
-        cells_qc, cells_sc3, cells_scale, cells_score_genes, cells_scrublet, cells_size_factors,
+        cells_harmony, cells_hvg, cells_keys, cells_markers, cells_neighbors, cells_normalize, cells_options,
+        cells_pca, cells_proportion, cells_qc, cells_sc3, cells_scale, cells_score_genes, cells_scrublet,
+        cells_size_factors,
     };
     #[pymodule_export]
-    use super::cli::{cli_help_pages, limma_arguments, lmm_arguments, nmf_arguments, run_program, simulate_arguments};
+    use super::cli::{
+        cells_arguments, cli_help_pages, cnmf_arguments, limma_arguments, lmm_arguments, nmf_arguments, run_program,
+        simulate_arguments,
+    };
+    #[pymodule_export]
+    use super::cnmf::{
+        CnmfRun, cnmf_combine, cnmf_consensus, cnmf_factorize, cnmf_jobs, cnmf_k_selection, cnmf_kmeans, cnmf_options,
+        cnmf_prepare, cnmf_prepare_folder, cnmf_project, cnmf_suggest_threshold, cnmf_variable_genes,
+    };
     #[pymodule_export]
     use super::io::read::{io_anndata, io_kind, io_mudata};
     #[pymodule_export]

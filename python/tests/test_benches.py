@@ -25,6 +25,17 @@ def test_speed_of_limma() -> None:
 
 
 @pytest.mark.slow
+def test_speed_of_cells() -> None:
+    command = [sys.executable, str(BENCHES / "cells.py"), "--quick", "--only", "qc", "pca", "leiden", "t_test", "whole"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    steps = [line.split("|") for line in done.stdout.splitlines() if line.startswith("| 3k |")]
+    assert len(steps) == 8
+    assert all(cells[3].strip() for cells in steps), done.stdout
+    assert "ferrocyte: " not in done.stdout.split("## Not measured")[1]
+
+
+@pytest.mark.slow
 def test_speed_of_files() -> None:
     command = [sys.executable, str(BENCHES / "io.py"), "--quick", "--large"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -466,6 +466,17 @@ def test_damaged_and_later_folders_are_refused(expm, tmp_path):
         found.rna.qc(run_on_samples=True)
 
 
+def test_samples_of_other_modalities_stay_in_the_table(expm, tmp_path):
+    expm.save()
+    path = tmp_path / "study" / "metadata.tsv"
+    path.write_text(path.read_text() + "v.loom\tctrl\tb1\tctrl\trna.splicing\thsa\n")
+    with pytest.warns(FerrocyteWarning, match=r"not supported are not loaded: `ctrl` \(rna.splicing\)"):
+        again = fe.load_experiment(tmp_path / "study")
+    assert list(again.samples["rna"]) == ["ctrl", "stim"]
+    again.save()
+    assert path.read_text().endswith("rna.splicing\thsa\n")
+
+
 def test_the_working_directory_and_the_version(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "below").mkdir()

@@ -14,6 +14,7 @@
 //! * [`proportion`] and [`composition`]: types of cells in samples, and whether groups of samples differ in them.
 //! * [`nmf`]: rows on their way into a factorisation.
 //! * [`scale`] and [`pca`]: genes on one scale, principal components, without a dense matrix.
+//! * [`steps`]: all of this as whole commands take it; [`keys`]: under which names results stand in a study.
 //! * [`study`]: several samples: their table, their folder, which cells are good, and what clusters are called.
 
 pub mod aggregate;
@@ -23,6 +24,7 @@ pub mod filter;
 pub mod harmony;
 pub mod hvg;
 pub mod in_place;
+pub mod keys;
 pub mod markers;
 mod moments;
 mod names;
@@ -36,6 +38,7 @@ pub mod scale;
 mod scan;
 pub mod score_genes;
 pub mod scrublet;
+pub mod steps;
 pub mod study;
 
 pub use filter::Kept;

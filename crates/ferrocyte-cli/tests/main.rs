@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod cells;
 mod convert;
 mod errors;
 mod limma;

@@ -345,7 +345,7 @@ def load_experiment(
         if not os.path.exists(path):
             raise _no_subset(load_subset, paths["subsets"])
     how: dict[str, Any] = {"n_threads": n_threads, "max_memory": max_memory, "progress": progress}
-    metadata = Metadata.of(paths["table"])
+    metadata = Metadata.saved(paths["table"])
     expm = Experiment.__new__(Experiment)
     expm._begin(metadata, root, _samples(metadata, root, how) if load_samples else None)
     expm.subset = load_subset

@@ -4,6 +4,7 @@
 //! * `hvg`: variable genes; `scale`: genes on one scale; `pca`: components.
 //! * `markers`, `score`, `sc3`, `composition`, `aggregate`: what is asked of groups of cells.
 //! * `scrublet`: doublets; `harmony`: batches brought together; `neighbors`: neighbours and their graph.
+//! * `words`: options of the command, and names of results in both dialects.
 //! * `study`: several samples: their table, their folder, and what is decided about their cells.
 
 mod aggregate;
@@ -21,6 +22,7 @@ mod scale;
 mod score;
 mod scrublet;
 mod study;
+mod words;
 
 pub(crate) use aggregate::cells_aggregate;
 pub(crate) use composition::{cells_composition, cells_proportion};
@@ -41,6 +43,7 @@ pub(crate) use study::{
     study_good_cells, study_merge_column, study_merge_levels, study_paste, study_paths, study_plain_class,
     study_sample_path, study_samples, study_sidecar, study_subset_path, study_summary,
 };
+pub(crate) use words::{cells_keys, cells_options};
 
 use ferrocyte_base::Fault;
 use ferrocyte_data::{Factor, ObsColumn};

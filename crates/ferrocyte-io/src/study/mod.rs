@@ -6,6 +6,7 @@
 pub(crate) mod concat;
 pub(crate) mod frames;
 pub(crate) mod merge;
+pub(crate) mod selected;
 pub(crate) mod text;
 pub(crate) mod with_obs;
 
