@@ -38,7 +38,7 @@ test-slow: setup ## calibration, tutorials, long property tests, memory; run bef
 fuzz: setup ## damaged files for an hour for each reader, on the stable compiler
 	FERROCYTE_HOSTILE_SECONDS=3600 cargo test -p ferrocyte-io --test hostile --profile $(PROFILE) -- --nocapture
 
-bench: setup ## side by side with peers, in one run; writes docs/speed.md, docs/speed_limma.md, docs/speed_io.md, docs/speed_cells.md
+bench: setup ## side by side with peers, in one run; writes docs/speed*.md
 	pip install --quiet --disable-pip-version-check -r scripts/requirements-bench.txt
 	rm -rf target/bench-site target/wheels
 	maturin build --release --quiet --out target/wheels
@@ -47,6 +47,7 @@ bench: setup ## side by side with peers, in one run; writes docs/speed.md, docs/
 	target/bench-snapatac2/bin/pip install --quiet --disable-pip-version-check snapatac2 || rm -rf target/bench-snapatac2
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/lmm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/limma.py
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/nmf.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/io.py --large
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/cells.py
 

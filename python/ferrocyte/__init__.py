@@ -5,6 +5,7 @@
 =====================  =====================================================================
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
+:mod:`ferrocyte.nmf`   non-negative factorisations: cells as sums of programs
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
 :mod:`ferrocyte.pp`    from counts to neighbours of cells; from cells to samples: pseudobulk
 :mod:`ferrocyte.tl`    clusters, layouts, markers, scores, composition
@@ -36,10 +37,10 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from . import compat, errors, experiment, get, io, limma, lmm, pl, pp, sim, tl
+    from . import cnmf, compat, errors, experiment, get, io, limma, lmm, nmf, pl, pp, sim, tl
     from .experiment import Experiment, load_experiment, setwd, version
 
-_MODULES = ("compat", "errors", "experiment", "get", "io", "limma", "lmm", "pl", "pp", "sim", "tl")
+_MODULES = ("cnmf", "compat", "errors", "experiment", "get", "io", "limma", "lmm", "nmf", "pl", "pp", "sim", "tl")
 
 #: What stands in the package itself and is loaded when it is first used.
 _OF_EXPERIMENT = ("Experiment", "load_experiment", "setwd", "version")
@@ -55,6 +56,7 @@ __all__ = [
     "TooLargeError",
     "UnsupportedError",
     "__version__",
+    "cnmf",
     "compat",
     "errors",
     "experiment",
@@ -63,6 +65,7 @@ __all__ = [
     "limma",
     "lmm",
     "load_experiment",
+    "nmf",
     "pl",
     "pp",
     "setwd",

@@ -12,6 +12,7 @@
 //! * [`aggregate`](mod@aggregate): sums, means and variances of groups of cells.
 //! * [`normalize`]: factors of cells, and rows scaled and logged as they pass.
 //! * [`proportion`] and [`composition`]: types of cells in samples, and whether groups of samples differ in them.
+//! * [`nmf`]: rows on their way into a factorisation.
 //! * [`scale`] and [`pca`]: genes on one scale, principal components, without a dense matrix.
 //! * [`steps`]: all of this as whole commands take it; [`keys`]: under which names results stand in a study.
 //! * [`study`]: several samples: their table, their folder, which cells are good, and what clusters are called.
@@ -27,6 +28,7 @@ pub mod keys;
 pub mod markers;
 mod moments;
 mod names;
+pub mod nmf;
 pub mod normalize;
 pub mod pca;
 pub mod proportion;

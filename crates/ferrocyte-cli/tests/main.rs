@@ -7,6 +7,7 @@ mod convert;
 mod errors;
 mod limma;
 mod means;
+mod nmf;
 mod outputs;
 mod simulate;
 mod support;

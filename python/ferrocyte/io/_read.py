@@ -120,7 +120,8 @@ def read_h5mu(
     Parameters
     ----------
     path
-        An .h5mu file of any age, or a Zarr store of mudata. What its modalities share (cells, genes or both) stands in the file.
+        An .h5mu file of any age, or a Zarr store of mudata. What its modalities share (cells, genes or both) stands
+        in the file.
     n_threads, max_memory, progress
         As in :func:`read_h5ad`, which reads a single modality.
 

@@ -28,6 +28,7 @@ pub(crate) use aggregate::cells_aggregate;
 pub(crate) use composition::{cells_composition, cells_proportion};
 pub(crate) use harmony::cells_harmony;
 pub(crate) use hvg::cells_hvg;
+pub(crate) use labels::NameLists;
 pub(crate) use markers::cells_markers;
 pub(crate) use neighbors::cells_neighbors;
 pub(crate) use normalize::{cells_check_log1p, cells_divide, cells_normalize, cells_size_factors};
