@@ -34,6 +34,7 @@ SAMPLES = {"a": 0.5, "b": 0.3, "c": 0.2}
 PEERS = ("scanpy", "brisc", "harmonypy", "illico")
 #: Seconds that a program may take for a step, with what comes before it.
 MOST = 120
+TOO_LONG = f"not done after {MOST} s"
 
 
 # Cells
@@ -165,7 +166,7 @@ def program(name: str, folder: Path, step: str, threads: int, repeats: int) -> M
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=MOST)
     except subprocess.TimeoutExpired:
-        return Measured(note=f"not done after {MOST} s")
+        return Measured(note=TOO_LONG)
     if done.returncode:
         return Measured(note=last_line(done.stderr))
     told = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
@@ -173,8 +174,11 @@ def program(name: str, folder: Path, step: str, threads: int, repeats: int) -> M
     return Measured(**numbers, versions=told["versions"])
 
 
-def measure(step: Step, size: str, folder: Path, repeats: int, *, slow: bool) -> Line:
-    """Ours and all programs that have the step, one processor each; ours with two too."""
+def measure(step: Step, size: str, folder: Path, repeats: int, *, slow: bool, tired: set[str]) -> Line:
+    """Ours and all programs that have the step, one processor each; ours with two too.
+
+    `tired` gains the programs that took too long, which are not run again.
+    """
     with processors(1):
         line = Line(size, step, program("ferrocyte", folder, step.name, 1, repeats), Measured())
     with processors(2):
@@ -183,8 +187,13 @@ def measure(step: Step, size: str, folder: Path, repeats: int, *, slow: bool) ->
         if size in step.slow.get(name, ()) and not slow:
             line.peers[name] = Measured(note="takes minutes: with `--slow`")
             continue
+        if name in tired:
+            line.peers[name] = Measured(note="took too long at a step before")
+            continue
         with processors(1):
             line.peers[name] = program(name, folder, step.name, 1, repeats)
+        if line.peers[name].note == TOO_LONG:
+            tired.add(name)
     return line
 
 
@@ -335,7 +344,7 @@ def main() -> int:
     chosen = [step for step in STEPS if not options.only or step.name in options.only]
     wanted = {"3k": SIZES["3k"]} if options.quick else SIZES
     base, labels = filtered()
-    sizes, lines, wholes = [], [], []
+    sizes, lines, wholes, tired = [], [], [], set()
     with tempfile.TemporaryDirectory(prefix="ferrocyte-bench-") as root:
         for size, n in wanted.items():
             say(f"{size}: cells")
@@ -347,7 +356,7 @@ def main() -> int:
             repeats = 2 if options.quick or size == "100k" else 5
             for step in chosen:
                 say(f"{size}: {step.name}")
-                lines.append(measure(step, size, folder, repeats, slow=options.slow or options.quick))
+                lines.append(measure(step, size, folder, repeats, slow=options.slow or options.quick, tired=tired))
         for n in [3_000] if options.quick else [13_000, 100_000]:
             if options.only and "whole" not in options.only:
                 continue
