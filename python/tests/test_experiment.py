@@ -10,6 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from common import DATA
 from scipy import sparse
 
 import ferrocyte as fe
@@ -494,6 +495,26 @@ def test_samples_of_other_modalities_stay_in_the_table(expm, tmp_path):
     assert list(again.samples["rna"]) == ["ctrl", "stim"]
     again.save()
     assert path.read_text().endswith("rna.splicing\thsa\n")
+
+
+@pytest.mark.filterwarnings("ignore:no gene is mitochondrial")
+def test_a_study_of_the_program_is_one_of_ours(tmp_path):
+    kang = fe.io.read_h5ad(DATA / "kang_ifnb_2k" / "kang_ifnb_2k_counts.h5ad")
+    for name in ("ctrl", "stim"):
+        fe.io.write_h5ad(kang[np.flatnonzero(kang.obs["sample"] == name)[:300]].copy(), tmp_path / f"{name}.h5ad")
+    table = tmp_path / "samples.tsv"
+    table.write_text("location\tsample\tbatch\nctrl.h5ad\tctrl\tb1\nstim.h5ad\tstim\tb2\n")
+    words = ["--min-genes", "100", "--n-comps", "10", "--n-top-genes", "300", "--style", "exprmat", "--quiet"]
+    study = tmp_path / "study"
+    assert fe._core.run_program(["ferrocyte", "cells", "run", str(table), "-o", str(study), *words]) == 0
+    expm = fe.load_experiment(study)
+    assert list(expm.samples["rna"]) == ["ctrl", "stim"]
+    assert expm["rna"].n_obs == sum(int(sample.obs["qc"].sum()) for sample in expm.samples["rna"].values())
+    assert "leiden <cat> <c>" in str(expm)
+    expm.rna.umap(min_dist=0.3)
+    expm.rna.markers(groupby="leiden")
+    assert set(expm.rna.proportion("sample", "leiden")["integrated"].index) == {"ctrl", "stim"}
+    expm.save()
 
 
 def test_the_working_directory_and_the_version(tmp_path, monkeypatch, capsys):
