@@ -294,6 +294,63 @@ impl<T: Real, B: Law, const L: usize> FusedKernel for Losses<'_, T, B, L> {
     }
 }
 
+/// Lane by lane, the sum of `x ln fit` over values that are not 0, for the Kullback-Leibler divergence; the targets are
+/// columns.
+///
+/// Entries of a column share its unit, so that the fits of small counts are multiplied and one logarithm is taken of some
+/// of them together.
+pub(super) struct LogFits<'a, T, const L: usize> {
+    pub(super) piece: &'a Piece<T>,
+    pub(super) units: &'a [T],
+    pub(super) sources: &'a [[T; L]],
+    pub(super) own: &'a [[T; L]],
+    pub(super) k: usize,
+}
+
+impl<T: Real, const L: usize> FusedKernel for LogFits<'_, T, L> {
+    type Output = [f64; L];
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self, _: usize) -> [f64; L] {
+        /// Fits of a product: so few that it stays in the range of numbers.
+        const TOGETHER: u32 = 4;
+        let Self { piece, units, sources, own, k } = self;
+        let mut total = [0.0; L];
+        for (target, entries) in piece.each() {
+            let (own, unit) = (&own[target * k..][..k], units[target].to_f64());
+            let (mut product, mut n, mut sum) = ([1.0; L], 0, [0.0; L]);
+            for at in entries {
+                let (source, count) = piece.entry(at);
+                let count = count.to_f64();
+                if count * unit <= FLOOR {
+                    continue;
+                }
+                let fits = fit::<T, L, FUSED>(own, &sources[source * k..][..k]);
+                if count == 1.0 {
+                    for l in 0..L {
+                        product[l] *= floored(fits[l].to_f64());
+                    }
+                    n += 1;
+                } else {
+                    for l in 0..L {
+                        sum[l] += count * wide::ln(floored(fits[l].to_f64()));
+                    }
+                }
+                if n == TOGETHER {
+                    for l in 0..L {
+                        sum[l] += wide::ln(product[l]);
+                    }
+                    (product, n) = ([1.0; L], 0);
+                }
+            }
+            for l in 0..L {
+                total[l] += unit * (sum[l] + wide::ln(product[l]));
+            }
+        }
+        total
+    }
+}
+
 /// `target[t] += sum over all sources of weight * source`; the sums of `fit * weight` come back.
 pub(super) struct Weights<'a, T, B, const L: usize> {
     pub(super) law: B,

@@ -8,7 +8,8 @@ use ferrocyte_base::{Result, Run};
 use ferrocyte_math::fused::{Level, Real};
 
 use super::divergence::{
-    Beta, Denominators, Frobenius, ItakuraSaito, KullbackLeibler, Law, Losses, Quotients, Units, Update, Weights,
+    Beta, Denominators, Frobenius, ItakuraSaito, KullbackLeibler, Law, LogFits, Losses, Quotients, Units, Update,
+    Weights,
 };
 use super::kernels::{Gram, Product};
 use super::packs::Packs;
@@ -237,6 +238,12 @@ impl<'a, T: Real, const L: usize> Multiplicative<'a, T, L> {
                     let own = &share.w[done..done + block.rows * k];
                     done += own.len();
                     let mut add = |by: f64, part: [f64; L]| (0..L).for_each(|l| share.sum[l] += by * part[l]);
+                    if beta == 1.0 {
+                        for piece in &block.to_columns {
+                            add(-1.0, level.run(LogFits { piece, units, sources: own, own: h, k }));
+                        }
+                        continue;
+                    }
                     for piece in &block.to_rows {
                         add(1.0, level.run(Losses { law, piece, units, sources: h, own, k }));
                     }
@@ -254,7 +261,7 @@ impl<'a, T: Real, const L: usize> Multiplicative<'a, T, L> {
         let rest = if beta == 2.0 {
             inner(&replicas.gram_of_rows(), &replicas.gram_of_columns(level))
         } else if beta == 1.0 {
-            inner(&column_sums(&replicas.h, k), &sums_of_rows(replicas))
+            inner(&column_sums(&replicas.h, k), &sums_of_rows(replicas)).map(|sum| self.tiles.logs + sum)
         } else if beta == 0.0 {
             [-(self.tiles.n as f64) * self.tiles.g as f64; L]
         } else {

@@ -6,7 +6,9 @@
 
 use ferrocyte_base::Result;
 use ferrocyte_math::fused::Real;
+use ferrocyte_math::wide;
 
+use super::divergence::FLOOR;
 use super::input::{Input, Values};
 use super::pieces::{Entry, Piece, WIDTH};
 
@@ -46,6 +48,8 @@ pub(super) struct Tiles<T> {
     pub(super) total: f64,
     /// The sum of their squares.
     pub(super) squares: f64,
+    /// The sum of `x ln x - x` over those that count in the Kullback-Leibler divergence.
+    pub(super) logs: f64,
 }
 
 impl<T: Real> Tiles<T> {
@@ -182,24 +186,27 @@ pub(super) struct Builder<T> {
 impl<T: Real> Builder<T> {
     /// Of a matrix of `g` columns.
     pub(super) fn new(g: usize) -> Self {
-        let tiles = Tiles { n: 0, g, blocks: Vec::new(), units: Vec::new(), n_values: 0, total: 0.0, squares: 0.0 };
+        let tiles =
+            Tiles { n: 0, g, blocks: Vec::new(), units: Vec::new(), n_values: 0, total: 0.0, squares: 0.0, logs: 0.0 };
         Self { tiles, exact: None, starts: vec![0], columns: Vec::new(), values: Vec::new() }
     }
 
     /// The next row: columns, rising, and values. Zeros are left out.
     pub(super) fn row(&mut self, columns: &[u32], values: &[f64]) {
-        let (mut total, mut squares) = (0.0, 0.0);
+        let (mut total, mut squares, mut logs) = (0.0, 0.0, 0.0);
         for (&j, &x) in columns.iter().zip(values) {
             let x = T::from_f64(x).to_f64();
             if x != 0.0 {
                 total += x;
                 squares += x * x;
+                logs += if x > FLOOR { x * wide::ln(x) - x } else { 0.0 };
                 self.columns.push(j);
                 self.values.push(x);
             }
         }
         self.tiles.total += total;
         self.tiles.squares += squares;
+        self.tiles.logs += logs;
         self.starts.push(self.columns.len());
         if self.starts.len() > if self.exact.is_some() { BLOCK } else { SAMPLE } {
             self.close();
