@@ -34,6 +34,7 @@ const OWNED: &[(&str, &str)] = &[
     ("lz4_flex", "ferrocyte-io"),
     ("zstd", "ferrocyte-io"),
     ("flate2", "ferrocyte-io"),
+    ("libdeflater", "ferrocyte-io"),
     ("csv", "ferrocyte-io"),
     ("faer", "ferrocyte-math"),
     ("pulp", "ferrocyte-math"),

@@ -24,6 +24,18 @@ pub(crate) fn limma_arguments() -> Vec<(String, String, String, Vec<String>)> {
     ferrocyte_cli::limma_arguments()
 }
 
+/// The options of `ferrocyte nmf`, likewise.
+#[pyfunction]
+pub(crate) fn nmf_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::nmf_arguments()
+}
+
+/// The options of `ferrocyte cells`, likewise.
+#[pyfunction]
+pub(crate) fn cells_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::cells_arguments()
+}
+
 /// The options of `ferrocyte simulate`, likewise.
 #[pyfunction]
 pub(crate) fn simulate_arguments() -> Vec<(String, String, String, Vec<String>)> {

@@ -8,6 +8,11 @@
 //! ferrocyte lmm test FIT.npz|SUMS.npz --contrast ... -o OUT tests of a saved fit
 //! ferrocyte limma de COUNTS.tsv SAMPLES.tsv ... -o DIR      counts of samples, or of cells, to a ranked list of genes
 //! ferrocyte limma pseudobulk STUDY.h5ad --by C -o OUT.h5ad   cells to samples
+//! ferrocyte nmf fit STUDY -k 5,10 -o DIR                    a matrix as programs and their usages
+//! ferrocyte cells import STUDY|SAMPLES.tsv -o OUT             a sample as .h5ad, or all samples of a table as a folder
+//! ferrocyte cells qc|embed|cluster|markers|annotate STUDY -o OUT.h5ad   the steps from counts to named clusters
+//! ferrocyte cells proportion STUDY -o TABLE.tsv              cells of each type in each sample
+//! ferrocyte cells run SAMPLES.tsv -o DIR                     all of that in one command
 //! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
@@ -29,6 +34,7 @@
 //! ```
 
 mod args;
+mod cells;
 mod concat;
 mod config;
 mod convert;
@@ -40,6 +46,7 @@ mod limma;
 mod lmm;
 mod merge;
 mod monitor;
+mod nmf;
 mod output;
 mod session;
 mod simulate;
@@ -50,7 +57,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
-pub use args::{Argument, help_pages, limma_arguments, lmm_arguments, simulate_arguments};
+pub use args::{
+    Argument, cells_arguments, help_pages, limma_arguments, lmm_arguments, nmf_arguments, simulate_arguments,
+};
 
 use crate::faults::Failure;
 use crate::session::Session;
@@ -93,6 +102,23 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
             Some(("pseudobulk", verb)) => {
                 limma::pseudobulk::run(&Session::new(args, &["limma", "pseudobulk"], verb)?, verb)
             }
+            _ => Err(unknown()),
+        },
+        Some(("nmf", family)) => match family.subcommand() {
+            Some(("fit", verb)) => nmf::fit::run(&Session::new(args, &["nmf", "fit"], verb)?, verb),
+            _ => Err(unknown()),
+        },
+        Some(("cells", family)) => match family.subcommand() {
+            Some(("import", verb)) => cells::import::run(&Session::new(args, &["cells", "import"], verb)?, verb),
+            Some(("qc", verb)) => cells::qc::run(&Session::new(args, &["cells", "qc"], verb)?, verb),
+            Some(("embed", verb)) => cells::embed::run(&Session::new(args, &["cells", "embed"], verb)?, verb),
+            Some(("cluster", verb)) => cells::cluster::run(&Session::new(args, &["cells", "cluster"], verb)?, verb),
+            Some(("markers", verb)) => cells::markers::run(&Session::new(args, &["cells", "markers"], verb)?, verb),
+            Some(("annotate", verb)) => cells::annotate::run(&Session::new(args, &["cells", "annotate"], verb)?, verb),
+            Some(("proportion", verb)) => {
+                cells::proportion::run(&Session::new(args, &["cells", "proportion"], verb)?, verb)
+            }
+            Some(("run", verb)) => cells::run::run(&Session::new(args, &["cells", "run"], verb)?, verb),
             _ => Err(unknown()),
         },
         Some(("simulate", family)) => match family.subcommand() {

@@ -3,6 +3,7 @@
 ================================  ==========================================================
 :mod:`ferrocyte.compat.flashmm`   the R package FLASHMM: genes x cells in, coefficients x genes out
 :mod:`ferrocyte.compat.pylimma`   the Python package pylimma: dictionaries, or fits within an AnnData
+:mod:`ferrocyte.compat.exprmat`   the Python package exprmat: experiments of several samples
 ================================  ==========================================================
 """
 
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import flashmm, pylimma
+    from . import exprmat, flashmm, pylimma
 
-__all__ = ["flashmm", "pylimma"]
+__all__ = ["exprmat", "flashmm", "pylimma"]
 
 
 def __getattr__(name: str) -> ModuleType:

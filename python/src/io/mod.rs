@@ -22,7 +22,7 @@ use crate::values::{matrix as array, table};
 #[pyfunction]
 pub(crate) fn h5ad_info<'py>(py: Python<'py>, path: &str, means: Means) -> PyResult<Bound<'py, PyDict>> {
     let found = attended(py, &means, |run| match Kind::of(path)? {
-        Kind::H5mu => Ok(H5mu::open(path)?.describe(run)),
+        kind if kind.has_modalities() => Ok(H5mu::open(path)?.describe(run)),
         _ => Ok(open_study(run, path, &OpenOptions::default())?.describe(run)),
     })?;
     table(py, found)
