@@ -475,6 +475,20 @@ def test_markers_are_filtered_strictly_in_either_dialect(dialect):
         assert ticks(getattr(fe.pl, name)(made, n_genes=2).yaxis) == ["first", "second"] * 2
 
 
+def test_markers_are_shown_under_their_symbols():
+    made = marked_in_either_dialect()["scanpy"]
+    made.var["symbol2"] = ["a1", "a2", "a3", "a4", "SYM", np.nan, "a7"]
+    for name in ("dotplot", "matrixplot", "stacked_violin"):
+        ax = getattr(fe.pl, name)(made, n_genes=2, gene_symbols="symbol2")
+        assert ticks(ax.xaxis) == ["SYM", "second"] * 2
+    assert ticks(fe.pl.tracksplot(made, n_genes=1, gene_symbols="symbol2").yaxis) == ["SYM", "SYM"]
+    # Genes that are named may be named either way.
+    ax = fe.pl.dotplot(made, ["SYM", "second"], "label", gene_symbols="symbol2")
+    assert ticks(ax.xaxis) == ["SYM", "second"]
+    with pytest.raises(fe.MissingKeyError, match="there is no column `symbols`"):
+        fe.pl.dotplot(made, n_genes=1, gene_symbols="symbols")
+
+
 def test_no_marker_that_passes_is_an_error():
     with pytest.raises(fe.BadInputError, match="no marker passes the filters"):
         fe.pl.dotplot(cells(), min_logfoldchange=50)

@@ -110,22 +110,17 @@ impl<T: Copy + Into<f64> + Default> Kernel for Look<'_, T> {
         let (chunks, tail) = self.values.as_chunks::<LANES>();
         let mut last = [T::default(); LANES];
         last[..tail.len()].copy_from_slice(tail);
-        for chunk in chunks {
-            for lane in 0..LANES {
-                let v: f64 = chunk[lane].into();
-                largest[lane] = if v > largest[lane] { v } else { largest[lane] };
+        for chunk in chunks.iter().chain([&last]) {
+            for ((largest, bad), &v) in largest.iter_mut().zip(&mut bad).zip(chunk) {
+                let v: f64 = v.into();
+                *largest = if v > *largest { v } else { *largest };
                 // NaN is neither.
-                bad[lane] += u64::from(!(v >= self.least && v <= f64::MAX));
+                *bad += u64::from(!(v >= self.least && v <= f64::MAX));
             }
         }
-        for lane in 0..LANES {
-            let v: f64 = last[lane].into();
-            largest[lane] = if v > largest[lane] { v } else { largest[lane] };
-            bad[lane] += u64::from(!(v >= self.least && v <= f64::MAX));
-        }
         let mut found = (f64::MIN, 0);
-        for lane in 0..LANES {
-            found = (found.0.max(largest[lane]), found.1 + bad[lane] as usize);
+        for (&largest, &bad) in largest.iter().zip(&bad) {
+            found = (found.0.max(largest), found.1 + bad as usize);
         }
         found
     }
