@@ -381,7 +381,8 @@ def test_tables_of_markers(cells: ad.AnnData) -> None:
 
 
 #: Coefficients of scikit-learn 1.9.1 (scipy 1.17.1) for the conditions of the small study with 12 genes, and for its
-#: first donor of six, at the usual bounds and at the optimum (tol 1e-10).
+#: first donor of six, at the usual bounds and as near the optimum as either comes: both end where the value no longer
+#: falls by more than 64 times the rounding of 1.
 _CONDITION = {
     1e-4: [3.425036069, 1.6970708176, -1.3592486265, -0.6925139084, -0.2330427803, -0.3352294754],
     1e-10: [3.424555076, 1.6977546805, -1.3585843399, -0.6930438242, -0.23194604, -0.3342830463],
@@ -392,7 +393,7 @@ _DONOR = {
 }
 
 
-@pytest.mark.parametrize(("tol", "steps", "apart"), [(1e-4, 100, 1e-5), (1e-10, 10_000, 1e-8)])
+@pytest.mark.parametrize(("tol", "steps", "apart"), [(1e-4, 100, 1e-5), (1e-10, 10_000, 1e-6)])
 def test_coefficients_are_those_of_scikit_learn(tol: float, steps: int, apart: float) -> None:
     from ferrocyte._examples import small_study
 
