@@ -88,6 +88,33 @@ def limma_page() -> str:
     )
 
 
+def cnmf_page() -> str:
+    """Options and tables of the family `cnmf`."""
+    import ferrocyte as fe
+    from ferrocyte._examples import small_study
+
+    options = [
+        [f"`{name}`", ", ".join(verbs), code(default), ", ".join(map(code, choices)), meaning]
+        for name, verbs, default, choices, meaning in _core.cnmf_options()
+    ]
+    run = fe.cnmf.fit(small_study(), [2, 3], n_iter=4, seed=1, n_genes=30, n_threads=1, progress=False)
+    selection, report = run.selection, run.consensus(2, 2.0).report
+    columns = [
+        f"\n## Columns of {title}\n\n" + table(["column", "meaning"], [[f"`{n}`", t] for n, t in meanings.items()])
+        for title, meanings in [
+            ("the table of k selection", selection.attrs["meanings"]),
+            ("the table of programs", report.attrs["meanings"]),
+        ]
+    ]
+    return (
+        f"{HEAD}# Reference: cnmf\n\n## Options\n\n"
+        "`--flags` (with dashes) of `ferrocyte cnmf` and keys of its config file; `fe.cnmf.cNMF` has the same under "
+        "the names of the program `cnmf`, `fe.cnmf.fit` under those of `help(fe.cnmf.fit)`.\n\n"
+        + table(["option", "taken by", "default", "choices", "meaning"], options)
+        + "".join(columns)
+    )
+
+
 def nmf_page() -> str:
     """Options, statuses and table columns of the family `nmf`."""
     import numpy as np
@@ -163,6 +190,7 @@ def command_page() -> str:
 PAGES = {
     "docs/reference/lmm.md": lmm_page,
     "docs/reference/limma.md": limma_page,
+    "docs/reference/cnmf.md": cnmf_page,
     "docs/reference/nmf.md": nmf_page,
     "docs/reference/cells.md": cells_page,
     "docs/reference/sim.md": sim_page,

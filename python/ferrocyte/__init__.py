@@ -37,10 +37,10 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from . import compat, errors, experiment, get, io, limma, lmm, nmf, pl, pp, sim, tl
+    from . import cnmf, compat, errors, experiment, get, io, limma, lmm, nmf, pl, pp, sim, tl
     from .experiment import Experiment, load_experiment, setwd, version
 
-_MODULES = ("compat", "errors", "experiment", "get", "io", "limma", "lmm", "nmf", "pl", "pp", "sim", "tl")
+_MODULES = ("cnmf", "compat", "errors", "experiment", "get", "io", "limma", "lmm", "nmf", "pl", "pp", "sim", "tl")
 
 #: What stands in the package itself and is loaded when it is first used.
 _OF_EXPERIMENT = ("Experiment", "load_experiment", "setwd", "version")
@@ -56,6 +56,7 @@ __all__ = [
     "TooLargeError",
     "UnsupportedError",
     "__version__",
+    "cnmf",
     "compat",
     "errors",
     "experiment",

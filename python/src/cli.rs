@@ -24,6 +24,12 @@ pub(crate) fn limma_arguments() -> Vec<(String, String, String, Vec<String>)> {
     ferrocyte_cli::limma_arguments()
 }
 
+/// The options of `ferrocyte cnmf`, likewise.
+#[pyfunction]
+pub(crate) fn cnmf_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::cnmf_arguments()
+}
+
 /// The options of `ferrocyte nmf`, likewise.
 #[pyfunction]
 pub(crate) fn nmf_arguments() -> Vec<(String, String, String, Vec<String>)> {

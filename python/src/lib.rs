@@ -5,12 +5,14 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `cells`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
+//! * `cells`, `cnmf`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the
+//!   package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
 mod cells;
 mod cli;
+mod cnmf;
 mod faults;
 mod io;
 mod learn;
@@ -44,7 +46,13 @@ mod _core {
     };
     #[pymodule_export]
     use super::cli::{
-        cells_arguments, cli_help_pages, limma_arguments, lmm_arguments, nmf_arguments, run_program, simulate_arguments,
+        cells_arguments, cli_help_pages, cnmf_arguments, limma_arguments, lmm_arguments, nmf_arguments, run_program,
+        simulate_arguments,
+    };
+    #[pymodule_export]
+    use super::cnmf::{
+        CnmfRun, cnmf_combine, cnmf_consensus, cnmf_factorize, cnmf_jobs, cnmf_k_selection, cnmf_kmeans, cnmf_options,
+        cnmf_prepare, cnmf_prepare_folder, cnmf_project, cnmf_suggest_threshold, cnmf_variable_genes,
     };
     #[pymodule_export]
     use super::io::read::{io_anndata, io_kind, io_mudata};

@@ -391,6 +391,25 @@ def test_markers_within_bounds(merged):
         merged.rna.get_markers("STIM")
 
 
+def test_threads_change_no_bit(tmp_path):
+    found = []
+    for n_threads in (1, 2):
+        expm = fe.Experiment(small_samples(), tmp_path / str(n_threads), n_threads=n_threads, progress=False)
+        expm.rna.log_normalize(run_on_samples=True)
+        expm.rna.merge()
+        expm.rna.hvg(method="binned", n_top_genes=30)
+        expm.rna.scale_pca(n_comps=8)
+        expm.rna.harmony()
+        expm.rna.knn(n_neighbors=15)
+        expm.rna.umap()
+        expm.rna.leiden()
+        expm.rna.sc3(n_clusters=[3])
+        expm.rna.markers(groupby="condition")
+        expm.save()
+        found.append((tmp_path / str(n_threads) / "integrated.h5mu").read_bytes())
+    assert found[0] == found[1]
+
+
 # The folder
 
 
@@ -464,6 +483,17 @@ def test_damaged_and_later_folders_are_refused(expm, tmp_path):
     assert str(found) == "[!] dataset not integrated.\n[*] samples not loaded from disk."
     with pytest.raises(MissingKeyError, match="not loaded"):
         found.rna.qc(run_on_samples=True)
+
+
+def test_samples_of_other_modalities_stay_in_the_table(expm, tmp_path):
+    expm.save()
+    path = tmp_path / "study" / "metadata.tsv"
+    path.write_text(path.read_text() + "v.loom\tctrl\tb1\tctrl\trna.splicing\thsa\n")
+    with pytest.warns(FerrocyteWarning, match=r"not supported are not loaded: `ctrl` \(rna.splicing\)"):
+        again = fe.load_experiment(tmp_path / "study")
+    assert list(again.samples["rna"]) == ["ctrl", "stim"]
+    again.save()
+    assert path.read_text().endswith("rna.splicing\thsa\n")
 
 
 def test_the_working_directory_and_the_version(tmp_path, monkeypatch, capsys):

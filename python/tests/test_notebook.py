@@ -412,9 +412,6 @@ def test_saved_files_are_those_of_mudata(story):
 
 
 def test_programs_have_their_place(story):
-    """`consensus_nmf` of the notebook, as far as it is built in."""
-    cnmf = pytest.importorskip("ferrocyte.cnmf")
-    assert callable(cnmf.consensus_nmf)
     expm = em.load_experiment(story.folder / "expm" / "scrna", load_samples=False)
     counts = expm["rna"].layers["counts"]
     expm["rna"].layers["norm"] = counts.multiply(1e4 / counts.sum(axis=1)).tocsr().astype(np.float32)
@@ -439,7 +436,19 @@ def test_programs_have_their_place(story):
         key_added="cnmf",
         ncpus=1,
     )
-    assert "cnmf" in expm["rna"].uns
+    expm.rna.consensus_nmf_extract_k(5, run_on_samples=False, nmf_slot="cnmf")
+    adata, text = expm["rna"], str(expm)
+    assert adata.obsm["cnmf.5"].shape == (adata.n_obs, 5)
+    for shown in ("cnmf.5 <df> <f/embedding/usage>", "cnmf <cnmf>", "cnmf.stats <cnmf-stats>", "<f/usage-coef>"):
+        assert shown in text
+    for drawn in (
+        expm.rna.plot_cnmf_silhoutte(),
+        expm.rna.plot_cnmf_density(5),
+        expm.rna.plot_cnmf_distance_comps(5),
+        expm.rna.plot_cnmf_distance_usages(5, metrics="cosine", downsample=0.1, method="single", annotations=None),
+        expm.rna.plot_cnmf_distance_modules(5, metrics="cosine", downsample=0.2, method="complete"),
+    ):
+        assert drawn["integrated"].has_data()
 
 
 def test_earlier_names_of_verbs_are_known(story):
@@ -447,5 +456,7 @@ def test_earlier_names_of_verbs_are_known(story):
     expm.run_rna_leiden(resolution=0.2, key_added="coarse", n_iterations=2)
     assert expm["rna"].obs["coarse"].nunique() < expm["rna"].obs["cell_type"].nunique()
     assert expm.plot_rna_embedding(color="coarse")["integrated"].has_data()
+    expm.exclude(annotation="coarse", remove=["0"])
+    assert "0" not in set(expm["rna"].obs["coarse"])
     with pytest.raises(AttributeError, match="run_rna_nothing"):
         expm.run_rna_nothing()

@@ -18,10 +18,11 @@ use crate::door::{OPENING, arguments as opening};
 const REQUIRED: &str = "[required for a study]";
 
 /// Options that may be given several times.
-const REPEATED: [&str; 7] = ["random", "contrast", "pairwise", "test", "joint", "by", "name"];
+const REPEATED: [&str; 7] = ["random", "contrast", "pairwise", "test", "joint", "by", "components"];
 
 /// Options that never stand in a config file: they say where, not what.
-const PLACES: [&str; 6] = ["config", "output", "table", "support", "reference", "mapping"];
+const PLACES: [&str; 9] =
+    ["config", "output", "table", "support", "reference", "mapping", "counts", "output_dir", "run_name"];
 
 /// Options that change time and memory, never the answer.
 pub(crate) const MEANS: [&str; 2] = ["threads", "max_memory"];
@@ -60,6 +61,11 @@ pub fn simulate_arguments() -> Vec<Argument> {
     arguments_of(&simulate())
 }
 
+/// The options of `ferrocyte cnmf`, likewise.
+pub fn cnmf_arguments() -> Vec<Argument> {
+    arguments_of(&cnmf())
+}
+
 fn arguments_of(family: &Command) -> Vec<Argument> {
     let verbs = family.get_subcommands();
     verbs
@@ -96,6 +102,7 @@ pub(crate) fn command() -> Command {
         .args(common())
         .subcommand(lmm())
         .subcommand(limma())
+        .subcommand(cnmf())
         .subcommand(nmf())
         .subcommand(cells())
         .subcommand(simulate())
@@ -385,6 +392,91 @@ fn cells() -> Command {
         )
 }
 
+fn cnmf() -> Command {
+    let verb = |name: &'static str, about: &'static str| {
+        let key = name.replace('-', "_");
+        let mine = ferrocyte_programs::OPTIONS.iter().filter(move |option| option.verbs.contains(&key.as_str()));
+        Command::new(name).about(about).args(mine.map(program_arg))
+    };
+    let place = || {
+        [
+            Arg::new("output_dir")
+                .long("output-dir")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .default_value(".")
+                .help("where the folder of the run is"),
+            Arg::new("run_name")
+                .long("name")
+                .value_name("NAME")
+                .default_value("cNMF")
+                .help("the name of the run, and of its folder"),
+        ]
+    };
+    let counts = || {
+        Arg::new("counts")
+            .short('c')
+            .long("counts")
+            .value_name("STUDY")
+            .required(true)
+            .value_parser(value_parser!(PathBuf))
+            .help("the counts: .h5ad, 10x .h5 or folder, .mtx, a table")
+    };
+    Command::new("cnmf")
+        .about("Programs of gene expression: the consensus of many non-negative factorisations")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            verb("run", "All steps in one process, where they were left off")
+                .arg(counts())
+                .args(place())
+                .args(opening()),
+        )
+        .subcommand(
+            verb("prepare", "Counts to the matrix that is factorised, and the table of replicates")
+                .arg(counts())
+                .args(place())
+                .args(opening()),
+        )
+        .subcommand(verb("factorize", "Makes the replicates, or the share of one worker").args(place()))
+        .subcommand(verb("combine", "Stacks the spectra of the replicates; gaps and strangers are named").args(place()))
+        .subcommand(
+            verb("k-selection", "How well replicates agree for each number of programs")
+                .visible_alias("k_selection_plot")
+                .args(place()),
+        )
+        .subcommand(verb("consensus", "Programs, usages and spectra over all genes").args(place()))
+        .subcommand(
+            verb("project", "How much new cells use known programs")
+                .arg(counts())
+                .arg(
+                    Arg::new("reference")
+                        .long("reference")
+                        .value_name("TABLE")
+                        .required(true)
+                        .value_parser(value_parser!(PathBuf))
+                        .help("spectra of programs x genes, such as starcat_spectra of a consensus"),
+                )
+                .args(opening())
+                .arg(output("USAGES.tsv", "where the shares go (.tsv, .csv, .jsonl, with .gz; -)")),
+        )
+}
+
+/// An option of `ferrocyte cnmf`: with the short names of the peer, and truths that need no value.
+fn program_arg(info: &'static OptionInfo) -> Arg {
+    let arg = option_arg(info);
+    let arg = if info.choices == ["true", "false"] {
+        arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        arg
+    };
+    match info.name {
+        "components" => arg.short('k').num_args(1..),
+        "n_iter" => arg.short('n'),
+        _ => arg,
+    }
+}
+
 /// The options of the family that a verb takes.
 fn options(verb: &str) -> impl Iterator<Item = Arg> {
     OPTIONS.iter().filter(move |option| option.verbs.contains(&verb)).map(option_arg)
@@ -645,6 +737,24 @@ mod tests {
         for option in OPTIONS.iter().chain(SIMULATE_OPTIONS) {
             for verb in option.verbs {
                 let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
+                let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
+                assert_eq!(
+                    found.map(|(_, _, d, c)| (d.as_str(), c)),
+                    Some((option.default, &expected)),
+                    "{verb} {}",
+                    option.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_of_programs_is_there_with_its_default_and_choices() {
+        let arguments = cnmf_arguments();
+        for option in ferrocyte_programs::OPTIONS {
+            for verb in option.verbs {
+                let verb = verb.replace('_', "-");
+                let found = arguments.iter().find(|(v, name, ..)| *v == verb && name == option.name);
                 let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
                 assert_eq!(
                     found.map(|(_, _, d, c)| (d.as_str(), c)),

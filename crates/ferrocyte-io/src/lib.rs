@@ -81,6 +81,7 @@ pub use hdf5::Hdf5;
 pub use hdf5::write::NewHdf5;
 pub use json::{from_json, json_pretty, json_text, parse_json, to_json, write_json};
 pub use kind::Kind;
+pub use part::named::{NamedForm, read_named_npz, write_named_npz};
 pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
 pub use store::numbers::{Numbers, NumbersRef};
 pub use store::open::open_store;
@@ -93,7 +94,7 @@ pub use study::with_obs::join_obs;
 pub use study::{AnnotatedSource, GENE_EXPRESSION, OpenOptions, open_matrix_market, open_study, open_table};
 pub use tenx::features::{VarNames, unique as unique_names};
 pub use text::matrix_market::read_matrix_market;
-pub use text::tables::{number_text, write_json_lines, write_table, write_tsv};
+pub use text::tables::{number_text, write_json_lines, write_matrix_tsv, write_table, write_tsv};
 pub use text::value_table::{ValueTable, read_value_table};
 pub use text::{NamedMatrix, read_frame, read_matrix_tsv};
 #[cfg(feature = "zarr")]

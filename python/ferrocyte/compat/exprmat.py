@@ -30,7 +30,7 @@ __all__ = ["experiment", "load_experiment", "load_metadata", "metadata", "setwd"
 metadata = Metadata
 
 #: Verbs that earlier versions call otherwise.
-_EARLIER = {"select_hvg": "hvg", "integrate": "harmony", "get_markers": "get_markers"}
+_EARLIER = {"select_hvg": "hvg", "integrate": "harmony"}
 
 
 class experiment(Experiment):  # noqa: N801 (exprmat has it so)
@@ -74,14 +74,15 @@ class experiment(Experiment):  # noqa: N801 (exprmat has it so)
 
 
 def _earlier_verb(name: str) -> str | None:
+    """The verb of gene expression that a method of the whole experiment stands for, if there is one."""
     from ..experiment import Modality
 
+    verb = name
     for start, own in (("run_rna_", ""), ("plot_rna_", "plot_"), ("get_rna_", "get_"), ("find_rna_", "")):
         if name.startswith(start):
             verb = own + name.removeprefix(start)
-            verb = _EARLIER.get(verb, verb)
-            return verb if hasattr(Modality, verb) and not verb.startswith("_") else None
-    return None
+    verb = _EARLIER.get(verb, verb)
+    return verb if not verb.startswith("_") and hasattr(Modality, verb) else None
 
 
 def load_experiment(

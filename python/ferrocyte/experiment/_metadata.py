@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
+from .._messages import warn
 from ..errors import BadFileError, BadInputError
 
 if TYPE_CHECKING:
@@ -95,6 +96,17 @@ class Metadata:
         else:
             message = f"expected a path or a data frame, found {type(table).__name__}"
             raise BadInputError(message, place="samples")
+        return made
+
+    @classmethod
+    def saved(cls, path: Path) -> Metadata:
+        """The table of a study that was saved; samples of modalities that are not supported are said and kept in it."""
+        made = cls.__new__(cls)
+        made._table = _core.SampleTable.parse_saved(_text(path))
+        others = made._table.others()
+        if others:
+            named = ", ".join(f"`{name}` ({modality})" for name, modality in others[:5])
+            warn(f"{os.fspath(path)}: samples of modalities that are not supported are not loaded: {named}")
         return made
 
     @property

@@ -31,6 +31,17 @@ impl PySampleTable {
         Ok(Self { table: SampleTable::parse(text).or_raise(py)? })
     }
 
+    /// The table of a study that was saved: samples of other modalities are kept apart.
+    #[staticmethod]
+    fn parse_saved(py: Python<'_>, text: &str) -> PyResult<Self> {
+        Ok(Self { table: SampleTable::parse_saved(text).or_raise(py)? })
+    }
+
+    /// The samples of modalities that are not supported, and what these are.
+    fn others(&self) -> Vec<(&str, &str)> {
+        self.table.others.iter().map(|sample| (sample.name.as_str(), sample.modality.as_str())).collect()
+    }
+
     /// The table of names of columns and rows of texts.
     #[staticmethod]
     fn from_rows(py: Python<'_>, header: Vec<String>, rows: Vec<Vec<String>>) -> PyResult<Self> {

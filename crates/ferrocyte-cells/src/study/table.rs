@@ -86,6 +86,8 @@ pub struct SampleTable {
     pub samples: Vec<Sample>,
     /// The names of the user's own columns.
     pub more: Vec<String>,
+    /// Samples of modalities that are not supported, which a study of elsewhere may list: kept in its table, never read.
+    pub others: Vec<Sample>,
 }
 
 impl SampleTable {
@@ -95,30 +97,18 @@ impl SampleTable {
     /// # Errors
     /// A line with too few or too many fields, and all that [`SampleTable::from_rows`] refuses.
     pub fn parse(text: &str) -> Result<Self> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut lines = text
-            .lines()
-            .enumerate()
-            .map(|(i, line)| (i + 1, line.trim_end_matches('\r')))
-            .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
-        let Some((_, header)) = lines.next() else {
-            return Err(Fault::bad_input("the table of samples is empty")
-                .hint(format!("its first line has the names {}", listing(&COLUMNS, 6))));
-        };
-        let header: Vec<String> = fields(header).collect();
-        if header.len() == 1 && header[0].contains([',', ';']) {
-            return Err(Fault::bad_input("the line of names has no tab").hint("put tabs between the columns"));
-        }
-        let mut rows = Vec::new();
-        for (line, content) in lines {
-            let row: Vec<String> = fields(content).collect();
-            if row.len() != header.len() {
-                let message = format!("{} fields, but there are {} columns", row.len(), header.len());
-                return Err(Fault::bad_input(message).at(format!("line {line}")).hint("put one tab between fields"));
-            }
-            rows.push((format!("line {line}"), row));
-        }
+        let (header, rows) = header_and_rows(text)?;
         Self::from_rows(&header, &rows)
+    }
+
+    /// The table of a study that is there already: samples of modalities that are not supported are kept apart, in
+    /// [`SampleTable::others`].
+    ///
+    /// # Errors
+    /// All else that [`SampleTable::parse`] refuses.
+    pub fn parse_saved(text: &str) -> Result<Self> {
+        let (header, rows) = header_and_rows(text)?;
+        Self::of_rows(&header, &rows, true)
     }
 
     /// The table of names of columns, and rows with the place of each for messages.
@@ -127,11 +117,15 @@ impl SampleTable {
     /// Columns that are missing or stand there twice, rows without location or name, names that cannot be those of
     /// files, names that two samples of a modality have, and modalities that are not supported.
     pub fn from_rows(header: &[String], rows: &[(String, Vec<String>)]) -> Result<Self> {
+        Self::of_rows(header, rows, false)
+    }
+
+    fn of_rows(header: &[String], rows: &[(String, Vec<String>)], apart: bool) -> Result<Self> {
         check_header(header)?;
         let at = |name: &str| header.iter().position(|known| known == name);
         let places = COLUMNS.map(at);
         let own: Vec<usize> = (0..header.len()).filter(|i| !places.contains(&Some(*i))).collect();
-        let mut samples = Vec::with_capacity(rows.len());
+        let (mut samples, mut lines, mut others) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
         for (place, row) in rows {
             let [location, name, batch, group, modality, taxa] = places
                 .map(|column| column.and_then(|i| row.get(i)).map(|text| text.trim().to_owned()).unwrap_or_default());
@@ -145,12 +139,16 @@ impl SampleTable {
                 taxa: or(taxa, UNKNOWN),
                 more: own.iter().map(|&i| row.get(i).cloned().unwrap_or_default()).collect(),
             };
+            if apart && !MODALITIES.contains(&sample.modality.as_str()) {
+                others.push(sample);
+                continue;
+            }
             check_sample(&sample).map_err(|fault| fault.at(place.as_str()))?;
             samples.push(sample);
+            lines.push(place.as_str());
         }
-        let table = Self { samples, more: own.iter().map(|&i| header[i].clone()).collect() };
-        let places: Vec<&str> = rows.iter().map(|(place, _)| place.as_str()).collect();
-        table.check_names(&places)?;
+        let table = Self { samples, more: own.iter().map(|&i| header[i].clone()).collect(), others };
+        table.check_names(&lines)?;
         if table.samples.is_empty() {
             return Err(Fault::bad_input("the table has no sample").hint("give each sample a line below the names"));
         }
@@ -202,11 +200,11 @@ impl SampleTable {
         own.into_iter().chain(more).map(String::as_str).collect()
     }
 
-    /// The table as text, which [`SampleTable::parse`] reads as the same table.
+    /// The table as text, which [`SampleTable::parse_saved`] reads as the same table.
     pub fn to_tsv(&self) -> String {
         let mut text = self.header().join("\t");
         text.push('\n');
-        for sample in &self.samples {
+        for sample in self.samples.iter().chain(&self.others) {
             let row: Vec<String> =
                 self.row(sample).iter().map(|field| field.replace(['\t', '\n', '\r'], " ")).collect();
             text.push_str(&row.join("\t"));
@@ -236,6 +234,35 @@ impl SampleTable {
             .at(format!("sample `{}`", first.name))
             .hint("a location is a 10x folder, an .h5, an .h5ad or a table; paths may be absolute"))
     }
+}
+
+/// The names of columns of a text, and its rows with the place of each.
+#[expect(clippy::type_complexity, reason = "what `from_rows` takes")]
+fn header_and_rows(text: &str) -> Result<(Vec<String>, Vec<(String, Vec<String>)>)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = text
+        .lines()
+        .enumerate()
+        .map(|(i, line)| (i + 1, line.trim_end_matches('\r')))
+        .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+    let Some((_, header)) = lines.next() else {
+        return Err(Fault::bad_input("the table of samples is empty")
+            .hint(format!("its first line has the names {}", listing(&COLUMNS, 6))));
+    };
+    let header: Vec<String> = fields(header).collect();
+    if header.len() == 1 && header[0].contains([',', ';']) {
+        return Err(Fault::bad_input("the line of names has no tab").hint("put tabs between the columns"));
+    }
+    let mut rows = Vec::new();
+    for (line, content) in lines {
+        let row: Vec<String> = fields(content).collect();
+        if row.len() != header.len() {
+            let message = format!("{} fields, but there are {} columns", row.len(), header.len());
+            return Err(Fault::bad_input(message).at(format!("line {line}")).hint("put one tab between fields"));
+        }
+        rows.push((format!("line {line}"), row));
+    }
+    Ok((header, rows))
 }
 
 /// The fields of a line; quotes around one are taken away.
@@ -337,6 +364,16 @@ mod tests {
         let table = SampleTable::parse(GOOD)?;
         assert_eq!(SampleTable::parse(&table.to_tsv())?, table);
         assert_eq!(SampleTable::parse(&format!("\u{feff}{}", table.to_tsv().replace('\n', "\r\n")))?, table);
+        Ok(())
+    }
+
+    #[test]
+    fn samples_of_other_modalities_are_kept_apart() -> Result<()> {
+        let text = format!("{GOOD}v.loom\ta\tb1\tctrl\trna.splicing\thsa\t61\n");
+        assert!(message(&text).contains("line 6: modality `rna.splicing` of sample `a` is not supported"));
+        let table = SampleTable::parse_saved(&text)?;
+        assert_eq!((table.samples.len(), table.others.len()), (2, 1));
+        assert_eq!(SampleTable::parse_saved(&table.to_tsv())?, table);
         Ok(())
     }
 

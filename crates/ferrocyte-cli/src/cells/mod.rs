@@ -18,11 +18,24 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use ferrocyte_base::{Input, Provenance};
 
+use crate::Verb;
 use crate::faults::Failure;
 use crate::output::Target;
 use crate::session::Session;
 
 use study::Study;
+
+/// What does the work of each verb.
+pub(crate) const VERBS: &[(&str, Verb)] = &[
+    ("import", import::run),
+    ("qc", qc::run),
+    ("embed", embed::run),
+    ("cluster", cluster::run),
+    ("markers", markers::run),
+    ("annotate", annotate::run),
+    ("proportion", proportion::run),
+    ("run", run::run),
+];
 
 /// What can be written, by the endings of names.
 const ENDINGS: [&str; 2] = ["h5ad", "h5mu"];
