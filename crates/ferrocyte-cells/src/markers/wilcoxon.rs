@@ -101,7 +101,7 @@ fn by_digits(keys: &mut Vec<u64>, room: &mut Vec<u64>) {
     const BITS: u32 = 11;
     const SHIFTS: [u32; 3] = [32, 32 + BITS, 32 + 2 * BITS];
     let digit = |key: u64, shift: u32| (key >> shift) as usize & ((1 << BITS) - 1);
-    let mut counts = [[0_u32; 1 << BITS]; 3];
+    let mut counts = vec![[0_u32; 1 << BITS]; 3];
     for &key in keys.iter() {
         for (counts, shift) in counts.iter_mut().zip(SHIFTS) {
             counts[digit(key, shift)] += 1;
