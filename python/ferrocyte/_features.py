@@ -49,14 +49,25 @@ def find_genes(
     column, symbolic = _symbols(adata, values, symbols)
     positions, names = [], []
     for name in dict.fromkeys(str(one) for one in wanted):
-        found = symbolic.get(name) if symbols is not None else named.get(name) or symbolic.get(name)
+        # A column of symbols that was named comes first.
+        by_symbol = name in symbolic and (symbols is not None or name not in named)
+        found = symbolic[name] if by_symbol else named.get(name)
         if found is None:
             raise _missing_gene(name, named, symbolic, place)
         if len(found) > 1:
-            raise _ambiguous(name, found, values.genes, column if name not in named else None, place)
+            raise _ambiguous(name, found, values.genes, column if by_symbol else None, place)
         positions.append(found[0])
         names.append(name)
     return Genes(positions, names)
+
+
+def symbols_of(adata: ad.AnnData, values: Values, genes: Iterable[str], column: str) -> list[str]:
+    """The symbols of genes that are given by name; the name where there is none."""
+    from ._obs import require
+
+    cells = require(adata.raw.var if values.from_raw else adata.var, column, place="var")
+    known = {gene: str(symbol) for gene, symbol, there in zip(values.genes, cells, cells.notna(), strict=True) if there}
+    return [known.get(gene, gene) for gene in genes]
 
 
 def expression(values: Values, genes: Genes) -> np.ndarray[Any, Any]:

@@ -380,6 +380,50 @@ def test_tables_of_markers(cells: ad.AnnData) -> None:
     refused(fe.MissingKeyError, "there are no markers `x`", fe.get.rank_genes_groups_df, cells, "a", key="x")
 
 
+#: Coefficients of scikit-learn 1.9.1 (scipy 1.17.1) for the conditions of the small study with 12 genes, and for its
+#: first donor of six, at the usual bounds and as near the optimum as either comes: both end where the value no longer
+#: falls by more than 64 times the rounding of 1.
+_CONDITION = {
+    1e-4: [3.425036069, 1.6970708176, -1.3592486265, -0.6925139084, -0.2330427803, -0.3352294754],
+    1e-10: [3.424555076, 1.6977546805, -1.3585843399, -0.6930438242, -0.23194604, -0.3342830463],
+}
+_DONOR = {
+    1e-4: [0.1440744393, -0.2484891501, -0.7275826866, -0.0279532417, -0.4676744922, -0.061394512],
+    1e-10: [0.1446676381, -0.2485132532, -0.7272249849, -0.0272543076, -0.4683130942, -0.0611520029],
+}
+
+
+@pytest.mark.parametrize(("tol", "steps", "apart"), [(1e-4, 100, 1e-5), (1e-10, 10_000, 1e-6)])
+def test_coefficients_are_those_of_scikit_learn(tol: float, steps: int, apart: float) -> None:
+    from ferrocyte._examples import small_study
+
+    study = small_study(n_genes=12)
+    study.X = study.X.astype(np.float64).log1p()
+    for column, group, expected in (("condition", "stim", _CONDITION), ("donor", "d1", _DONOR)):
+        fe.tl.rank_genes_groups(study, column, method="logreg", tol=tol, max_iter=steps)
+        result = study.uns["rank_genes_groups"]
+        found = dict(zip(result["names"][group], result["scores"][group], strict=True))
+        assert np.abs([found[f"gene{i + 1}"] for i in range(6)] - np.array(expected[tol])).max() < apart + 3e-7
+        assert "pvals" not in result
+        assert (np.diff(result["scores"][group]) <= 0).all()
+
+
+def test_a_regression_that_stops_early_says_so_and_has_tables_without_p() -> None:
+    from ferrocyte._examples import small_study
+
+    study = small_study(n_genes=12)
+    study.X = study.X.log1p()
+    with pytest.warns(fe.FerrocyteWarning, match="stopped after 2 steps"):
+        fe.tl.rank_genes_groups(study, "donor", method="logreg", max_iter=2, pts=True)
+    table = fe.get.rank_genes_groups_df(study, "d1")
+    assert list(table)[:3] == ["names", "scores", "logfoldchanges"]
+    assert "pvals" not in table
+    refused(fe.MissingKeyError, "no p-values", fe.get.rank_genes_groups_df, study, "d1", pval_cutoff=0.1)
+    with pytest.warns(fe.FerrocyteWarning, match="have no `adj_p_value`"):
+        chosen = fe.get.top_markers(study, min_logfoldchange=None, min_pct=None, max_pct_reference=None)
+    assert len(chosen) == 30
+
+
 def test_markers_refuse(cells: ad.AnnData) -> None:
     find = fe.tl.rank_genes_groups
     refused(fe.MissingKeyError, "there is no column `knd`", find, cells, "knd")
@@ -390,8 +434,10 @@ def test_markers_refuse(cells: ad.AnnData) -> None:
     refused(fe.BadInputError, "no group to compare with `a`", find, cells, "kind", groups=["a"], reference="a")
     refused(fe.BadInputError, "there is no choice `ttest`", find, cells, "kind", method="ttest")
     refused(fe.BadInputError, "there is no choice `holm`", find, cells, "kind", corr_method="holm")
-    refused(fe.UnsupportedError, "logistic regression", find, cells, "kind", method="logreg")
     refused(fe.UnsupportedError, "max_iter", find, cells, "kind", max_iter=5)
+    refused(fe.UnsupportedError, "penalty", find, cells, "kind", method="logreg", penalty="l1")
+    refused(fe.BadInputError, "expected a number above 0", find, cells, "kind", method="logreg", C=0)
+    refused(fe.BadInputError, "expected a whole number", find, cells, "kind", method="logreg", max_iter=2.5)
     refused(fe.BadInputError, "expected 60 truth values", find, cells, "kind", mask_var=np.ones(3, dtype=bool))
     cells.obs["one"] = "same"
     refused(fe.BadInputError, "1 group of cells has nothing to be compared with", find, cells, "one")

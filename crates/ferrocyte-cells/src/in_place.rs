@@ -1,8 +1,11 @@
 //! Matrices in memory that are changed where they stand: scaled and logged cell by cell ([`normalize_in_place`]), or
 //! divided and clipped gene by gene ([`divide_in_place`]). Sparse or dense, no second matrix is made.
 
+#![allow(clippy::inline_always, reason = "kernels are compiled where they run")]
+
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::Index;
+use ferrocyte_math::wide::{self, Kernel};
 
 use crate::normalize::Then;
 
@@ -15,18 +18,22 @@ pub trait Float: Copy + Send + Sync + 'static {
 }
 
 impl Float for f32 {
+    #[inline(always)]
     fn wide(self) -> f64 {
         f64::from(self)
     }
+    #[inline(always)]
     fn rounded(x: f64) -> Self {
         x as Self
     }
 }
 
 impl Float for f64 {
+    #[inline(always)]
     fn wide(self) -> f64 {
         self
     }
+    #[inline(always)]
     fn rounded(x: f64) -> Self {
         x
     }
@@ -104,12 +111,47 @@ pub fn normalize_in_place<T: Float, I: Index>(
     if let Some(factors) = factors {
         cells.check(factors.len(), values.len())?;
     }
+    if let (Lines::Runs(bounds), Some(factors), Then::Stop) = (cells, factors, then) {
+        return scale_runs(run, values, bounds, factors);
+    }
     by_piece(run, values, |start, piece| {
         if let Some(factors) = factors {
             cells.visit(start, piece, |v, cell| *v *= factors[cell]);
         }
         then.apply(piece);
     })
+}
+
+/// Multiplies the values of each cell by its factor, where those of a cell stand together: no piece is needed.
+fn scale_runs<T: Float>(run: &Run, values: &mut [T], bounds: &[usize], factors: &[f64]) -> Result<()> {
+    const CHUNK: usize = 1 << 16;
+    run.for_each_chunk(values, CHUNK, |index, chunk| {
+        let start = index * CHUNK;
+        let end = start + chunk.len();
+        let (mut cell, mut from) = (bounds.partition_point(|&b| b <= start).saturating_sub(1), start);
+        while from < end {
+            let to = bounds[cell + 1].min(end);
+            wide::widest(Scale { values: &mut chunk[from - start..to - start], factor: factors[cell] });
+            (cell, from) = (cell + 1, to);
+        }
+    })
+}
+
+/// Values times a factor, in 64 bits, rounded once.
+struct Scale<'a, T> {
+    values: &'a mut [T],
+    factor: f64,
+}
+
+impl<T: Float> Kernel for Scale<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for v in self.values {
+            *v = T::rounded(v.wide() * self.factor);
+        }
+    }
 }
 
 /// Divides the values of each gene by its deviation, and clips those above `most`. Computed in 64 bits, rounded once.
@@ -133,14 +175,48 @@ fn by_piece<T: Float>(run: &Run, values: &mut [T], change: impl Fn(usize, &mut [
     const CHUNK: usize = 1 << 16;
     const PIECE: usize = 1 << 10;
     run.for_each_chunk(values, CHUNK, |index, chunk| {
-        let mut wide = Vec::with_capacity(PIECE);
+        let mut room = Vec::with_capacity(PIECE);
         for (i, piece) in chunk.chunks_mut(PIECE).enumerate() {
-            wide.clear();
-            wide.extend(piece.iter().map(|v| v.wide()));
-            change(index * CHUNK + i * PIECE, &mut wide);
-            piece.iter_mut().zip(&wide).for_each(|(v, &x)| *v = T::rounded(x));
+            room.resize(piece.len(), 0.0);
+            wide::widest(Widen { from: piece, to: &mut room });
+            change(index * CHUNK + i * PIECE, &mut room);
+            wide::widest(Round { from: &room, to: piece });
         }
     })
+}
+
+/// Values as 64-bit floats.
+struct Widen<'a, T> {
+    from: &'a [T],
+    to: &'a mut [f64],
+}
+
+impl<T: Float> Kernel for Widen<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (to, from) in self.to.iter_mut().zip(self.from) {
+            *to = from.wide();
+        }
+    }
+}
+
+/// 64-bit floats rounded to values.
+struct Round<'a, T> {
+    from: &'a [f64],
+    to: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Round<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (to, from) in self.to.iter_mut().zip(self.from) {
+            *to = T::rounded(*from);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
 //! [`Moments`]: sums, sums of squares and cells with a value, of every gene in every group of cells, in one pass.
 
+#![allow(clippy::inline_always, reason = "kernels are compiled where they run")]
+
 use ferrocyte_base::{Result, Run};
 use ferrocyte_data::{Codes, Factor, RowBlock, Summary, Values};
+use ferrocyte_math::wide::{self, Kernel};
+
+use crate::by_gene::widen;
 
 /// Genes that one thread works on at a time.
 const TILE: usize = 1024;
@@ -19,14 +24,6 @@ pub(crate) enum Of {
 }
 
 impl Of {
-    #[inline]
-    fn apply(self, x: f64) -> f64 {
-        match self {
-            Self::Values => x,
-            Self::Expm1 { ln_base } => (x * ln_base).exp_m1(),
-        }
-    }
-
     /// The base of a logarithm that is undone; `None` is e.
     pub(crate) fn undoing(base: Option<f64>) -> Self {
         Self::Expm1 { ln_base: base.map_or(1.0, f64::ln) }
@@ -127,6 +124,7 @@ impl Summary for Moments {
         run.for_each_chunk(&mut self.sums, chunk, |index, sums| {
             let (group, first) = (index * chunk / stride, index * chunk % stride);
             let end = (first + chunk) as u32;
+            let mut undone = Vec::new();
             for &row in &rows[group] {
                 let bounds = block.pointers()[row as usize]..block.pointers()[row as usize + 1];
                 let columns = &block.indices()[bounds.clone()];
@@ -136,14 +134,36 @@ impl Summary for Moments {
                     (columns.partition_point(|&c| c < first as u32), columns.partition_point(|&c| c < end))
                 };
                 let columns = &columns[low..high];
-                match block.values() {
-                    Values::F32(v) => {
-                        add(sums, first, columns, v[bounds][low..high].iter().map(|&v| of.apply(f64::from(v))));
+                match (of, block.values()) {
+                    (Of::Values, Values::F32(v)) => {
+                        add(sums, first, columns, v[bounds][low..high].iter().map(|&v| f64::from(v)));
                     }
-                    Values::F64(v) => add(sums, first, columns, v[bounds][low..high].iter().map(|&v| of.apply(v))),
+                    (Of::Values, Values::F64(v)) => add(sums, first, columns, v[bounds][low..high].iter().copied()),
+                    (Of::Expm1 { ln_base }, values) => {
+                        widen(values, bounds.start + low..bounds.start + high, &mut undone);
+                        wide::widest(Undo { logarithms: &mut undone, ln_base });
+                        add(sums, first, columns, undone.iter().copied());
+                    }
                 }
             }
         })
+    }
+}
+
+/// Turns logarithms into what was logged.
+struct Undo<'a> {
+    logarithms: &'a mut [f64],
+    ln_base: f64,
+}
+
+impl Kernel for Undo<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for x in self.logarithms {
+            *x = wide::exp_m1(*x * self.ln_base);
+        }
     }
 }
 

@@ -274,7 +274,9 @@ impl Kernel for Log1p<'_> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        self.0.iter_mut().for_each(|v| *v = wide::ln_1p(*v));
+        for v in self.0 {
+            *v = wide::ln_1p(*v);
+        }
     }
 }
 

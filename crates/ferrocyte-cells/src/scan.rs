@@ -1,7 +1,10 @@
 //! One reading of a matrix that looks at every value first: what is missing, infinite or negative is refused by name.
 
+#![allow(clippy::inline_always, reason = "kernels are compiled where they run")]
+
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{RowBlock, RowChunks, Summary, Values, fold};
+use ferrocyte_math::wide::{self, Kernel};
 
 use crate::Names;
 
@@ -58,7 +61,8 @@ impl Summary for Guard<'_> {
             Values::F64(v) => look(v, self.need),
         };
         self.seen.largest = self.seen.largest.max(largest);
-        self.seen.whole &= block.values().are_counts();
+        // One value that is not whole settles it.
+        self.seen.whole = self.seen.whole && block.values().are_counts();
         self.n_bad += n_bad;
         if n_bad > 0 && self.first.is_none() {
             let bad = |v: f64| !v.is_finite() || (self.need == Need::NotNegative && v < 0.0);
@@ -85,25 +89,41 @@ impl Summary for Guard<'_> {
     }
 }
 
-/// The largest value, and how many cannot be worked with. Several values at a time, without branches.
+/// The largest value, and how many cannot be worked with.
 fn look<T: Copy + Into<f64> + Default>(values: &[T], need: Need) -> (f64, usize) {
-    const LANES: usize = 16;
-    let least = if need == Need::NotNegative { 0.0 } else { f64::MIN };
-    let (mut largest, mut bad) = ([f64::MIN; LANES], [0_u32; LANES]);
-    let (chunks, tail) = values.as_chunks::<LANES>();
-    let mut last = [T::default(); LANES];
-    last[..tail.len()].copy_from_slice(tail);
-    let mut n_bad = 0;
-    for chunk in chunks.iter().chain([&last]) {
-        for (lane, &v) in chunk.iter().enumerate() {
-            let v: f64 = v.into();
-            largest[lane] = if v > largest[lane] { v } else { largest[lane] };
-            // NaN is neither.
-            bad[lane] = u32::from(!(v >= least && v <= f64::MAX));
+    wide::widest(Look { values, least: if need == Need::NotNegative { 0.0 } else { f64::MIN } })
+}
+
+/// Looks at several values at a time, without branches.
+struct Look<'a, T> {
+    values: &'a [T],
+    least: f64,
+}
+
+impl<T: Copy + Into<f64> + Default> Kernel for Look<'_, T> {
+    type Output = (f64, usize);
+
+    #[inline(always)]
+    fn run(self) -> (f64, usize) {
+        const LANES: usize = 16;
+        let (mut largest, mut bad) = ([f64::MIN; LANES], [0_u64; LANES]);
+        let (chunks, tail) = self.values.as_chunks::<LANES>();
+        let mut last = [T::default(); LANES];
+        last[..tail.len()].copy_from_slice(tail);
+        for chunk in chunks.iter().chain([&last]) {
+            for ((largest, bad), &v) in largest.iter_mut().zip(&mut bad).zip(chunk) {
+                let v: f64 = v.into();
+                *largest = if v > *largest { v } else { *largest };
+                // NaN is neither.
+                *bad += u64::from(!(v >= self.least && v <= f64::MAX));
+            }
         }
-        n_bad += bad.iter().sum::<u32>() as usize;
+        let mut found = (f64::MIN, 0);
+        for (&largest, &bad) in largest.iter().zip(&bad) {
+            found = (found.0.max(largest), found.1 + bad as usize);
+        }
+        found
     }
-    (largest.into_iter().fold(f64::MIN, f64::max), n_bad)
 }
 
 #[cfg(test)]

@@ -46,12 +46,43 @@ pub fn largest_eigen(run: &Run, a: &Matrix, k: usize) -> Result<Eigen> {
     if a.entries().iter().any(|x| !x.is_finite()) {
         return Err(Fault::bad_input(format!("a {n} x {n} matrix with entries that are not finite")));
     }
-    Lanczos::new(run, a, k).solve()
+    let mut images = |columns: &Matrix| {
+        let mut images = Matrix::zeros(n, columns.n_cols());
+        product(a.entries(), n, columns, images.entries_mut());
+        Ok(images)
+    };
+    Lanczos::new(run, n, k, &mut images).solve()
+}
+
+/// The same for a matrix that is not there: `images` multiplies it with the columns of an n × m matrix, m at most 12.
+///
+/// # Errors
+/// More eigenvalues than rows, images that are not finite or of another size, those of `images`, and the wish to stop.
+pub fn largest_eigen_of(
+    run: &Run,
+    n: usize,
+    k: usize,
+    images: &mut dyn FnMut(&Matrix) -> Result<Matrix>,
+) -> Result<Eigen> {
+    if k > n {
+        return Err(Fault::bad_input(format!("{k} eigenvalues of a {n} x {n} matrix")));
+    }
+    let mut checked = |columns: &Matrix| {
+        let found = images(columns)?;
+        let size = (found.n_rows(), found.n_cols());
+        if size != (n, columns.n_cols()) || found.entries().iter().any(|x| !x.is_finite()) {
+            return Err(Fault::bad_input(format!("images of {n} rows that are not finite, or of size {size:?}")));
+        }
+        Ok(found)
+    };
+    Lanczos::new(run, n, k, &mut checked).solve()
 }
 
 struct Lanczos<'a> {
     run: &'a Run,
-    a: &'a Matrix,
+    n: usize,
+    /// Multiplies the matrix with columns.
+    multiply: &'a mut dyn FnMut(&Matrix) -> Result<Matrix>,
     k: usize,
     /// Orthogonal unit vectors: the rows.
     basis: Matrix,
@@ -61,8 +92,8 @@ struct Lanczos<'a> {
 }
 
 impl<'a> Lanczos<'a> {
-    fn new(run: &'a Run, a: &'a Matrix, k: usize) -> Self {
-        Self { run, a, k, basis: Matrix::zeros(0, a.n_rows()), images: Vec::new(), stream: Stream::new(0, 0) }
+    fn new(run: &'a Run, n: usize, k: usize, multiply: &'a mut dyn FnMut(&Matrix) -> Result<Matrix>) -> Self {
+        Self { run, n, multiply, k, basis: Matrix::zeros(0, n), images: Vec::new(), stream: Stream::new(0, 0) }
     }
 
     fn size(&self) -> usize {
@@ -70,13 +101,13 @@ impl<'a> Lanczos<'a> {
     }
 
     fn solve(mut self) -> Result<Eigen> {
-        let n = self.a.n_rows();
+        let n = self.n;
         let mut block: Vec<f64> = (0..BLOCK * n).map(|_| self.stream.normal()).collect();
         // Solving the projected problem costs more the larger it is: it is done at sizes that grow by a quarter.
         let mut next_look = (2 * self.k + 4 * BLOCK).min(n);
         loop {
             self.run.check()?;
-            let grown = self.extend(&mut block);
+            let grown = self.extend(&mut block)?;
             let complete = grown == 0 || self.size() == n;
             if self.size() >= next_look || complete {
                 let (values, coefficients, residual) = self.project()?;
@@ -94,10 +125,10 @@ impl<'a> Lanczos<'a> {
 
     /// Adds the part of a block that is orthogonal to the basis, and its images; the number of vectors added. What is
     /// exhausted is replaced by random directions.
-    fn extend(&mut self, block: &mut Vec<f64>) -> usize {
+    fn extend(&mut self, block: &mut Vec<f64>) -> Result<usize> {
         // Less than this share of a vector is left by rounding alone.
         const NOTHING: f64 = 1e-10;
-        let n = self.a.n_rows();
+        let n = self.n;
         let from = self.size();
         block.truncate((n - from) * n);
         let before: Vec<f64> = block.chunks_exact(n).map(|v| dot(v, v).sqrt()).collect();
@@ -115,18 +146,17 @@ impl<'a> Lanczos<'a> {
         }
         let n_added = added.len() / n;
         let columns = Matrix::from_rows(n_added, n, added.clone()).transpose();
-        let mut images = Matrix::zeros(n, n_added);
-        product(self.a.entries(), n, &columns, images.entries_mut());
+        let images = (self.multiply)(&columns)?;
         self.images.extend_from_slice(images.transpose().entries());
         let mut basis = std::mem::take(&mut self.basis).into_entries();
         basis.extend(added);
         self.basis = Matrix::from_rows(from + n_added, n, basis);
-        n_added
+        Ok(n_added)
     }
 
     /// Takes from vectors, twice, what lies in the span of the basis.
     fn orthogonalise(&self, vectors: &mut [f64]) {
-        let n = self.a.n_rows();
+        let n = self.n;
         let m = self.size();
         if m == 0 {
             return;
@@ -141,7 +171,7 @@ impl<'a> Lanczos<'a> {
 
     /// The largest eigenvalues of the projected matrix, their vectors, and the largest residual.
     fn project(&self) -> Result<(Vec<f64>, Matrix, f64)> {
-        let (n, m) = (self.a.n_rows(), self.size());
+        let (n, m) = (self.n, self.size());
         let basis = &self.basis;
         let images = Matrix::from_rows(m, n, self.images.clone());
         let projected = basis.times(&images.transpose());
@@ -222,6 +252,28 @@ mod tests {
             }
             assert_eq!(largest_eigen(&run, &a, 20)?, found);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_matrix_that_is_not_there_has_the_same() -> Result<()> {
+        let run = Run::new();
+        let a = example(400, |i| 1.0 / (1 + i) as f64);
+        let mut calls = 0;
+        let found = largest_eigen_of(&run, 400, 20, &mut |columns| {
+            calls += 1;
+            assert!(columns.n_cols() <= BLOCK);
+            Ok(a.times(columns))
+        })?;
+        for (x, expected) in found.values.iter().zip(largest_eigen(&run, &a, 20)?.values) {
+            assert!((x - expected).abs() < 1e-13);
+        }
+        assert!(calls < 20, "{calls}");
+        let small = example(7, |i| i as f64);
+        assert!((largest_eigen_of(&run, 7, 2, &mut |c| Ok(small.times(c)))?.values[1] - 5.0).abs() < 1e-13);
+        assert!(largest_eigen_of(&run, 7, 8, &mut |c| Ok(small.times(c))).is_err());
+        assert!(largest_eigen_of(&run, 300, 2, &mut |_| Ok(Matrix::zeros(2, 2))).is_err());
+        assert!(largest_eigen_of(&run, 7, 2, &mut |_| Err(Fault::internal("no"))).is_err());
         Ok(())
     }
 

@@ -40,7 +40,7 @@ mod umap;
 
 pub use agreement::adjusted_rand;
 pub use communities::{Communities, LeidenOptions, LouvainOptions, leiden, leiden_many, louvain, modularity};
-pub use eigen::{Eigen, fix_signs, largest_eigen};
+pub use eigen::{Eigen, fix_signs, largest_eigen, largest_eigen_of};
 pub use graph::{Components, Graph, Smooth, connectivities, gauss, jaccard, smooth_distances};
 pub use kmeans::{Kmeans, KmeansOptions, kmeans, kmeans_from};
 pub use knn::{KnnOptions, Metric, Neighbours, Search, nearest};

@@ -26,7 +26,7 @@
 //!
 //! * [`multiple`]: Benjamini-Hochberg (also of logarithms) and -Yekutieli, Holm, Hochberg, Hommel, Bonferroni; missing tests
 //!   are not counted. [`true_null`] estimates how many null hypotheses are true.
-//! * [`optimise`]: a projected Newton or BFGS minimiser for a few variables in a box.
+//! * [`optimise`]: a projected Newton or BFGS minimiser for a few variables in a box; [`lbfgs`] for many without.
 //! * [`variance_prior`]: the distribution of a log variance over genes from their likelihoods on a grid, and the
 //!   conjugate prior of residual variances; [`trend`] holds the covariate that both may depend on.
 //! * [`squeeze_var`]: residual variances squeezed towards a scaled F distribution, as limma does it, by moments, robustly, or
@@ -76,6 +76,7 @@ pub mod gamma;
 pub mod gamma_intercept;
 pub mod hypergeometric;
 pub mod interpolate;
+pub mod lbfgs;
 pub mod linalg;
 pub mod loess;
 pub mod lowess;

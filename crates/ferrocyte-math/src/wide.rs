@@ -4,7 +4,7 @@
 //! 256-bit registers. Whatever is inlined into it follows. The compiler neither fuses nor reorders
 //! floating-point operations, so that both give the same bits.
 //!
-//! [`exp`], [`ln`], [`ln_1p`] and [`erfcx`] have no branches and no tables: a loop that calls them is turned into
+//! [`exp`], [`exp_m1`], [`ln`], [`ln_1p`] and [`erfcx`] have no branches and no tables: a loop that calls them is turned into
 //! vector instructions. They err by less than two units in the last place and give the same bits on every machine.
 
 #![allow(clippy::inline_always)]
@@ -79,34 +79,51 @@ impl Kernel for Exponentials<'_> {
     }
 }
 
+/// 1/2!, 1/3!, .., 1/13!: the remainder is below 1e-17 for |r| <= ln 2 / 2.
+const EXP: [f64; 12] = [
+    1.0 / 2.0,
+    1.0 / 6.0,
+    1.0 / 24.0,
+    1.0 / 120.0,
+    1.0 / 720.0,
+    1.0 / 5040.0,
+    1.0 / 40320.0,
+    1.0 / 362880.0,
+    1.0 / 3628800.0,
+    1.0 / 39916800.0,
+    1.0 / 479001600.0,
+    1.0 / 6227020800.0,
+];
+
 /// e to the power of `x`: infinite above 709.78, rounded to 0 below -745.13.
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
-    /// 1/2!, 1/3!, .., 1/13!: the remainder is below 1e-17 for |r| <= ln 2 / 2.
-    const C: [f64; 12] = [
-        1.0 / 2.0,
-        1.0 / 6.0,
-        1.0 / 24.0,
-        1.0 / 120.0,
-        1.0 / 720.0,
-        1.0 / 5040.0,
-        1.0 / 40320.0,
-        1.0 / 362880.0,
-        1.0 / 3628800.0,
-        1.0 / 39916800.0,
-        1.0 / 479001600.0,
-        1.0 / 6227020800.0,
-    ];
     // Not `clamp`: NaN must pass through comparisons that a vector register has.
     let bounded = if x < -746.0 { -746.0 } else { x };
     let bounded = if bounded > 710.0 { 710.0 } else { bounded };
     let whole = (bounded * std::f64::consts::LOG2_E + ROUNDER) - ROUNDER;
     let r = (bounded - whole * LN_2.0) - whole * LN_2.1;
-    let value = 1.0 + (r + r * r * polynomial(&C, r));
+    let value = 1.0 + (r + r * r * polynomial(&EXP, r));
     // In two steps, since neither very large nor subnormal results are reached in one.
     let half = (whole * 0.5 + ROUNDER) - ROUNDER;
     let scaled = value * power_of_two(half) * power_of_two(whole - half);
     if x.is_nan() { x } else { scaled }
+}
+
+/// e to the power of `x`, less 1, without losing digits near 0: infinite above 709.43, -1 below -40.
+#[inline(always)]
+pub fn exp_m1(x: f64) -> f64 {
+    // Not `clamp`: NaN must pass through comparisons that a vector register has.
+    let bounded = if x < -40.0 { -40.0 } else { x };
+    let bounded = if bounded > 709.43 { 709.43 } else { bounded };
+    let whole = (bounded * std::f64::consts::LOG2_E + ROUNDER) - ROUNDER;
+    let r = (bounded - whole * LN_2.0) - whole * LN_2.1;
+    // e^r - 1 is small, 2^whole exact: near 0 nothing is added to it.
+    let rest = r + r * r * polynomial(&EXP, r);
+    let scale = power_of_two(whole);
+    let value = scale * rest + (scale - 1.0);
+    let value = if x > 709.43 { f64::INFINITY } else { value };
+    if x.is_nan() { x } else { value }
 }
 
 /// 2 to the power of an integer between -1022 and 1023.
@@ -261,6 +278,22 @@ mod tests {
         }
         close(ln(5e-324), 5e-324_f64.ln(), 4e-16);
         assert!((exp(-740.0) / (-740.0_f64).exp() - 1.0).abs() < 1e-2);
+    }
+
+    #[test]
+    fn differences_from_one_keep_their_digits() {
+        for i in -45_000..70_900 {
+            let x = f64::from(i) * 0.01 + 1e-3;
+            close(exp_m1(x), x.exp_m1(), 6e-16);
+            let near = f64::from(i) * 1e-5;
+            close(exp_m1(near), near.exp_m1(), 6e-16);
+        }
+        for x in [1e-300, -1e-20, 1e-9, 0.0, -39.9] {
+            close(exp_m1(x), x.exp_m1(), 6e-16);
+        }
+        assert_eq!((exp_m1(-800.0), exp_m1(f64::NEG_INFINITY)), (-1.0, -1.0));
+        assert_eq!((exp_m1(710.0), exp_m1(f64::INFINITY)), (f64::INFINITY, f64::INFINITY));
+        assert!(exp_m1(f64::NAN).is_nan());
     }
 
     #[test]

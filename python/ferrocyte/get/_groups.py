@@ -163,7 +163,8 @@ def top_markers(
         The log2 fold change is above the one, the adjusted p-value below the other; ``None`` is no bound.
     min_pct, max_pct_reference
         The fraction of cells that have the gene is above the one in the group, and below the other in the reference.
-        They are passed over, with a warning, where the markers were found without fractions (``pts``).
+        What the markers do not have is passed over, with a warning: fractions, if they were found without (``pts``),
+        and p-values of a regression.
 
     Returns
     -------
@@ -198,13 +199,19 @@ def top_markers(
         if group not in known:
             message = f"there is no group `{group}`"
             raise MissingKeyError(message, place="groups", hint=close_to(group, known))
-    tables = [_filtered(result, group, min_logfoldchange, max_p_adjust) for group in wanted]
-    table = pd.concat(tables, ignore_index=True)
-    for column, bound, above in (("fraction", min_pct, True), ("fraction_reference", max_pct_reference, False)):
+    table = pd.concat([_of_group(result, group) for group in wanted], ignore_index=True)
+    table = table[table["gene"].notna()]
+    for column, bound, above in (
+        ("log2_fc", min_logfoldchange, True),
+        ("adj_p_value", max_p_adjust, False),
+        ("fraction", min_pct, True),
+        ("fraction_reference", max_pct_reference, False),
+    ):
         if bound is None:
             continue
         if table[column].isna().all() and len(table):
-            warn(f"the markers have no fractions, so that {column} is not looked at: find them with pts=True")
+            way = ": find them with pts=True" if column.startswith("fraction") else ""
+            warn(f"the markers have no `{column}`, which is not looked at{way}")
             continue
         table = table[table[column] > bound if above else table[column] < bound]
     if n_genes is not None:
@@ -213,8 +220,8 @@ def top_markers(
     return table.reset_index(drop=True)
 
 
-def _filtered(result: dict[str, Any], group: str, min_change: float | None, max_p: float | None) -> pd.DataFrame:
-    """The markers of a group within the bounds on change and evidence."""
+def _of_group(result: dict[str, Any], group: str) -> pd.DataFrame:
+    """All genes of a group, in the order of the result; NaN for what it does not have."""
     import pandas as pd
 
     from ._markers import _fractions
@@ -226,9 +233,4 @@ def _filtered(result: dict[str, Any], group: str, min_change: float | None, max_
         table[column] = result[field][group].astype(float) if field in result else np.nan
     table["fraction"] = shares.get("pct_nz_group", np.nan)
     table["fraction_reference"] = shares.get("pct_nz_reference", np.nan)
-    keep = table["gene"].notna()
-    if min_change is not None:
-        keep &= table["log2_fc"] > min_change
-    if max_p is not None:
-        keep &= table["adj_p_value"] < max_p
-    return table[keep]
+    return table

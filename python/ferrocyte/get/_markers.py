@@ -88,6 +88,11 @@ def rank_genes_groups_df(
     table = pd.concat(tables, ignore_index=True)
     keep = table["names"].notna()
     if pval_cutoff is not None:
+        if "pvals_adj" not in table:
+            message = "these markers have no p-values"
+            raise MissingKeyError(
+                message, place=f"uns['{key}']", hint="they are those of a regression: leave pval_cutoff"
+            )
         keep &= table["pvals_adj"] < pval_cutoff
     if log2fc_min is not None:
         keep &= table["logfoldchanges"] > log2fc_min

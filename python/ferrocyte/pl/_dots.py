@@ -66,7 +66,8 @@ def dotplot(
     layer, use_raw
         The matrix: X, a layer, or that of raw. By default that of the markers, or X.
     gene_symbols
-        The column of var with the symbols; ``None``: names of genes, then the usual columns of symbols.
+        The column of var with the symbols: genes are named by them, and markers shown under them; ``None``: names of
+        genes, then the usual columns of symbols.
     standard_scale
         ``"var"`` brings the colours of each gene to 0 to 1, ``"group"`` those of each group.
     dendrogram
@@ -104,11 +105,11 @@ def dotplot(
     """
     filters = Filters(n_genes, min_logfoldchange, max_p_adjust, min_pct, max_pct_reference, key)
     chosen = choose(adata, var_names, groupby, filters, layer=layer, use_raw=use_raw, symbols=gene_symbols)
-    mean, fraction, _ = summed(adata, chosen, gene_symbols, standard_scale)
+    mean, fraction, _ = summed(adata, chosen, standard_scale)
     tree = tree_of(adata, chosen.groupby, list(mean.index)) if dendrogram else None
     if tree is not None:
         mean, fraction = (table.loc[tree["categories_ordered"]] for table in (mean, fraction))
-    ax = marker_axes(ax, mean.index, chosen.genes, chosen.brackets, swap=swap_axes, tree=tree is not None, legend=1.5)
+    ax = marker_axes(ax, mean.index, chosen.labels, chosen.brackets, swap=swap_axes, tree=tree is not None, legend=1.5)
     rows, columns = np.indices(mean.shape).reshape(2, -1)
     low, high = ends(mean.to_numpy(), vmin, vmax)
     # A dot of a gene that is high in a group is found first: it lies above its neighbours.
@@ -118,7 +119,7 @@ def dotplot(
         x[order], y[order], s=_LARGEST * fraction.to_numpy().ravel()[order], c=mean.to_numpy().ravel()[order],
         cmap=cmap, vmin=low, vmax=high, edgecolors="#9AA5B1", linewidths=0.4,
     )  # fmt: skip
-    frame(ax, [str(g) for g in mean.index], chosen.genes, chosen.brackets, swap=swap_axes)
+    frame(ax, [str(g) for g in mean.index], chosen.labels, chosen.brackets, swap=swap_axes)
     beside = beside_tree(ax, tree, chosen.brackets, swap=swap_axes)
     _sizes(ax, beside)
     colour_bar(ax, dots, beside + 0.85, _value_label(standard_scale))
@@ -165,7 +166,8 @@ def matrixplot(
     layer, use_raw
         The matrix: X, a layer, or that of raw. By default that of the markers, or X.
     gene_symbols
-        The column of var with the symbols; ``None``: names of genes, then the usual columns of symbols.
+        The column of var with the symbols: genes are named by them, and markers shown under them; ``None``: names of
+        genes, then the usual columns of symbols.
     standard_scale
         ``"var"`` brings the colours of each gene to 0 to 1, ``"group"`` those of each group.
     dendrogram
@@ -203,17 +205,17 @@ def matrixplot(
     """
     filters = Filters(n_genes, min_logfoldchange, max_p_adjust, min_pct, max_pct_reference, key)
     chosen = choose(adata, var_names, groupby, filters, layer=layer, use_raw=use_raw, symbols=gene_symbols)
-    mean, _, _ = summed(adata, chosen, gene_symbols, standard_scale)
+    mean, _, _ = summed(adata, chosen, standard_scale)
     tree = tree_of(adata, chosen.groupby, list(mean.index)) if dendrogram else None
     if tree is not None:
         mean = mean.loc[tree["categories_ordered"]]
-    ax = marker_axes(ax, mean.index, chosen.genes, chosen.brackets, swap=swap_axes, tree=tree is not None, legend=0.6)
+    ax = marker_axes(ax, mean.index, chosen.labels, chosen.brackets, swap=swap_axes, tree=tree is not None, legend=0.6)
     values = mean.to_numpy()
     low, high = ends(values, vmin, vmax)
     picture = ax.imshow(
         values.T if swap_axes else values, aspect="auto", cmap=cmap, vmin=low, vmax=high, interpolation="nearest"
     )
-    frame(ax, [str(g) for g in mean.index], chosen.genes, chosen.brackets, swap=swap_axes)
+    frame(ax, [str(g) for g in mean.index], chosen.labels, chosen.brackets, swap=swap_axes)
     for spine in ax.spines.values():
         spine.set_visible(False)
     beside = beside_tree(ax, tree, chosen.brackets, swap=swap_axes)

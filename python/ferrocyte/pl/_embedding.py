@@ -13,7 +13,8 @@ from .._keys import DIALECTS, Style
 from ..errors import BadInputError, MissingKeyError
 from . import _density
 from ._colours import FALSE, MISSING, TRUE, level_colours, with_lower
-from ._style import INK, axes, styled, tidy
+from ._labels import lay_out
+from ._style import INK, axes, styled, tidy, whole_figure
 from ._words import legend, legend_width, shown
 
 if TYPE_CHECKING:
@@ -343,9 +344,12 @@ def _draw_categories(
     names, colours = [levels[i] for i in used], [colour_of[levels[i]] for i in used]
     if look.labels in ("data", "index"):
         words = names if look.labels == "data" else [str(i + 1) for i in range(len(names))]
-        for word, i in zip(words, used, strict=True):
-            mine = (codes == i) & there
-            _label(ax, float(points.x[mine].mean()), float(points.y[mine].mean()), shown(word))
+        sizes = [int(((codes == i) & there).sum()) for i in used]
+        placed = []
+        for at in sorted(range(len(used)), key=lambda at: -sizes[at]):
+            mine = (codes == used[at]) & there
+            placed.append(_label(ax, float(points.x[mine].mean()), float(points.y[mine].mean()), shown(words[at])))
+        _apart(ax, placed)
     if look.labels == "index":
         names = [f"{i + 1} {name}" for i, name in enumerate(names)]
     if look.labels in ("legend", "index"):
@@ -354,13 +358,29 @@ def _draw_categories(
         legend(ax, names, colours)
 
 
-def _label(ax: Axes, x: float, y: float, word: str) -> None:
+def _label(ax: Axes, x: float, y: float, word: str) -> Any:
     from matplotlib.patheffects import withStroke
 
-    ax.text(
-        x, y, word, ha="center", va="center", fontsize=8.0, fontweight="bold", color=INK, zorder=6,
-        path_effects=[withStroke(linewidth=2.2, foreground="white", alpha=0.9)],
+    return ax.annotate(
+        word, (x, y), xytext=(0.0, 0.0), textcoords="offset points", ha="center", va="center", fontsize=8.0,
+        fontweight="bold", color=INK, zorder=6, path_effects=[withStroke(linewidth=2.2, foreground="white", alpha=0.9)],
     )  # fmt: skip
+
+
+def _apart(ax: Axes, labels: list[Any]) -> None:
+    """Moves labels up or down by lines until none covers one before it."""
+    lay_out(ax)
+    taken: list[Any] = []
+    for label in labels:
+        box = label.get_window_extent()
+        for lines in (0, 1, -1, 2, -2, 3, -3):
+            moved = box.translated(0.0, lines * box.height)
+            if not any(moved.overlaps(other) for other in taken):
+                break
+        else:
+            lines, moved = 0, box
+        label.xyann = (0.0, lines * box.height * 72.0 / whole_figure(ax).dpi)
+        taken.append(moved)
 
 
 def scatter_numbers(ax: Axes, points: Points, values: Any, look: Look) -> None:

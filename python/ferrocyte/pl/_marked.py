@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .._annotated import Labels, categorical, labels_of, target, values_of
-from .._features import drop_unknown, expression, find_genes
+from .._features import drop_unknown, expression, find_genes, symbols_of
 from ..errors import BadInputError
 from ..get._groups import _display_order, group_expression, top_markers
 from ._style import INK
@@ -45,6 +45,10 @@ class Chosen:
     groupby: str
     layer: str | None
     use_raw: bool | None
+    #: The column of symbols by which the genes are found; names are looked up otherwise.
+    symbols: str | None
+    #: What the genes are called on the figure.
+    labels: list[str]
 
 
 def choose(
@@ -70,7 +74,8 @@ def choose(
         every = [gene for _, genes in parts for gene in genes]
         known = set(drop_unknown(adata, values, list(dict.fromkeys(every)), symbols=symbols, place="var_names"))
         parts = [(name, [gene for gene in genes if gene in known]) for name, genes in parts]
-        return Chosen(*_columns(parts, bracketed=hasattr(var_names, "items")), groupby, layer, use_raw)
+        genes, brackets = _columns(parts, bracketed=hasattr(var_names, "items"))
+        return Chosen(genes, brackets, groupby, layer, use_raw, symbols, genes)
     params = ranked(adata, filters.key)["params"]
     groupby = groupby or str(params["groupby"])
     found = top_markers(
@@ -86,7 +91,12 @@ def choose(
     parts = [(level, found.loc[found["group"] == level, "gene"].to_list()) for level in ordered]
     if layer is None and use_raw is None:
         layer, use_raw = params.get("layer"), params.get("use_raw")
-    return Chosen(*_columns(parts, bracketed=True), groupby, layer, bool(use_raw) if layer is None else None)
+    use_raw = bool(use_raw) if layer is None else None
+    genes, brackets = _columns(parts, bracketed=True)
+    labels = genes
+    if symbols is not None:
+        labels = symbols_of(adata, values_of(adata, layer, use_raw=use_raw), genes, symbols)
+    return Chosen(genes, brackets, groupby, layer, use_raw, None, labels)
 
 
 def _parts(var_names: Any) -> list[tuple[str, list[str]]]:
@@ -111,11 +121,11 @@ def _columns(parts: list[tuple[str, list[str]]], *, bracketed: bool) -> tuple[li
 
 
 def summed(
-    adata: ad.AnnData, chosen: Chosen, symbols: str | None, standard_scale: Literal["var", "group"] | None
+    adata: ad.AnnData, chosen: Chosen, standard_scale: Literal["var", "group"] | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series[int]]:
     """Means (or scaled means) and fractions, groups × genes of the figure, and the cells of each group."""
     table = group_expression(
-        adata, chosen.genes, chosen.groupby, layer=chosen.layer, use_raw=chosen.use_raw, gene_symbols=symbols,
+        adata, chosen.genes, chosen.groupby, layer=chosen.layer, use_raw=chosen.use_raw, gene_symbols=chosen.symbols,
         standard_scale=standard_scale, progress=False,
     )  # fmt: skip
     value = "mean" if standard_scale is None else "scaled"
@@ -125,11 +135,11 @@ def summed(
     return mean, fraction, table.drop_duplicates("group").set_index("group")["n_cells"]
 
 
-def cellwise(adata: ad.AnnData, chosen: Chosen, symbols: str | None) -> tuple[np.ndarray[Any, Any], Labels, list[int]]:
+def cellwise(adata: ad.AnnData, chosen: Chosen) -> tuple[np.ndarray[Any, Any], Labels, list[int]]:
     """Values of the genes of the figure, cells × genes, the groups of cells, and the groups in their order."""
     labels = labels_of(adata, chosen.groupby)
     values = values_of(adata, chosen.layer, use_raw=chosen.use_raw)
-    found = find_genes(adata, values, chosen.genes, symbols=symbols)
+    found = find_genes(adata, values, chosen.genes, symbols=chosen.symbols)
     place = {name: i for i, name in enumerate(found.names)}
     numbers = expression(values, found)[:, [place[gene] for gene in chosen.genes]]
     present = np.flatnonzero(np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.levels)))

@@ -63,7 +63,8 @@ def stacked_violin(
     layer, use_raw
         The matrix: X, a layer, or that of raw. By default that of the markers, or X.
     gene_symbols
-        The column of var with the symbols; ``None``: names of genes, then the usual columns of symbols.
+        The column of var with the symbols: genes are named by them, and markers shown under them; ``None``: names of
+        genes, then the usual columns of symbols.
     standard_scale
         ``"var"`` brings the values of each gene to 0 to 1, ``"group"`` those of each group.
     dendrogram
@@ -99,7 +100,7 @@ def stacked_violin(
 
     filters = Filters(n_genes, min_logfoldchange, max_p_adjust, min_pct, max_pct_reference, key)
     chosen = choose(adata, var_names, groupby, filters, layer=layer, use_raw=use_raw, symbols=gene_symbols)
-    values, labels, order = cellwise(adata, chosen, gene_symbols)
+    values, labels, order = cellwise(adata, chosen)
     levels = [labels.levels[i] for i in order]
     tree = tree_of(adata, chosen.groupby, levels) if dendrogram else None
     if tree is not None:
@@ -109,7 +110,7 @@ def stacked_violin(
     finite = values[np.isfinite(values)]
     low, high = (min(0.0, float(finite.min())), float(finite.max())) if len(finite) else (0.0, 1.0)
     high = high if high > low else low + 1.0
-    ax = marker_axes(ax, levels, chosen.genes, chosen.brackets, swap=False, tree=dendrogram, legend=0.6)
+    ax = marker_axes(ax, levels, chosen.labels, chosen.brackets, swap=False, tree=dendrogram, legend=0.6)
     shapes, medians = [], []
     for i, group in enumerate(order):
         mine = values[labels.codes == group]
@@ -121,7 +122,7 @@ def stacked_violin(
     drawn.set_clim(*ends(np.array(medians), None, None))
     ax.hlines(np.arange(len(order) - 1) + 0.5, -0.5, len(chosen.genes) - 0.5, color="#E3E3E3", lw=0.6)
     ax.add_collection(drawn)
-    frame(ax, levels, chosen.genes, chosen.brackets, swap=False)
+    frame(ax, levels, chosen.labels, chosen.brackets, swap=False)
     colour_bar(ax, drawn, beside_tree(ax, tree, chosen.brackets, swap=False), "median expression")
     head_line(ax, title, chosen.brackets)
     return ax
@@ -200,7 +201,8 @@ def tracksplot(
     layer, use_raw
         The matrix: X, a layer, or that of raw. By default that of the markers, or X.
     gene_symbols
-        The column of var with the symbols; ``None``: names of genes, then the usual columns of symbols.
+        The column of var with the symbols: genes are named by them, and markers shown under them; ``None``: names of
+        genes, then the usual columns of symbols.
     dendrogram
         Whether groups stand in the order of a hierarchical clustering.
     style
@@ -232,10 +234,10 @@ def tracksplot(
     """
     filters = Filters(n_genes, min_logfoldchange, max_p_adjust, min_pct, max_pct_reference, key)
     chosen = choose(adata, var_names, groupby, filters, layer=layer, use_raw=use_raw, symbols=gene_symbols)
-    values, labels, order = _ordered(adata, chosen, gene_symbols, dendrogram=dendrogram)
+    values, labels, order = _ordered(adata, chosen, dendrogram=dendrogram)
     colour_of = level_colours(adata, chosen.groupby, labels.levels, style=style)
     names = [labels.levels[group] for group in order]
-    ax = axes(ax, (6.4 + room(chosen.genes), max(0.27 * len(chosen.genes), 0.8) + 0.75 * room(names) + 0.4))
+    ax = axes(ax, (6.4 + room(chosen.labels), max(0.27 * len(chosen.genes), 0.8) + 0.75 * room(names) + 0.4))
     n_cells, first, middles = len(values), 0, []
     for group in order:
         mine = np.flatnonzero(labels.codes == group)
@@ -251,7 +253,7 @@ def tracksplot(
         first += len(mine)
     _cell_axis(ax, names, middles, first)
     ax.set_ylim(len(chosen.genes) - 0.45, -0.5)
-    ax.set_yticks(np.arange(len(chosen.genes)) + 0.15, [shown(gene) for gene in chosen.genes], fontsize=7.5)
+    ax.set_yticks(np.arange(len(chosen.genes)) + 0.15, [shown(gene) for gene in chosen.labels], fontsize=7.5)
     ax.tick_params(length=0.0)
     ax.hlines(np.arange(len(chosen.genes)) + 0.5, 0, first, color="#BDBDBD", lw=0.4)
     for spine in ax.spines.values():
@@ -300,7 +302,8 @@ def heatmap_markers(
     layer, use_raw
         The matrix: X, a layer, or that of raw. By default that of the markers, or X.
     gene_symbols
-        The column of var with the symbols; ``None``: names of genes, then the usual columns of symbols.
+        The column of var with the symbols: genes are named by them, and markers shown under them; ``None``: names of
+        genes, then the usual columns of symbols.
     standard_scale
         ``"var"`` brings the values of each gene to 0 to 1, ``"group"`` those of each group.
     dendrogram
@@ -340,11 +343,11 @@ def heatmap_markers(
 
     filters = Filters(n_genes, min_logfoldchange, max_p_adjust, min_pct, max_pct_reference, key)
     chosen = choose(adata, var_names, groupby, filters, layer=layer, use_raw=use_raw, symbols=gene_symbols)
-    values, labels, order = _ordered(adata, chosen, gene_symbols, dendrogram=dendrogram)
+    values, labels, order = _ordered(adata, chosen, dendrogram=dendrogram)
     values = _scaled(values, labels.codes, order, standard_scale)
     colour_of = level_colours(adata, chosen.groupby, labels.levels, style=style)
     names = [labels.levels[group] for group in order]
-    ax = axes(ax, (6.6 + room(chosen.genes), max(0.17 * len(chosen.genes), 1.0) + 0.75 * room(names) + 0.6))
+    ax = axes(ax, (6.6 + room(chosen.labels), max(0.17 * len(chosen.genes), 1.0) + 0.75 * room(names) + 0.6))
     cells = np.concatenate([np.flatnonzero(labels.codes == group) for group in order])
     low, high = ends(values[cells], vmin, vmax)
     picture = ax.imshow(
@@ -364,7 +367,7 @@ def heatmap_markers(
         if first < len(cells):
             ax.axvline(first, color="white", lw=0.6)
     _cell_axis(ax, names, middles, len(cells))
-    ax.set_yticks(range(len(chosen.genes)), [shown(gene) for gene in chosen.genes], fontsize=7.0)
+    ax.set_yticks(range(len(chosen.genes)), [shown(gene) for gene in chosen.labels], fontsize=7.0)
     ax.tick_params(length=0.0)
     ax.tick_params(axis="x", pad=10.0)
     for spine in ax.spines.values():
@@ -375,9 +378,9 @@ def heatmap_markers(
     return ax
 
 
-def _ordered(adata: ad.AnnData, chosen: Any, symbols: str | None, *, dendrogram: bool) -> tuple[Any, Any, list[int]]:
+def _ordered(adata: ad.AnnData, chosen: Any, *, dendrogram: bool) -> tuple[Any, Any, list[int]]:
     """Values by cell, and the groups in their order or in that of a tree."""
-    values, labels, order = cellwise(adata, chosen, symbols)
+    values, labels, order = cellwise(adata, chosen)
     if dendrogram:
         tree = tree_of(adata, chosen.groupby, [labels.levels[i] for i in order])
         order = [labels.levels.index(level) for level in tree["categories_ordered"]]

@@ -108,7 +108,7 @@ def pca(
     MissingKeyError
         Where a layer or column does not exist.
     TooLargeError
-        Where there are too many genes for their covariance: choose variable ones first.
+        Where what is needed does not fit the memory: choose variable genes first.
 
     Examples
     --------

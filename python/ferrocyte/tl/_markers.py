@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from .._annotated import Labels, Values, close_to, labels_of, no_more, target, v
 from .._keys import Style, either, keys
 from .._obs import require
 from .._run import means
-from ..errors import BadInputError, MissingKeyError, UnsupportedError
+from ..errors import BadInputError, MissingKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +38,8 @@ class Comparison:
     base: float | None = None
     by_size: bool = False
     fold_change_of_means: bool = False
+    #: C, steps and bound on the gradient of the logistic regression.
+    logistic: tuple[float, int, float] = (1.0, 100, 1e-4)
 
 
 def rank_genes_groups(
@@ -92,7 +95,9 @@ def rank_genes_groups(
     copy
         Whether a copy is changed and returned.
     method
-        ``"t-test"`` (Welch; also ``None``), ``"t-test_overestim_var"``, or ``"wilcoxon"``.
+        ``"t-test"`` (Welch; also ``None``), ``"t-test_overestim_var"``, ``"wilcoxon"``, or ``"logreg"``: a logistic
+        regression of the groups (and a group of reference) on all genes at once, whose coefficients are the scores;
+        cells of no group that is compared are left out, and there are no p-values.
     corr_method
         ``"benjamini-hochberg"`` or ``"bonferroni"``.
     tie_correct
@@ -108,7 +113,9 @@ def rank_genes_groups(
     n_threads, max_memory, progress
         With what means; none changes a number.
     kwds
-        None: they belong to logistic regression.
+        Of the logistic regression: ``C``, the inverse of its penalty (1.0), ``max_iter`` (100) and ``tol`` (1e-4), the
+        largest entry of the gradient at which it ends. At these values, which are scikit-learn's, it ends before the
+        optimum.
 
     Returns
     -------
@@ -123,7 +130,8 @@ def rank_genes_groups(
     MissingKeyError
         Where a column, group or layer does not exist.
     BadInputError
-        Where there are fewer than two groups, a group has one cell, or values are missing or infinite.
+        Where there are fewer than two groups, a group has one cell, values are missing or infinite, or options are out
+        of range.
 
     Examples
     --------
@@ -135,10 +143,7 @@ def rank_genes_groups(
     >>> sorted(cells.uns["rank_genes_groups"]["names"]["stim"][:2])
     ['gene1', 'gene2']
     """
-    if method == "logreg":
-        message = "logistic regression is not supported"
-        raise UnsupportedError(message, place="method", hint="`wilcoxon` ranks without assumptions on values")
-    no_more(kwds, "it belongs to logistic regression, which is not supported")
+    logistic = _logistic(method, kwds)
     adata = target(adata, copy=copy)
     wanted = _wanted(groups, reference)
     labels = labels_of(adata, groupby)
@@ -152,6 +157,7 @@ def rank_genes_groups(
         base=_base(adata),
         by_size=bool(rankby_abs),
         fold_change_of_means=bool(fold_change_of_means),
+        logistic=logistic,
     )
     found = _compare(values, labels, comparison, means(n_threads, max_memory, progress=progress))
     if wanted is not None:
@@ -213,6 +219,24 @@ def _base(adata: ad.AnnData) -> float | None:
     return None if base is None else float(base)
 
 
+def _logistic(method: str | None, given: dict[str, Any]) -> tuple[float, int, float]:
+    """The options of the logistic regression."""
+    if method != "logreg":
+        no_more(given, "it belongs to logistic regression")
+        return Comparison.logistic
+    known = {"C": 1.0, "max_iter": 100, "tol": 1e-4}
+    no_more({name: value for name, value in given.items() if name not in known}, "it is one of C, max_iter, tol")
+    c, steps, tolerance = ({**known, **given}[name] for name in known)
+    for place, value in (("C", c), ("max_iter", steps), ("tol", tolerance)):
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < np.inf:
+            message = f"expected a number above 0, found {value!r}"
+            raise BadInputError(message, place=place)
+    if not isinstance(steps, numbers.Integral):
+        message = f"expected a whole number, found {steps!r}"
+        raise BadInputError(message, place="max_iter")
+    return float(c), int(steps), float(tolerance)
+
+
 def _compare(values: Values, labels: Labels, comparison: Comparison, work: Means) -> list[dict[str, Any]]:
     names = (values.cells, values.genes)
     found: list[dict[str, Any]] = _core.cells_markers(values.matrix, names, tuple(labels), comparison, work)
@@ -249,6 +273,9 @@ def _records(found: list[dict[str, Any]], genes: list[str], n_genes: int | None)
 
     out["names"] = record([named[one["order"][:n_genes]] for one in found], "O")
     for field, name, dtype in (one for one in _FIELDS if one[1] in found[0]):
+        if np.isnan(found[0][name]).all() and name in ("p", "q", "ln_p", "ln_q"):
+            # A regression has coefficients only.
+            continue
         # Fold changes and scores beyond 32 bits become infinite, as in scanpy.
         with np.errstate(over="ignore"):
             out[field] = record([_sorted(one, name, n_genes).astype(dtype) for one in found], dtype)
@@ -414,10 +441,15 @@ def ranked(adata: ad.AnnData, name: str | None) -> dict[str, Any]:
         name = next((place for place in places if place in adata.uns), places[0])
     if name in adata.uns and "differential" in adata.uns[name]:
         return _from_differential(adata.uns[name])
-    if name in adata.uns and "pvals" in adata.uns[name]:
+    if name in adata.uns and _is_ranked(adata.uns[name]):
         found: dict[str, Any] = dict(adata.uns[name])
         return found
     message = f"there are no markers `{name}`"
-    known = [key for key, held in adata.uns.items() if isinstance(held, dict) and "pvals" in held]
+    known = [key for key, held in adata.uns.items() if isinstance(held, dict) and _is_ranked(held)]
     hint = close_to(name, known) if known else "call fe.tl.rank_genes_groups first"
     raise MissingKeyError(message, place="uns", hint=hint)
+
+
+def _is_ranked(held: Any) -> bool:
+    """Whether an item of uns has ranked genes: those of a regression have no p-values."""
+    return "names" in held and "scores" in held and "params" in held

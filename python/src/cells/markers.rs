@@ -1,6 +1,6 @@
 //! Genes that tell groups of cells apart.
 
-use ferrocyte_cells::markers::{Correction, GroupMarkers, MarkerOptions, Method, markers};
+use ferrocyte_cells::markers::{Correction, GroupMarkers, LogisticOptions, MarkerOptions, Method, markers};
 use numpy::IntoPyArray;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -21,6 +21,7 @@ pub(crate) struct Comparison {
     base: Option<f64>,
     by_size: bool,
     fold_change_of_means: bool,
+    logistic: (f64, usize, f64),
 }
 
 /// For each group that is compared a `dict` of arrays in the order of genes, and `order`, by falling score.
@@ -40,6 +41,10 @@ pub(crate) fn cells_markers<'py>(
         tie_correct: comparison.tie_correct,
         base: comparison.base,
         fold_change_of_means: comparison.fold_change_of_means,
+        logistic: {
+            let (c, max_steps, tolerance) = comparison.logistic;
+            LogisticOptions { c, max_steps, tolerance }
+        },
         ..MarkerOptions::new(Method::from_word(&comparison.method).or_raise(py)?)
     };
     let labels = labels.factor().or_raise(py)?;

@@ -7,6 +7,7 @@
 //! computed as logarithms, so that the strongest markers keep their order where a p-value is too small to be a number.
 
 mod filter;
+mod logistic;
 mod t_test;
 mod wilcoxon;
 
@@ -19,6 +20,7 @@ use crate::moments::{Moments, Of, Sums};
 use crate::scan::{Need, scan};
 
 pub use filter::MarkerFilter;
+pub use logistic::LogisticOptions;
 
 choice! {
     /// How groups are compared.
@@ -29,6 +31,8 @@ choice! {
         TTestOverestimVar = "t-test_overestim_var",
         /// The rank-sum test.
         Wilcoxon = "wilcoxon",
+        /// Logistic regression on all genes at once.
+        Logistic = "logreg",
     }
 }
 
@@ -59,6 +63,8 @@ pub struct MarkerOptions {
     pub base: Option<f64>,
     /// Whether the fold change of means of what was logged is computed too, which costs about as much as the t-test.
     pub fold_change_of_means: bool,
+    /// How the regression is fitted (logreg).
+    pub logistic: LogisticOptions,
 }
 
 impl MarkerOptions {
@@ -72,6 +78,7 @@ impl MarkerOptions {
             tie_correct: true,
             base: None,
             fold_change_of_means: false,
+            logistic: LogisticOptions::default(),
         }
     }
 }
@@ -85,9 +92,9 @@ pub struct GroupMarkers {
     pub n: usize,
     /// Cells of the reference.
     pub n_reference: usize,
-    /// t or z: positive where the group has more.
+    /// t, z or coefficient: positive where the group has more.
     pub scores: Vec<f64>,
-    /// p-values; 0 below the smallest number.
+    /// p-values; 0 below the smallest number. NaN, as all that is made of them, where the method has none (logreg).
     pub p: Vec<f64>,
     /// Their logarithms.
     pub ln_p: Vec<f64>,
@@ -126,7 +133,7 @@ impl GroupMarkers {
         let name = |&gene: &usize| names.genes.get(gene).cloned().unwrap_or_else(|| gene.to_string());
         let table = Table::new(format!("markers of {}", self.group))
             .with(Column::text("names", "the gene", genes.iter().map(name).collect()))
-            .with(Column::float("scores", "", "t or z of the comparison", pick(&self.scores)))
+            .with(Column::float("scores", "", "t, z or coefficient of the comparison", pick(&self.scores)))
             .with(Column::float(
                 "logfoldchanges",
                 "log2",
@@ -161,7 +168,8 @@ impl GroupMarkers {
 /// Compares groups of cells gene by gene.
 ///
 /// `source` has logarithms of normalised counts, of all genes or of those of interest; `labels` the group of every cell.
-/// One pass for the t-tests, two for the rank-sum test (more where its values do not fit the memory of the run).
+/// One pass for the t-tests, two for the rank-sum test (more where its values do not fit the memory of the run), two for
+/// each step of the regression, which keeps a matrix that stands on disk in memory.
 ///
 /// # Errors
 /// Labels for another number of cells; a group that does not exist or has one cell; fewer than two groups; values that
@@ -194,6 +202,7 @@ pub fn markers(
             })?
         }
         Method::Wilcoxon => wilcoxon::compare(run, source, &plan, &moments, options.tie_correct)?,
+        Method::Logistic => logistic::compare(run, source, &plan, &options.logistic)?,
     };
     let results = plan.compared.iter().zip(tests);
     Ok(results.map(|(&group, test)| plan.report(group, test, &moments, unlogged.as_ref(), options)).collect())
@@ -308,7 +317,10 @@ impl Plan {
             ratios(&means(n1, &own), &means(n2, &other), |m| m)
         });
         let p: Vec<f64> = test.ln_p.iter().map(|ln_p| ln_p.exp()).collect();
-        let (q, ln_q) = adjust(options.correction, &p, &test.ln_p);
+        let (q, ln_q) = match options.method {
+            Method::Logistic => (test.ln_p.clone(), test.ln_p.clone()),
+            _ => adjust(options.correction, &p, &test.ln_p),
+        };
         GroupMarkers {
             group: self.labels.levels[group].clone(),
             n: n1 as usize,

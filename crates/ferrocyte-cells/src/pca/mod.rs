@@ -2,15 +2,17 @@
 //!
 //! Standardised or not, the matrix is a constant row plus a matrix `W` as sparse as the data (see [`crate::scale`]), so
 //! that its covariance is `(W'W - n m m') / (n - 1)` with `m` the means of `W`. One pass gives `W'W`, an eigenproblem of
-//! the size of the genes the loadings, and another pass the scores `(W - 1 m') V`.
+//! the size of the genes the loadings, and another pass the scores `(W - 1 m') V`. With so many genes that `W'W` would be
+//! too large, it is multiplied with a few vectors at a time without being formed, a pass for each ([`implicit`]).
 
 #![allow(clippy::inline_always, reason = "kernels are compiled where they run")]
 
 mod gram;
+mod implicit;
 
 use ferrocyte_base::{Column, Fault, Result, Run, Table};
 use ferrocyte_data::{RowBlock, RowChunks, Summary, fold};
-use ferrocyte_learn::{fix_signs, largest_eigen};
+use ferrocyte_learn::{Eigen, fix_signs, largest_eigen};
 use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::wide::{self, Kernel};
 
@@ -19,7 +21,7 @@ use crate::scale::{ScaleOptions, Scaling};
 use crate::scan::{Need, scan};
 use gram::Gram;
 
-/// With more genes the covariance is too large to be worth it.
+/// With more genes the covariance takes more memory and time than passes over the cells.
 const MOST_GENES: usize = 12_000;
 
 /// How components are found.
@@ -66,11 +68,11 @@ impl Pca {
 /// Finds the principal components of the genes of `source`: those that vary, chosen before (see
 /// [`ferrocyte_data::SelectGenes`]).
 ///
-/// Two passes, three with standardised genes. Works in 64 bits throughout.
+/// Two passes, three with standardised genes; with more than 12,000 genes about 20. Works in 64 bits throughout.
 ///
 /// # Errors
-/// Values that are missing or infinite; as many components as cells or genes; more than 12,000 genes; a covariance that
-/// does not fit the memory of the run.
+/// Values that are missing or infinite; as many components as cells or genes; what is needed does not fit the memory of
+/// the run.
 pub fn pca(run: &Run, source: &mut dyn RowChunks, names: &Names<'_>, options: &PcaOptions) -> Result<Pca> {
     fit(run, source, names, options).map(|(pca, _)| pca)
 }
@@ -84,20 +86,15 @@ pub(crate) fn fit(
 ) -> Result<(Pca, Projection)> {
     let (n, p) = (source.n_rows(), source.n_cols());
     let k = components(n, p, options.n_comps)?;
-    if p > MOST_GENES {
-        return Err(Fault::too_large(format!("principal components of {p} genes, at most {MOST_GENES} are possible"))
-            .hint("choose highly variable genes first"));
-    }
-    run.reserve(&format!("the covariance of {p} genes"), (2 * p * p * 8) as u64)?;
     let weights = match options.scale {
         Some(scale) => Weights::scaled(&Scaling::measure(run, source, names, scale)?),
         None => Weights::Plain,
     };
-    let mut gram = Gram::new(&weights, p);
-    scan(run, source, names, Need::Finite, &mut [&mut gram])?;
-    let (covariance, means) = gram.covariance();
-    let total: f64 = covariance.diagonal().iter().sum();
-    let eigen = largest_eigen(run, &covariance, k)?;
+    let Leading { eigen, means, total, weights } = if p > MOST_GENES {
+        implicit::leading(run, source, names, weights, k)?
+    } else {
+        explicit(run, source, names, weights, k)?
+    };
     let mut loadings = eigen.vectors;
     fix_signs(&mut loadings);
     let variance: Vec<f64> = eigen.values.iter().map(|v| v.max(0.0)).collect();
@@ -111,6 +108,27 @@ pub(crate) fn fit(
         variance,
     };
     Ok((pca, projection))
+}
+
+/// The leading eigenvectors of the covariance of genes, and what belongs to them.
+struct Leading {
+    eigen: Eigen,
+    /// Means of the columns of `W`.
+    means: Vec<f64>,
+    /// The variance of all genes.
+    total: f64,
+    weights: Weights,
+}
+
+/// From the covariance itself.
+fn explicit(run: &Run, source: &mut dyn RowChunks, names: &Names<'_>, weights: Weights, k: usize) -> Result<Leading> {
+    let p = source.n_cols();
+    run.reserve(&format!("the covariance of {p} genes"), (2 * p * p * 8) as u64)?;
+    let mut gram = Gram::new(&weights, p);
+    scan(run, source, names, Need::Finite, &mut [&mut gram])?;
+    let (covariance, means) = gram.covariance();
+    let total = covariance.diagonal().iter().sum();
+    Ok(Leading { eigen: largest_eigen(run, &covariance, k)?, means, total, weights })
 }
 
 /// The way from the values of a cell to its scores: standardised as those from which it was learnt.
