@@ -126,6 +126,7 @@ pub const OPTIONS: &[OptionInfo] = &[
     free("max_nmf_iter", READY, "1000", "the most iterations of a replicate"),
     free("alpha_usage", READY, "0", "penalty on usages"),
     free("alpha_spectra", READY, "0", "penalty on spectra"),
+    truth("densify", READY, "false", "has no effect, kept for scripts: nothing is made dense"),
     truth(
         "drop_empty",
         READY,
@@ -167,6 +168,12 @@ pub const OPTIONS: &[OptionInfo] = &[
     truth("refit_usage", CONSENSUS, "true", "fit usages again, to all expression of the selected genes"),
     truth("normalize_tpm_spectra", CONSENSUS, "false", "scale spectra over all genes to the sum of a million"),
     truth("build_reference", CONSENSUS, "true", "write the spectra by which other cells are projected"),
+    truth(
+        "show_clustering",
+        &["consensus"],
+        "false",
+        "has no effect, kept for scripts: the program draws no figures, fe.cnmf.cNMF does",
+    ),
 ];
 
 #[cfg(test)]

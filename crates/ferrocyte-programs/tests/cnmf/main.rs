@@ -1,4 +1,6 @@
 //! Consensus factorisations against the reference cases, against themselves on other threads, and on bad input.
+//!
+//! Arrays of the cases are read by `npz.rs` of the tests of structure, with `zip` and `flate2`.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
