@@ -3,6 +3,7 @@
 ``import ferrocyte as fe`` is light: pandas, anndata and matplotlib load when they are first used.
 
 =====================  =====================================================================
+:mod:`ferrocyte.ecotype`  communities of cells that recur over tissues: models, recovery, statistics
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
@@ -37,9 +38,9 @@ from .errors import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import compat, errors, get, io, limma, lmm, pl, pp, sim, tl
+    from . import compat, ecotype, errors, get, io, limma, lmm, pl, pp, sim, tl
 
-_MODULES = ("compat", "errors", "get", "io", "limma", "lmm", "pl", "pp", "sim", "tl")
+_MODULES = ("compat", "ecotype", "errors", "get", "io", "limma", "lmm", "pl", "pp", "sim", "tl")
 
 __all__ = [
     "BadFileError",
@@ -52,6 +53,7 @@ __all__ = [
     "UnsupportedError",
     "__version__",
     "compat",
+    "ecotype",
     "errors",
     "get",
     "io",

@@ -5,12 +5,13 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `cells`, `learn`, `lmm`, `limma`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
+//! * `cells`, `ecotype`, `learn`, `lmm`, `limma`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
 mod cells;
 mod cli;
+mod ecotype;
 mod faults;
 mod io;
 mod learn;
@@ -36,6 +37,15 @@ mod _core {
     };
     #[pymodule_export]
     use super::cli::{cli_help_pages, limma_arguments, lmm_arguments, run_program, simulate_arguments};
+    #[pymodule_export]
+    use super::ecotype::{
+        RStream, ecotype_abundance, ecotype_aggregate, ecotype_block_test, ecotype_coassociation,
+        ecotype_colocalization, ecotype_cross_validate, ecotype_deconvolute, ecotype_ensemble, ecotype_fold_changes,
+        ecotype_fuse, ecotype_infer_ncells, ecotype_integrate, ecotype_meta, ecotype_metacells, ecotype_metrics,
+        ecotype_moran, ecotype_networks, ecotype_nmf, ecotype_nmf_clustering, ecotype_partition, ecotype_predict,
+        ecotype_preprocess, ecotype_pseudobulks, ecotype_rank_columns, ecotype_recover, ecotype_scale,
+        ecotype_select_rank, ecotype_smooth, ecotype_train, ecotype_train_w,
+    };
     #[pymodule_export]
     use super::io::read::{io_anndata, io_kind, io_mudata};
     #[pymodule_export]

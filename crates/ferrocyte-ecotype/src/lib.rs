@@ -9,6 +9,7 @@
 //! * [`cross_validate`], [`metrics()`], [`pseudobulks`]: how good labels are.
 //! * [`nmf`]: factorisation with the rules of published analyses, and clusters by its votes.
 //! * [`statistics`]: which states of cells occur together, and where.
+//! * [`discover`]: steps on the way from a tissue to its ecotypes.
 //!
 //! [`Mode::Exact`] finds optima directly; [`Mode::Compat`] repeats the arithmetic of the R package `SpatialEcoTyper`, its
 //! random numbers and stopping rules included, to meet published numbers.
@@ -34,6 +35,7 @@
 //! ```
 
 mod collate;
+pub mod discover;
 mod draws;
 mod evaluate;
 mod expression;

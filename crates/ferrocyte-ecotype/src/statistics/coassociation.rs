@@ -39,6 +39,8 @@ pub fn coassociation(ecotype: &[String], cell_type: &[String], sample: &[String]
             for i in (0..n).filter(|&i| used[i]) {
                 for j in (0..n).filter(|&j| used[j]) {
                     let r = pearson(shares.row(i), shares.row(j));
+                    // What is correlated with itself is 1 without rounding.
+                    let r = if i == j && !r.is_nan() { 1.0 } else { r };
                     if !r.is_nan() {
                         sum[(i, j)] += r;
                         known[(i, j)] += 1.0;

@@ -16,6 +16,7 @@ use ferrocyte_math::linalg::Matrix;
 
 pub use abundance::{AbundanceOptions, Spots, abundance, grid_spots, infer_ncells, partition_tissue, smooth_abundance};
 pub use coassociation::coassociation;
+pub(crate) use coassociation::pearson;
 pub use colocalization::{Colocalization, ColocalizationOptions, colocalization};
 pub use meta::{MetaAnalysis, colocalization_meta};
 pub use moran::{Moran, moran};

@@ -100,7 +100,7 @@ mod tests {
         };
         let halves = i(&of(&|i| i % side < side / 2))?;
         assert!(halves.i[0] > 0.8 && halves.z[0] > 10.0, "{halves:?}");
-        let board = i(&of(&|i| (i % side + i / side) % 2 == 0))?;
+        let board = i(&of(&|i| (i % side + i / side).is_multiple_of(2)))?;
         assert!(board.i[0] < -0.8, "{board:?}");
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Reference cases: their parameters and their tables.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ferrocyte_data::{Frame, ObsColumn};
@@ -94,6 +95,14 @@ impl Meta {
     pub(crate) fn read(path: &Path) -> Self {
         let (ids, frame) = read_frame(path).unwrap();
         Self { ids, frame }
+    }
+
+    /// A table of row, column and value, in which rows repeat.
+    pub(crate) fn read_rows(path: &Path) -> Vec<(String, String, f64)> {
+        let mut text = String::new();
+        flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
+        let fields = text.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
+        fields.map(|f| (f[0].to_owned(), f[1].to_owned(), f[2].parse().unwrap())).collect()
     }
 
     pub(crate) fn column(&self, name: &str) -> Vec<String> {
