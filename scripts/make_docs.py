@@ -88,6 +88,20 @@ def limma_page() -> str:
     )
 
 
+def ecotype_page() -> str:
+    """Options of the family `ecotype`."""
+    options = [
+        [f"`{name}`", ", ".join(verbs), code(default), ", ".join(map(code, choices)), meaning]
+        for name, verbs, default, choices, meaning in _core.ecotype_options()
+    ]
+    return (
+        f"{HEAD}# Reference: ecotype\n\n## Options\n\n"
+        "The same words are keyword arguments in Python (`cv` is `cross_validate`, `ensemble` is `train_ensemble`), "
+        "`--flags` (with dashes) of the program and keys of its config file.\n\n"
+        + table(["option", "taken by", "default", "choices", "meaning"], options)
+    )
+
+
 def sim_page() -> str:
     """Options of the simulators."""
     parts = [
@@ -117,6 +131,7 @@ def command_page() -> str:
 
 PAGES = {
     "docs/reference/lmm.md": lmm_page,
+    "docs/reference/ecotype.md": ecotype_page,
     "docs/reference/limma.md": limma_page,
     "docs/reference/sim.md": sim_page,
     "docs/reference/program.md": command_page,

@@ -24,6 +24,12 @@ pub(crate) fn limma_arguments() -> Vec<(String, String, String, Vec<String>)> {
     ferrocyte_cli::limma_arguments()
 }
 
+/// The options of `ferrocyte ecotype`, likewise.
+#[pyfunction]
+pub(crate) fn ecotype_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::ecotype_arguments()
+}
+
 /// The options of `ferrocyte simulate`, likewise.
 #[pyfunction]
 pub(crate) fn simulate_arguments() -> Vec<(String, String, String, Vec<String>)> {

@@ -1,7 +1,7 @@
 //! The arguments of the program, in one place.
 //!
 //! Options of the linear mixed models are built from [`ferrocyte_mixed::lmm::OPTIONS`], those of limma from
-//! [`ferrocyte_limma::OPTIONS`], those of the simulators from [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`], the tables that
+//! [`ferrocyte_limma::OPTIONS`], of ecotypes from [`ferrocyte_ecotype::OPTIONS`], those of the simulators from [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`], the tables that
 //! the Python package follows too; only what belongs to files and to the program itself is defined here. Values stay
 //! text: they may come from the config file as well, and are read in one place ([`crate::config`]).
 
@@ -45,6 +45,11 @@ pub fn limma_arguments() -> Vec<Argument> {
     arguments_of(&limma())
 }
 
+/// The options of `ferrocyte ecotype`, likewise.
+pub fn ecotype_arguments() -> Vec<Argument> {
+    arguments_of(&crate::ecotype::arguments::command())
+}
+
 /// The options of `ferrocyte simulate`, likewise.
 pub fn simulate_arguments() -> Vec<Argument> {
     arguments_of(&simulate())
@@ -86,6 +91,7 @@ pub(crate) fn command() -> Command {
         .args(common())
         .subcommand(lmm())
         .subcommand(limma())
+        .subcommand(crate::ecotype::arguments::command())
         .subcommand(simulate())
         .subcommand(concat())
         .subcommand(merge())
@@ -330,7 +336,7 @@ fn tests() -> Vec<Arg> {
     args
 }
 
-fn option_arg(info: &OptionInfo) -> Arg {
+pub(crate) fn option_arg(info: &OptionInfo) -> Arg {
     let mut arg = Arg::new(info.name)
         .long(info.name.replace('_', "-"))
         .value_name(info.name.to_uppercase())
@@ -345,11 +351,11 @@ fn option_arg(info: &OptionInfo) -> Arg {
     }
 }
 
-fn input(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+pub(crate) fn input(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).value_name(value).required(true).value_parser(value_parser!(PathBuf)).help(help)
 }
 
-fn output(value: &'static str, help: &'static str) -> Arg {
+pub(crate) fn output(value: &'static str, help: &'static str) -> Arg {
     Arg::new("output")
         .short('o')
         .long("output")
@@ -526,8 +532,8 @@ mod tests {
 
     #[test]
     fn every_option_of_a_family_is_there_with_its_default_and_choices() {
-        let arguments = [lmm_arguments(), simulate_arguments()].concat();
-        for option in OPTIONS.iter().chain(SIMULATE_OPTIONS) {
+        let arguments = [lmm_arguments(), simulate_arguments(), ecotype_arguments()].concat();
+        for option in OPTIONS.iter().chain(SIMULATE_OPTIONS).chain(ferrocyte_ecotype::OPTIONS) {
             for verb in option.verbs {
                 let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
                 let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();

@@ -8,6 +8,7 @@
 //! ferrocyte lmm test FIT.npz|SUMS.npz --contrast ... -o OUT tests of a saved fit
 //! ferrocyte limma de COUNTS.tsv SAMPLES.tsv ... -o DIR      counts of samples, or of cells, to a ranked list of genes
 //! ferrocyte limma pseudobulk STUDY.h5ad --by C -o OUT.h5ad   cells to samples
+//! ferrocyte ecotype train STUDY -o DIR                     models of ecotypes; ensemble, aggregate, recover, deconvolute, cv
 //! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
@@ -33,6 +34,7 @@ mod concat;
 mod config;
 mod convert;
 mod door;
+mod ecotype;
 mod faults;
 mod info;
 mod interrupt;
@@ -50,7 +52,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
-pub use args::{Argument, help_pages, limma_arguments, lmm_arguments, simulate_arguments};
+pub use args::{Argument, ecotype_arguments, help_pages, limma_arguments, lmm_arguments, simulate_arguments};
 
 use crate::faults::Failure;
 use crate::session::Session;
@@ -93,6 +95,21 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
             Some(("pseudobulk", verb)) => {
                 limma::pseudobulk::run(&Session::new(args, &["limma", "pseudobulk"], verb)?, verb)
             }
+            _ => Err(unknown()),
+        },
+        Some(("ecotype", family)) => match family.subcommand() {
+            Some(("train", verb)) => ecotype::train::run(&Session::new(args, &["ecotype", "train"], verb)?, verb),
+            Some(("ensemble", verb)) => {
+                ecotype::ensemble::run(&Session::new(args, &["ecotype", "ensemble"], verb)?, verb)
+            }
+            Some(("aggregate", verb)) => {
+                ecotype::ensemble::aggregated(&Session::new(args, &["ecotype", "aggregate"], verb)?, verb)
+            }
+            Some(("recover", verb)) => ecotype::recover::run(&Session::new(args, &["ecotype", "recover"], verb)?, verb),
+            Some(("deconvolute", verb)) => {
+                ecotype::recover::deconvoluted(&Session::new(args, &["ecotype", "deconvolute"], verb)?, verb)
+            }
+            Some(("cv", verb)) => ecotype::cv::run(&Session::new(args, &["ecotype", "cv"], verb)?, verb),
             _ => Err(unknown()),
         },
         Some(("simulate", family)) => match family.subcommand() {

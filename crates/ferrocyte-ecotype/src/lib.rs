@@ -10,6 +10,7 @@
 //! * [`nmf`]: factorisation with the rules of published analyses, and clusters by its votes.
 //! * [`statistics`]: which states of cells occur together, and where.
 //! * [`discover`]: steps on the way from a tissue to its ecotypes.
+//! * [`simulate()`]: samples of which the ecotypes are known.
 //!
 //! [`Mode::Exact`] finds optima directly; [`Mode::Compat`] repeats the arithmetic of the R package `SpatialEcoTyper`, its
 //! random numbers and stopping rules included, to meet published numbers.
@@ -42,9 +43,11 @@ mod expression;
 mod mixture;
 mod model;
 pub mod nmf;
+mod options;
 mod predict;
 mod recover;
 mod scale;
+mod simulate;
 pub mod statistics;
 mod train;
 
@@ -56,9 +59,11 @@ pub use evaluate::{
 pub use expression::{Expression, Normalize, NotFinite};
 pub use mixture::{MixtureOptions, deconvolute, train_w};
 pub use model::{EPS, Feature, Model, Sign};
+pub use options::OPTIONS;
 pub use predict::{PredictOptions, Reason, Scores, predict, start};
 pub use recover::{NON_SE, RecoverOptions, Recovered, recover};
 pub use scale::{Moments, SCALE_MAX, scale, scale_by_groups};
+pub use simulate::{Effect, SimulateOptions, Simulated, simulate};
 pub use train::{
     Aggregate, Basis, Ensemble, EnsembleOptions, Labels, Mode, Skipped, SmallClasses, TrainOptions, Trained, aggregate,
     select, train, train_ensemble,

@@ -1,9 +1,10 @@
 """The names of other packages, for scripts that move here: change the import line, keep the rest.
 
-================================  ==========================================================
+=================================  ==========================================================
+:mod:`ferrocyte.compat.ecotyper`  the R package SpatialEcoTyper: models, recovery, evaluation
 :mod:`ferrocyte.compat.flashmm`   the R package FLASHMM: genes x cells in, coefficients x genes out
 :mod:`ferrocyte.compat.pylimma`   the Python package pylimma: dictionaries, or fits within an AnnData
-================================  ==========================================================
+=================================  ==========================================================
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import flashmm, pylimma
+    from . import ecotyper, flashmm, pylimma
 
-__all__ = ["flashmm", "pylimma"]
+__all__ = ["ecotyper", "flashmm", "pylimma"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -19,6 +19,7 @@ Models are trained on cells that have labels, for each cell type by itself, and 
 :func:`preprocess`, :func:`spatial_metacells`,          steps of discovery
 :func:`similarity_networks`, :func:`fuse`,
 :func:`fold_changes`, :func:`integrate`
+:func:`simulate`                                        samples of which the ecotypes are known
 ======================================================  ===================================================
 
 ``mode="exact"`` finds optima directly; ``mode="compat"`` repeats the arithmetic of the R package SpatialEcoTyper, its
@@ -42,6 +43,7 @@ from ._evaluation import cross_validate, metrics, pseudobulks
 from ._models import Ensemble, Models, aggregate, scale, train, train_ensemble, train_w
 from ._nmf import nmf, nmf_clustering, select_rank
 from ._scores import Recovered, Scores, deconvolute, predict, recover
+from ._simulate import simulate
 from ._statistics import (
     abundance,
     block_test,
@@ -84,6 +86,7 @@ __all__ = [
     "scale",
     "select_rank",
     "similarity_networks",
+    "simulate",
     "smooth_abundance",
     "spatial_metacells",
     "train",

@@ -42,7 +42,7 @@ def preprocess(
     """
     study = read_cells(data, layer=layer, orientation=orientation, auto_log=False)
     genes, cells = _core.ecotype_preprocess(study.cells, min_cells, min_features, means(progress=False))
-    return [study.cells.genes[i] for i in genes], [study.cells.cells[i] for i in cells]
+    return [study.cells.genes[i] for i in genes], [study.cells.names[i] for i in cells]
 
 
 def spatial_metacells(

@@ -131,7 +131,7 @@ nfeature_per_se, min_cells, downsample, small_classes, non_se_label
         (rng or ("r" if mode == "compat" else "native"), seed),
         means(n_threads, max_memory, progress=progress),
     )
-    out = pd.DataFrame(index=study.cells.cells) if study.columns is None else study.columns.copy()
+    out = pd.DataFrame(index=study.cells.names) if study.columns is None else study.columns.copy()
     out["cvPred"] = found["labels"]
     out["cvVotes"] = found["votes"]
     out.attrs["seeds"] = list(found["seeds"])

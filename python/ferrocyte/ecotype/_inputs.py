@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -31,7 +31,7 @@ class Cells:
     """Named cells x genes, as the compiled module reads them, and what is done to them first."""
 
     matrix: Matrix
-    cells: list[str]
+    names: list[str]
     genes: list[str]
     normalize: str = "none"
     nan: str = "error"
@@ -170,11 +170,11 @@ def texts(study: Study, key: Any, place: str, missing: str | None = None) -> lis
             raise MissingKeyError(message, place=place, hint=f"columns are {_some(known) if known else 'none'}")
         values = study.columns[key]
     elif isinstance(key, pd.Series):
-        values = key if len(key) != len(study.cells.cells) else _of_series(key, study.cells.cells)
+        values = key if len(key) != len(study.cells.names) else _of_series(key, study.cells.names)
     else:
         values = pd.Series(list(key))
-    if len(values) != len(study.cells.cells):
-        message = f"{len(values)} values for {len(study.cells.cells)} cells"
+    if len(values) != len(study.cells.names):
+        message = f"{len(values)} values for {len(study.cells.names)} cells"
         raise BadInputError(message, place=place)
     return strings(values, place, missing)
 
@@ -237,8 +237,3 @@ def column_of(table: Any, name: str) -> list[str]:
         message = f"there is no column `{name}`"
         raise MissingKeyError(message, place="columns of cells", hint=f"columns are {_some(map(str, frame.columns))}")
     return strings(frame[name], f"column `{name}`")
-
-
-def with_log(study: Study, *, auto_log: bool) -> Study:
-    """The same cells, with or without the rule for counts."""
-    return replace(study, cells=replace(study.cells, auto_log=auto_log))

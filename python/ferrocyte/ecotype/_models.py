@@ -146,7 +146,7 @@ def scale(data: Any, groups: Any = None, *, orientation: Orientation = "genes_x_
     study = read_cells(data, orientation=orientation, auto_log=False)
     of = None if groups is None else texts(study, groups, "groups")
     values = _core.ecotype_scale(study.cells, of, means(progress=False))
-    out = pd.DataFrame(values, index=study.cells.cells, columns=study.cells.genes)
+    out = pd.DataFrame(values, index=study.cells.names, columns=study.cells.genes)
     return out if orientation == "cells_x_genes" else out.T
 
 
@@ -417,11 +417,11 @@ def train_w(
     """
     study = read_cells(data, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan)
     known = [str(name) for name in fractions.index]
-    missing = [name for name in study.cells.cells if name not in set(known)]
+    missing = [name for name in study.cells.names if name not in set(known)]
     if missing or len(set(known)) != len(known):
         message = f"{len(missing)} samples have no fractions, the first is `{missing[0] if missing else known[0]}`"
         raise BadInputError(message, place="fractions", hint="its index holds the names of the samples, each once")
-    table = fractions.set_axis(known, axis=0).loc[study.cells.cells]
+    table = fractions.set_axis(known, axis=0).loc[study.cells.names]
     return frame_out(
         _core.ecotype_train_w(
             study.cells,

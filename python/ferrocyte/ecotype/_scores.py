@@ -158,7 +158,7 @@ def predict(
     how = (mode, scale, sum_to_one, cells_per_run)
     run = means(n_threads, progress=progress)
     found = _core.ecotype_predict(study.cells, model_in("cells", W), how, begin=False, means=run)
-    return _scores(found, study.cells.cells, [str(name) for name in W.columns])
+    return _scores(found, study.cells.names, [str(name) for name in W.columns])
 
 
 def compat_start(W: pd.DataFrame, data: Any, *, scale: bool = True) -> pd.DataFrame:
@@ -166,9 +166,9 @@ def compat_start(W: pd.DataFrame, data: Any, *, scale: bool = True) -> pd.DataFr
     import pandas as pd
 
     study = read_cells(data)
-    how = ("compat", scale, True, max(len(study.cells.cells), 1))
+    how = ("compat", scale, True, max(len(study.cells.names), 1))
     found = _core.ecotype_predict(study.cells, model_in("cells", W), how, begin=True, means=means(progress=False))
-    return pd.DataFrame(found["start"], index=study.cells.cells, columns=[str(name) for name in W.columns]).T
+    return pd.DataFrame(found["start"], index=study.cells.names, columns=[str(name) for name in W.columns]).T
 
 
 def deconvolute(
@@ -210,7 +210,7 @@ def deconvolute(
     study = read_cells(data, layer=layer, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan)
     how = (mode, scale, sum_to_one, samples_per_run)
     found = _core.ecotype_deconvolute(study.cells, model_in("mixture", W), how, means(n_threads, progress=progress))
-    return _scores(found, study.cells.cells, [str(name) for name in W.columns])
+    return _scores(found, study.cells.names, [str(name) for name in W.columns])
 
 
 def recover(
@@ -277,7 +277,7 @@ def recover(
     table = frame(found["table"])
     if label_map is not None:
         table["SE"] = [label_map.get(str(label), "NonSE") for label in table["SE"]]
-    scores = pd.DataFrame(found["scores"], index=study.cells.cells, columns=found["classes"])
+    scores = pd.DataFrame(found["scores"], index=study.cells.names, columns=found["classes"])
     params = {
         "mode": mode,
         "scale": scale,

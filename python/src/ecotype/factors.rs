@@ -75,6 +75,7 @@ pub(crate) fn ecotype_nmf<'py>(
 
 /// A `dict` of `best_rank`, `seeds`, `none_good` and `ranks`: one `dict` for each rank.
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "gathered by name in the package")]
 pub(crate) fn ecotype_nmf_clustering<'py>(
     py: Python<'py>,
     values: PyReadonlyArray2<'py, f64>,

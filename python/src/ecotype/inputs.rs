@@ -15,7 +15,7 @@ use crate::sources::Matrix;
 #[derive(FromPyObject)]
 pub(crate) struct Cells<'py> {
     pub(super) matrix: Matrix<'py>,
-    cells: Vec<String>,
+    names: Vec<String>,
     genes: Vec<String>,
     normalize: String,
     nan: String,
@@ -35,7 +35,7 @@ impl<'py> Cells<'py> {
     /// The matrix, and the rest.
     pub(super) fn parts(self) -> Result<(Matrix<'py>, Named)> {
         let named = Named {
-            cells: self.cells,
+            cells: self.names,
             genes: self.genes,
             normalize: Normalize::from_word(&self.normalize)?,
             nan: NotFinite::from_word(&self.nan)?,

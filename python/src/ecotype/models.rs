@@ -1,9 +1,9 @@
 //! Training.
 
-use ferrocyte_base::Result;
+use ferrocyte_base::{OptionInfo, Result};
 use ferrocyte_ecotype::{
-    Aggregate, EnsembleOptions, MixtureOptions, Mode, Model, Skipped, aggregate, scale, scale_by_groups, train,
-    train_ensemble, train_w,
+    Aggregate, EnsembleOptions, MixtureOptions, Mode, Model, OPTIONS, Skipped, aggregate, scale, scale_by_groups,
+    train, train_ensemble, train_w,
 };
 use numpy::PyReadonlyArray2;
 use pyo3::prelude::*;
@@ -14,6 +14,16 @@ use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
 use crate::sources::Held;
 use crate::values::matrix;
+
+/// An option: name, verbs, default, choices, meaning.
+type OptionWords = (&'static str, Vec<&'static str>, &'static str, Vec<&'static str>, &'static str);
+
+/// The options of the family.
+#[pyfunction]
+pub(crate) fn ecotype_options() -> Vec<OptionWords> {
+    let words = |o: &OptionInfo| (o.name, o.verbs.to_vec(), o.default, o.choices.to_vec(), o.meaning);
+    OPTIONS.iter().map(words).collect()
+}
 
 /// A model as `(cell type, classes, names of features, weights)`.
 pub(super) fn model_out<'py>(py: Python<'py>, model: &Model) -> PyResult<Bound<'py, PyAny>> {

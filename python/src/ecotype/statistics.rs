@@ -60,15 +60,15 @@ type Places = (Vec<f64>, Vec<f64>);
 
 /// Observed shares and z; `options` is `(radius, k, min_cell, n_permutations)`.
 #[pyfunction]
-pub(crate) fn ecotype_colocalization<'py>(
-    py: Python<'py>,
+pub(crate) fn ecotype_colocalization(
+    py: Python<'_>,
     places: Places,
     cell_type: Vec<String>,
     state: Vec<String>,
     options: (f64, usize, usize, usize),
     seed: Seed,
     means: Means,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Bound<'_, PyAny>> {
     let (radius, k, min_cell, n_permutations) = options;
     let options = ColocalizationOptions { radius, k, min_cell, n_permutations };
     let mut draws = draws(&seed, "colocalization").or_raise(py)?;
@@ -99,15 +99,15 @@ pub(crate) fn ecotype_meta<'py>(
 
 /// Ecotypes, Moran's I and z.
 #[pyfunction]
-pub(crate) fn ecotype_moran<'py>(
-    py: Python<'py>,
+pub(crate) fn ecotype_moran(
+    py: Python<'_>,
     places: Places,
     cell_type: Vec<String>,
     ecotype: Vec<String>,
     options: (usize, usize),
     seed: Seed,
     means: Means,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Bound<'_, PyAny>> {
     let mut draws = draws(&seed, "moran").or_raise(py)?;
     let found = attended(py, &means, |run| {
         moran(run, &places.0, &places.1, &cell_type, &ecotype, options.0, options.1, &mut draws)
@@ -123,12 +123,12 @@ fn spots_out(py: Python<'_>, spots: Spots) -> PyResult<Bound<'_, PyAny>> {
 
 /// Shares of ecotypes around the squares of a grid; `options` is `(radius, grid_size, k, min_cells)`.
 #[pyfunction]
-pub(crate) fn ecotype_abundance<'py>(
-    py: Python<'py>,
+pub(crate) fn ecotype_abundance(
+    py: Python<'_>,
     places: Places,
     ecotype: Vec<String>,
     options: (f64, f64, usize, usize),
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Bound<'_, PyAny>> {
     let (radius, grid_size, k, min_cells) = options;
     let options = AbundanceOptions { radius, grid_size, k, min_cells };
     spots_out(py, abundance(&places.0, &places.1, &ecotype, &options).or_raise(py)?)
