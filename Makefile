@@ -38,14 +38,18 @@ test-slow: setup ## calibration, tutorials, long property tests, memory; run bef
 fuzz: setup ## damaged files for an hour for each reader, on the stable compiler
 	FERROCYTE_HOSTILE_SECONDS=3600 cargo test -p ferrocyte-io --test hostile --profile $(PROFILE) -- --nocapture
 
-bench: setup ## side by side with peers, in one run; writes docs/speed.md, docs/speed_limma.md, docs/speed_io.md
+bench: setup ## side by side with peers, in one run; writes docs/speed*.md
 	pip install --quiet --disable-pip-version-check -r scripts/requirements-bench.txt
 	rm -rf target/bench-site target/wheels
 	maturin build --release --quiet --out target/wheels
 	pip install --quiet --disable-pip-version-check --no-deps --target target/bench-site target/wheels/*.whl
+	python -m venv --clear target/bench-snapatac2
+	target/bench-snapatac2/bin/pip install --quiet --disable-pip-version-check snapatac2 || rm -rf target/bench-snapatac2
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/lmm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/limma.py
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/nmf.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/io.py --large
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/cells.py
 
 bench-million: setup ## a million cells from .h5ad to table; after `make bench`; writes docs/million.md
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/million.py

@@ -121,7 +121,30 @@ def h5py(work: str, folder: Path, storage: str) -> Work:
     return read
 
 
-PROGRAMS = {"ferrocyte": ours, "anndata": anndata, "h5py": h5py}
+def snapatac2(work: str, folder: Path, storage: str) -> Work:
+    """The work of SnapATAC2, whose files are those of the crate anndata-rs; it writes in one storage of its own."""
+    import snapatac2 as library
+
+    study = folder / f"{storage}.h5ad"
+
+    def opened(job: Callable[[Any], float]) -> Work:
+        def run() -> float:
+            backed = library.read(str(study), backed="r")
+            found = job(backed.X)
+            backed.close()
+            return found
+
+        return run
+
+    if work == "read":
+        return opened(lambda matrix: total(matrix[:]))
+    if work == "stream":
+        return opened(lambda matrix: float(sum(total(rows) for rows, _, _ in matrix.chunked(2000))))
+    message = f"SnapATAC2 is not asked to {work}"
+    raise SystemExit(message)
+
+
+PROGRAMS = {"ferrocyte": ours, "anndata": anndata, "h5py": h5py, "snapatac2": snapatac2}
 
 
 def peak() -> int:

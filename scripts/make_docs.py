@@ -88,6 +88,78 @@ def limma_page() -> str:
     )
 
 
+def cnmf_page() -> str:
+    """Options and tables of the family `cnmf`."""
+    import ferrocyte as fe
+    from ferrocyte._examples import small_study
+
+    options = [
+        [f"`{name}`", ", ".join(verbs), code(default), ", ".join(map(code, choices)), meaning]
+        for name, verbs, default, choices, meaning in _core.cnmf_options()
+    ]
+    run = fe.cnmf.fit(small_study(), [2, 3], n_iter=4, seed=1, n_genes=30, n_threads=1, progress=False)
+    selection, report = run.selection, run.consensus(2, 2.0).report
+    columns = [
+        f"\n## Columns of {title}\n\n" + table(["column", "meaning"], [[f"`{n}`", t] for n, t in meanings.items()])
+        for title, meanings in [
+            ("the table of k selection", selection.attrs["meanings"]),
+            ("the table of programs", report.attrs["meanings"]),
+        ]
+    ]
+    return (
+        f"{HEAD}# Reference: cnmf\n\n## Options\n\n"
+        "`--flags` (with dashes) of `ferrocyte cnmf` and keys of its config file; `fe.cnmf.cNMF` has the same under "
+        "the names of the program `cnmf`, `fe.cnmf.fit` under those of `help(fe.cnmf.fit)`.\n\n"
+        + table(["option", "taken by", "default", "choices", "meaning"], options)
+        + "".join(columns)
+    )
+
+
+def nmf_page() -> str:
+    """Options, statuses and table columns of the family `nmf`."""
+    import numpy as np
+
+    import ferrocyte as fe
+
+    options = [
+        [f"`{name}`", code(default), ", ".join(map(code, choices)), meaning]
+        for name, _, default, choices, meaning in _core.nmf_options()
+    ]
+    statuses = [[f"`{word}`", severity, sentence] for word, severity, sentence in _core.nmf_statuses()]
+    frame = fe.nmf.fit(np.eye(3), 1, n_threads=1).replicas
+    columns = [
+        [f"`{name}`", frame.attrs["units"].get(name, ""), frame.attrs["meanings"].get(name, "")] for name in frame
+    ]
+    return (
+        f"{HEAD}# Reference: nmf\n\n## Options of `fit`\n\n"
+        "The same words are keyword arguments in Python (`fe.nmf.fit`), `--flags` (with dashes) of the program and "
+        "keys of its config file. Several `k` are a list in Python and `5,10,15` on the command line.\n\n"
+        + table(["option", "default", "choices", "meaning"], options)
+        + "\n## Why iterations end\n\n"
+        + table(["word", "severity", "meaning"], statuses)
+        + "\n## Columns of the table of replicas (`replicas.tsv`)\n\n"
+        + table(["column", "unit", "meaning"], columns)
+    )
+
+
+def cells_page() -> str:
+    """Options of the command, the functions whose arguments they are, and the names of results in both dialects."""
+    options = [
+        [f"`{name}`", ", ".join(verbs), code(default), ", ".join(map(code, choices)), code(of and f"fe.{of}"), meaning]
+        for name, verbs, default, choices, meaning, of in _core.cells_options()
+    ]
+    keys = [[code(scanpy or ""), code(exprmat or ""), meaning] for _, scanpy, exprmat, meaning in _core.cells_keys()]
+    return (
+        f"{HEAD}# Reference: cells\n\n## Options of the command\n\n"
+        "The same words are `--flags` (with dashes) of the program and keys of its config file. Where an option is an "
+        "argument of a function of the package, it has its default; `help()` of the function tells more.\n\n"
+        + table(["option", "taken by", "default", "choices", "argument of", "meaning"], options)
+        + "\n## Where results land\n\n"
+        "Names in the dialects `scanpy` and `exprmat` (`--style`, `style=`). One of them is written; both are read.\n\n"
+        + table(["scanpy", "exprmat", "what it is"], keys)
+    )
+
+
 def ecotype_page() -> str:
     """Options of the family `ecotype`."""
     options = [
@@ -131,8 +203,11 @@ def command_page() -> str:
 
 PAGES = {
     "docs/reference/lmm.md": lmm_page,
-    "docs/reference/ecotype.md": ecotype_page,
     "docs/reference/limma.md": limma_page,
+    "docs/reference/cnmf.md": cnmf_page,
+    "docs/reference/nmf.md": nmf_page,
+    "docs/reference/cells.md": cells_page,
+    "docs/reference/ecotype.md": ecotype_page,
     "docs/reference/sim.md": sim_page,
     "docs/reference/program.md": command_page,
 }

@@ -32,6 +32,13 @@ api_docs() {
   RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --profile "$profile" --quiet
 }
 
+# Packages of others stand in an environment of their own: what they need must not change what is tested elsewhere.
+interop() {
+  python -m venv --clear target/interop &&
+    target/interop/bin/pip install --quiet --disable-pip-version-check -r scripts/requirements-interop.txt &&
+    PYTHONPATH=python target/interop/bin/python -m pytest -q -m slow python/tests/test_interop.py
+}
+
 types() { mypy --no-error-summary python/ferrocyte; }
 
 demo() {
@@ -56,6 +63,7 @@ else
   step "tutorials" python scripts/run_tutorials.py --check
   step "calibration" python benches/calibration --check
   step "slow Python tests" python -m pytest -q -m slow python
+  step "scanpy, squidpy and decoupler beside us" interop
 fi
 
 echo "== seconds"

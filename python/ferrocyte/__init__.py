@@ -6,12 +6,14 @@
 :mod:`ferrocyte.ecotype`  communities of cells that recur over tissues: models, recovery, statistics
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
+:mod:`ferrocyte.nmf`   non-negative factorisations: cells as sums of programs
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
 :mod:`ferrocyte.pp`    from counts to neighbours of cells; from cells to samples: pseudobulk
 :mod:`ferrocyte.tl`    clusters, layouts, markers, scores, composition
 :mod:`ferrocyte.get`   results as tables
 :mod:`ferrocyte.sim`   studies of which the truth is known
 :mod:`ferrocyte.io`    what a file holds
+:class:`ferrocyte.Experiment`  a study of several samples, from counts to named cells, in a folder
 :mod:`ferrocyte.compat`  the names of other packages, for scripts that move here
 =====================  =====================================================================
 
@@ -21,7 +23,7 @@ Errors are those of :mod:`ferrocyte.errors`: each names what was found, where, a
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._core import __version__
 from .errors import (
@@ -36,15 +38,33 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from . import cnmf, compat, ecotype, errors, experiment, get, io, limma, lmm, nmf, pl, pp, sim, tl
+    from .experiment import Experiment, load_experiment, setwd, version
 
-    from . import compat, ecotype, errors, get, io, limma, lmm, pl, pp, sim, tl
+_MODULES = (
+    "cnmf",
+    "compat",
+    "ecotype",
+    "errors",
+    "experiment",
+    "get",
+    "io",
+    "limma",
+    "lmm",
+    "nmf",
+    "pl",
+    "pp",
+    "sim",
+    "tl",
+)
 
-_MODULES = ("compat", "ecotype", "errors", "get", "io", "limma", "lmm", "pl", "pp", "sim", "tl")
+#: What stands in the package itself and is loaded when it is first used.
+_OF_EXPERIMENT = ("Experiment", "load_experiment", "setwd", "version")
 
 __all__ = [
     "BadFileError",
     "BadInputError",
+    "Experiment",
     "FerrocyteError",
     "FerrocyteWarning",
     "InternalError",
@@ -52,23 +72,31 @@ __all__ = [
     "TooLargeError",
     "UnsupportedError",
     "__version__",
+    "cnmf",
     "compat",
     "ecotype",
     "errors",
+    "experiment",
     "get",
     "io",
     "limma",
     "lmm",
+    "load_experiment",
+    "nmf",
     "pl",
     "pp",
+    "setwd",
     "sim",
     "tl",
+    "version",
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _OF_EXPERIMENT:
+        return getattr(importlib.import_module(f"{__name__}.experiment"), name)
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)
 

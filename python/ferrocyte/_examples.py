@@ -91,3 +91,19 @@ def small_tenx() -> str:
         with open(os.path.join(folder.name, name), "w", encoding="utf-8") as file:
             file.write(text)
     return folder.name
+
+
+@functools.cache
+def small_samples() -> str:
+    """The small study as two samples, control and stimulated: their table, in a folder beside them."""
+    folder = tempfile.TemporaryDirectory(prefix="ferrocyte-")
+    _FOLDERS.append(folder)
+    study = small_study()
+    lines = ["location\tsample\tbatch\tgroup\tmodality\ttaxa"]
+    for i, condition in enumerate(("ctrl", "stim")):
+        study[study.obs["condition"] == condition].write_h5ad(os.path.join(folder.name, f"{condition}.h5ad"))
+        lines.append(f"{condition}.h5ad\t{condition}\tb{i + 1}\t{condition}\trna\thsa")
+    path = os.path.join(folder.name, "samples.tsv")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    return path

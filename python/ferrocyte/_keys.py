@@ -35,6 +35,8 @@ class Keys:
     #: Labels of a consensus, where the number of clusters is filled in, and what was tried.
     sc3: str
     sc3_trials: str
+    #: Colours of the levels of a column of obs, in uns.
+    colours: str
     #: How names of a second graph are made of `key_added` and the name of the first.
     second_graph: str
 
@@ -76,6 +78,7 @@ DIALECTS: dict[str, Keys] = {
         markers="rank_genes_groups",
         sc3="sc3s_{}",
         sc3_trials="sc3s_trials",
+        colours="{}_colors",
         second_graph="{key}_{name}",
     ),
     "exprmat": Keys(
@@ -91,6 +94,7 @@ DIALECTS: dict[str, Keys] = {
         markers="markers",
         sc3="sc3.{}",
         sc3_trials="sc3",
+        colours="{}.colors",
         second_graph="{name}.{key}",
     ),
 }

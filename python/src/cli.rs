@@ -24,6 +24,24 @@ pub(crate) fn limma_arguments() -> Vec<(String, String, String, Vec<String>)> {
     ferrocyte_cli::limma_arguments()
 }
 
+/// The options of `ferrocyte cnmf`, likewise.
+#[pyfunction]
+pub(crate) fn cnmf_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::cnmf_arguments()
+}
+
+/// The options of `ferrocyte nmf`, likewise.
+#[pyfunction]
+pub(crate) fn nmf_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::nmf_arguments()
+}
+
+/// The options of `ferrocyte cells`, likewise.
+#[pyfunction]
+pub(crate) fn cells_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::cells_arguments()
+}
+
 /// The options of `ferrocyte ecotype`, likewise.
 #[pyfunction]
 pub(crate) fn ecotype_arguments() -> Vec<(String, String, String, Vec<String>)> {

@@ -5,12 +5,14 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `cells`, `ecotype`, `learn`, `lmm`, `limma`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the package call.
+//! * `cells`, `cnmf`, `ecotype`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the
+//!   package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
 mod cells;
 mod cli;
+mod cnmf;
 mod ecotype;
 mod faults;
 mod io;
@@ -18,6 +20,7 @@ mod learn;
 mod limma;
 mod lmm;
 mod monitor;
+mod nmf;
 mod obs;
 mod pseudobulk;
 mod simulate;
@@ -31,13 +34,26 @@ use pyo3::pymodule;
 mod _core {
     #[pymodule_export]
     use super::cells::{
+        PySampleTable, study_annotate, study_check_spec, study_chosen, study_classes, study_command_id,
+        study_gene_flags, study_good_cells, study_merge_column, study_merge_levels, study_paste, study_paths,
+        study_plain_class, study_sample_path, study_samples, study_sidecar, study_subset_path, study_summary,
+    };
+    #[pymodule_export]
+    use super::cells::{
         cells_aggregate, cells_check_log1p, cells_composition, cells_cycle_phase, cells_divide, cells_filter,
-        cells_harmony, cells_hvg, cells_markers, cells_neighbors, cells_normalize, cells_pca, cells_proportion,
-        cells_qc, cells_sc3, cells_scale, cells_score_genes, cells_scrublet, cells_size_factors,
+        cells_harmony, cells_hvg, cells_keys, cells_markers, cells_neighbors, cells_normalize, cells_options,
+        cells_pca, cells_proportion, cells_qc, cells_sc3, cells_scale, cells_score_genes, cells_scrublet,
+        cells_size_factors,
     };
     #[pymodule_export]
     use super::cli::{
-        cli_help_pages, ecotype_arguments, limma_arguments, lmm_arguments, run_program, simulate_arguments,
+        cells_arguments, cli_help_pages, cnmf_arguments, ecotype_arguments, limma_arguments, lmm_arguments,
+        nmf_arguments, run_program, simulate_arguments,
+    };
+    #[pymodule_export]
+    use super::cnmf::{
+        CnmfRun, cnmf_combine, cnmf_consensus, cnmf_factorize, cnmf_jobs, cnmf_k_selection, cnmf_kmeans, cnmf_options,
+        cnmf_prepare, cnmf_prepare_folder, cnmf_project, cnmf_suggest_threshold, cnmf_variable_genes,
     };
     #[pymodule_export]
     use super::ecotype::{
@@ -55,7 +71,7 @@ mod _core {
     #[pymodule_export]
     use super::io::write::io_write;
     #[pymodule_export]
-    use super::io::{gene_values, h5ad_info};
+    use super::io::{gene_values, genes_values, h5ad_info};
     #[pymodule_export]
     use super::learn::{
         learn_agreement, learn_leiden, learn_louvain, learn_modularity, learn_silhouette, learn_trustworthiness,
@@ -83,6 +99,8 @@ mod _core {
         lmm_sums_from_arrays, lmm_t_p_values, lmm_terms, lmm_test_columns, lmm_test_components, lmm_test_joint,
         lmm_variables, lmm_variance_shares,
     };
+    #[pymodule_export]
+    use super::nmf::{nmf_factorise, nmf_fit, nmf_instructions, nmf_options, nmf_refit, nmf_solver, nmf_statuses};
     #[pymodule_export]
     use super::pseudobulk::pseudobulk_sums;
     #[pymodule_export]

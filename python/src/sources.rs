@@ -297,6 +297,28 @@ impl RowChunks for Blocks {
     }
 }
 
+/// The values of all columns of a matrix, such as some genes of it: cells × columns, row after row.
+pub(crate) fn columns(run: &Run, mut source: Box<dyn RowChunks + '_>) -> Result<Vec<f64>> {
+    let (n_rows, n_columns) = (source.n_rows(), source.n_cols());
+    let mut out = vec![0.0; n_rows * n_columns];
+    let step = ferrocyte_data::rows_per_block(run, &source);
+    let task = run.task("reading", n_rows as u64);
+    for first in (0..n_rows).step_by(step.max(1)) {
+        run.check()?;
+        let rows = first..(first + step).min(n_rows);
+        let length = rows.len();
+        let block = source.read(run, rows)?;
+        for (row, bounds) in block.pointers().windows(2).enumerate() {
+            let to = &mut out[(first + row) * n_columns..][..n_columns];
+            for k in bounds[0]..bounds[1] {
+                to[block.indices()[k] as usize] = block.values().get(k);
+            }
+        }
+        task.advance(length as u64);
+    }
+    Ok(out)
+}
+
 /// The values of one column of a matrix, cell by cell.
 pub(crate) fn column(run: &Run, source: Box<dyn RowChunks + '_>, gene: usize) -> Result<Vec<f64>> {
     let mut one = SelectGenes::new(source, &[gene])?;

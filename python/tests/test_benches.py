@@ -25,6 +25,17 @@ def test_speed_of_limma() -> None:
 
 
 @pytest.mark.slow
+def test_speed_of_cells() -> None:
+    command = [sys.executable, str(BENCHES / "cells.py"), "--quick", "--only", "qc", "pca", "leiden", "t_test", "whole"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    steps = [line.split("|") for line in done.stdout.splitlines() if line.startswith("| 3k |")]
+    assert len(steps) == 8
+    assert all(cells[3].strip() for cells in steps), done.stdout
+    assert "ferrocyte: " not in done.stdout.split("## Not measured")[1]
+
+
+@pytest.mark.slow
 def test_speed_of_files() -> None:
     command = [sys.executable, str(BENCHES / "io.py"), "--quick", "--large"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -39,3 +50,14 @@ def test_parity() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout.split("## What does not pass")[-1] + done.stderr
     assert "| `e_bayes` |" in done.stdout
+
+
+@pytest.mark.slow
+def test_speed_of_factorisations() -> None:
+    command = [sys.executable, str(BENCHES / "nmf.py"), "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|") for line in done.stdout.splitlines() if line.startswith("| T |")]
+    assert len(rows) == 6 + 4
+    assert all(float(cells[4]) > 0 for cells in rows[:6]), done.stdout
+    assert "MiB at most" in done.stdout

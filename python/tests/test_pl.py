@@ -4,6 +4,7 @@ import inspect
 import io
 import itertools
 
+import cell_figures
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -100,7 +101,11 @@ DRAW = {
     "prior": lambda **kw: fe.pl.prior(FIT, **kw),
     "variance_shares": lambda **kw: fe.pl.variance_shares(SHARES, **kw),
     "variance_shares_top": lambda **kw: fe.pl.variance_shares_top(SHARES, "donor", n=5, **kw),
+    **cell_figures.DRAW,
 }
+
+#: Those that make a figure of several axes.
+OF_SEVERAL = {"volcano_grid", *cell_figures.DRAW_MANY}
 
 
 @pytest.fixture(autouse=True)
@@ -118,15 +123,15 @@ def words(ax):
 
 def test_every_function_is_drawn_here():
     functions = {name for name in fe.pl.__all__ if callable(getattr(fe.pl, name))}
-    assert functions - {"save", "style", "volcano_grid"} == set(DRAW)
+    assert functions - {"save", "style"} - OF_SEVERAL == set(DRAW)
 
 
-@pytest.mark.parametrize("name", [*DRAW, "volcano_grid"])
+@pytest.mark.parametrize("name", [*DRAW, *sorted(OF_SEVERAL)])
 def test_all_but_what_is_drawn_is_keyword_only(name):
     parameters = list(inspect.signature(getattr(fe.pl, name)).parameters.values())
-    positional = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    positional = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     drawn = {"plot_gene": ["data", "gene"], "variance_shares_top": ["data", "part"]}
-    drawn |= {"heatmap_genes": ["values", "table"], "barcode": ["statistics", "index"]}
+    drawn |= {"heatmap_genes": ["values", "table"], "barcode": ["statistics", "index"], **cell_figures.POSITIONAL}
     assert positional == drawn.get(name, [parameters[0].name])
 
 
@@ -179,6 +184,7 @@ def test_the_same_call_gives_the_same_picture(name):
 def test_titles_can_be_chosen():
     for draw in DRAW.values():
         assert draw(title="mine").get_title(loc="left") == "mine"
+        plt.close("all")
 
 
 # Tables that cannot be drawn

@@ -12,6 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 import ferrocyte as fe
+from ferrocyte import _core
 
 from .common import golden
 
@@ -196,3 +197,28 @@ def test_golden_stores_equal_their_h5ad() -> None:
         pd.testing.assert_frame_equal(store.obs, file.obs)
         assert (store.X != file.X).nnz == 0
         assert sorted(store.uns) == sorted(file.uns)
+
+
+def test_modalities_in_one_store(tmp_path: Path) -> None:
+    """What mudata keeps in Zarr is a MuData, its modalities are studies, and it becomes an .h5mu file."""
+    mudata = pytest.importorskip("mudata")
+    rna = study()
+    protein = ad.AnnData(np.ones((70, 4), dtype=np.float32), obs=pd.DataFrame(index=rna.obs_names))
+    protein.var_names = [f"p{i}" for i in range(4)]
+    expected = mudata.MuData({"rna": rna, "protein": protein})
+    path = tmp_path / "study.zarr"
+    expected.write_zarr(path)
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for file in sorted(path.rglob("*")):
+            if file.is_file():
+                packed.write(file, file.relative_to(path).as_posix())
+    file = tmp_path / "study.h5mu"
+    assert _core.run_program(["ferrocyte", "convert", str(path), str(file), "-q"]) == 0
+    for place in (path, archive, file):
+        found = fe.io.read(place)
+        assert isinstance(found, mudata.MuData)
+        assert list(found.mod) == ["rna", "protein"]
+        assert_same(found["rna"], rna)
+        np.testing.assert_array_equal(found["protein"].X, protein.X)
+        assert fe.io.read_zarr(place, modality="protein").shape == (70, 4)

@@ -12,7 +12,10 @@
 //! * [`aggregate`](mod@aggregate): sums, means and variances of groups of cells.
 //! * [`normalize`]: factors of cells, and rows scaled and logged as they pass.
 //! * [`proportion`] and [`composition`]: types of cells in samples, and whether groups of samples differ in them.
+//! * [`nmf`]: rows on their way into a factorisation.
 //! * [`scale`] and [`pca`]: genes on one scale, principal components, without a dense matrix.
+//! * [`steps`]: all of this as whole commands take it; [`keys`]: under which names results stand in a study.
+//! * [`study`]: several samples: their table, their folder, which cells are good, and what clusters are called.
 
 pub mod aggregate;
 mod by_gene;
@@ -21,9 +24,11 @@ pub mod filter;
 pub mod harmony;
 pub mod hvg;
 pub mod in_place;
+pub mod keys;
 pub mod markers;
 mod moments;
 mod names;
+pub mod nmf;
 pub mod normalize;
 pub mod pca;
 pub mod proportion;
@@ -33,6 +38,8 @@ pub mod scale;
 mod scan;
 pub mod score_genes;
 pub mod scrublet;
+pub mod steps;
+pub mod study;
 
 pub use filter::Kept;
 pub use names::Names;

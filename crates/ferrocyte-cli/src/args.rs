@@ -1,8 +1,8 @@
 //! The arguments of the program, in one place.
 //!
-//! Options of the linear mixed models are built from [`ferrocyte_mixed::lmm::OPTIONS`], those of limma from
-//! [`ferrocyte_limma::OPTIONS`], of ecotypes from [`ferrocyte_ecotype::OPTIONS`], those of the simulators from [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`], the tables that
-//! the Python package follows too; only what belongs to files and to the program itself is defined here. Values stay
+//! Options of a family are built from its table, which the Python package follows too: [`ferrocyte_mixed::lmm::OPTIONS`],
+//! [`ferrocyte_limma::OPTIONS`], [`ferrocyte_cells::steps::OPTIONS`], [`ferrocyte_learn::nmf::OPTIONS`], [`ferrocyte_ecotype::OPTIONS`] and
+//! [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`]; only what belongs to files and to the program itself is defined here. Values stay
 //! text: they may come from the config file as well, and are read in one place ([`crate::config`]).
 
 use std::path::PathBuf;
@@ -18,10 +18,11 @@ use crate::door::{OPENING, arguments as opening};
 const REQUIRED: &str = "[required for a study]";
 
 /// Options that may be given several times.
-const REPEATED: [&str; 6] = ["random", "contrast", "pairwise", "test", "joint", "by"];
+const REPEATED: [&str; 7] = ["random", "contrast", "pairwise", "test", "joint", "by", "components"];
 
 /// Options that never stand in a config file: they say where, not what.
-const PLACES: [&str; 5] = ["config", "output", "table", "support", "reference"];
+const PLACES: [&str; 9] =
+    ["config", "output", "table", "support", "reference", "mapping", "counts", "output_dir", "run_name"];
 
 /// Options that change time and memory, never the answer.
 pub(crate) const MEANS: [&str; 2] = ["threads", "max_memory"];
@@ -45,6 +46,16 @@ pub fn limma_arguments() -> Vec<Argument> {
     arguments_of(&limma())
 }
 
+/// The options of `ferrocyte nmf`, likewise.
+pub fn nmf_arguments() -> Vec<Argument> {
+    arguments_of(&nmf())
+}
+
+/// The options of `ferrocyte cells`, likewise.
+pub fn cells_arguments() -> Vec<Argument> {
+    arguments_of(&cells())
+}
+
 /// The options of `ferrocyte ecotype`, likewise.
 pub fn ecotype_arguments() -> Vec<Argument> {
     arguments_of(&crate::ecotype::arguments::command())
@@ -53,6 +64,11 @@ pub fn ecotype_arguments() -> Vec<Argument> {
 /// The options of `ferrocyte simulate`, likewise.
 pub fn simulate_arguments() -> Vec<Argument> {
     arguments_of(&simulate())
+}
+
+/// The options of `ferrocyte cnmf`, likewise.
+pub fn cnmf_arguments() -> Vec<Argument> {
+    arguments_of(&cnmf())
 }
 
 fn arguments_of(family: &Command) -> Vec<Argument> {
@@ -91,6 +107,9 @@ pub(crate) fn command() -> Command {
         .args(common())
         .subcommand(lmm())
         .subcommand(limma())
+        .subcommand(cnmf())
+        .subcommand(nmf())
+        .subcommand(cells())
         .subcommand(crate::ecotype::arguments::command())
         .subcommand(simulate())
         .subcommand(concat())
@@ -295,6 +314,175 @@ fn limma() -> Command {
         )
 }
 
+fn cells() -> Command {
+    let options = |verb: &'static str| {
+        let options = ferrocyte_cells::steps::OPTIONS.iter().map(|option| &option.info);
+        options
+            .filter(move |option| option.verbs.contains(&verb))
+            .map(|option| option_arg(option).allow_negative_numbers(true))
+    };
+    // Columns of cells are those of the study.
+    let opening = || opening().into_iter().filter(|arg| arg.get_id() != "obs");
+    let study = || input("study", "STUDY", "the study: .h5ad, .h5mu, .zarr, 10x .h5 or folder, .mtx, a table");
+    let written = || output("OUT.h5ad", "where the study goes, .h5ad or .h5mu");
+    let table = |help: &'static str| {
+        Arg::new("table").long("table").value_name("TABLE").value_parser(value_parser!(PathBuf)).help(help)
+    };
+    let verb = |name: &'static str, about: &'static str| {
+        Command::new(name).about(about).arg(study()).args(options(name)).args(opening())
+    };
+    Command::new("cells")
+        .about("Single cells: from counts of several samples to named types, markers and composition")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("import")
+                .about("A sample of any kind as .h5ad, or all samples of a table as the folder of a study")
+                .arg(input(
+                    "input",
+                    "STUDY|SAMPLES.tsv",
+                    "counts of any kind; or a table with the columns location and sample, and batch, group, modality, taxa",
+                ))
+                .args(options("import"))
+                .args(opening())
+                .arg(output("OUT.h5ad|DIR", "where the sample goes; for a table of samples a folder")),
+        )
+        .subcommand(
+            verb("qc", "Measures of cells and genes of a sample, doublets, and which are kept")
+                .arg(table("where a summary goes (.tsv, .csv, .jsonl, with .gz)"))
+                .arg(written()),
+        )
+        .subcommand(
+            verb("embed", "Counts to logarithms, variable genes, components, batches brought together, neighbours, UMAP")
+                .arg(written()),
+        )
+        .subcommand(verb("cluster", "Clusters of the graph of neighbours, or a consensus of k-means").arg(written()))
+        .subcommand(
+            verb("markers", "Genes that tell groups of cells apart")
+                .arg(table("where the table of markers goes too (.tsv, .csv, .jsonl, with .gz)"))
+                .arg(output("OUT.h5ad|TABLE", "where the study goes, or the table of markers (.tsv, ...; - is stdout)")),
+        )
+        .subcommand(
+            verb("annotate", "Clusters get names")
+                .arg(
+                    Arg::new("name")
+                        .long("name")
+                        .value_name("NAME=CLUSTER,...")
+                        .action(ArgAction::Append)
+                        .help("a name, and the clusters that get it [repeatable]"),
+                )
+                .arg(
+                    Arg::new("mapping")
+                        .long("mapping")
+                        .value_name("NAMES.tsv")
+                        .value_parser(value_parser!(PathBuf))
+                        .help("a table of clusters (first column) and their names (second column)"),
+                )
+                .arg(written()),
+        )
+        .subcommand(
+            verb("proportion", "Cells of each type in each sample, as shares or counts")
+                .arg(output("TABLE", "the table (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
+        )
+        .subcommand(
+            Command::new("run")
+                .about("All of it: a table of samples to an integrated, clustered study with markers and composition")
+                .arg(input(
+                    "samples",
+                    "SAMPLES.tsv",
+                    "a table with the columns location and sample, and batch, group, modality, taxa, or more",
+                ))
+                .args(options("run"))
+                .args(opening())
+                .arg(output("DIR", "the folder of the study: samples, integrated.h5mu, tables, log")),
+        )
+}
+
+fn cnmf() -> Command {
+    let verb = |name: &'static str, about: &'static str| {
+        let key = name.replace('-', "_");
+        let mine = ferrocyte_programs::OPTIONS.iter().filter(move |option| option.verbs.contains(&key.as_str()));
+        Command::new(name).about(about).args(mine.map(program_arg))
+    };
+    let place = || {
+        [
+            Arg::new("output_dir")
+                .long("output-dir")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .default_value(".")
+                .help("where the folder of the run is"),
+            Arg::new("run_name")
+                .long("name")
+                .value_name("NAME")
+                .default_value("cNMF")
+                .help("the name of the run, and of its folder"),
+        ]
+    };
+    let counts = || {
+        Arg::new("counts")
+            .short('c')
+            .long("counts")
+            .value_name("STUDY")
+            .required(true)
+            .value_parser(value_parser!(PathBuf))
+            .help("the counts: .h5ad, 10x .h5 or folder, .mtx, a table")
+    };
+    Command::new("cnmf")
+        .about("Programs of gene expression: the consensus of many non-negative factorisations")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            verb("run", "All steps in one process, where they were left off")
+                .arg(counts())
+                .args(place())
+                .args(opening()),
+        )
+        .subcommand(
+            verb("prepare", "Counts to the matrix that is factorised, and the table of replicates")
+                .arg(counts())
+                .args(place())
+                .args(opening()),
+        )
+        .subcommand(verb("factorize", "Makes the replicates, or the share of one worker").args(place()))
+        .subcommand(verb("combine", "Stacks the spectra of the replicates; gaps and strangers are named").args(place()))
+        .subcommand(
+            verb("k-selection", "How well replicates agree for each number of programs")
+                .visible_alias("k_selection_plot")
+                .args(place()),
+        )
+        .subcommand(verb("consensus", "Programs, usages and spectra over all genes").args(place()))
+        .subcommand(
+            verb("project", "How much new cells use known programs")
+                .arg(counts())
+                .arg(
+                    Arg::new("reference")
+                        .long("reference")
+                        .value_name("TABLE")
+                        .required(true)
+                        .value_parser(value_parser!(PathBuf))
+                        .help("spectra of programs x genes, such as starcat_spectra of a consensus"),
+                )
+                .args(opening())
+                .arg(output("USAGES.tsv", "where the shares go (.tsv, .csv, .jsonl, with .gz; -)")),
+        )
+}
+
+/// An option of `ferrocyte cnmf`: with the short names of the peer, and truths that need no value.
+fn program_arg(info: &'static OptionInfo) -> Arg {
+    let arg = option_arg(info);
+    let arg = if info.choices == ["true", "false"] {
+        arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        arg
+    };
+    match info.name {
+        "components" => arg.short('k').num_args(1..),
+        "n_iter" => arg.short('n'),
+        _ => arg,
+    }
+}
+
 /// The options of the family that a verb takes.
 fn options(verb: &str) -> impl Iterator<Item = Arg> {
     OPTIONS.iter().filter(move |option| option.verbs.contains(&verb)).map(option_arg)
@@ -363,6 +551,25 @@ pub(crate) fn output(value: &'static str, help: &'static str) -> Arg {
         .required(true)
         .value_parser(value_parser!(PathBuf))
         .help(help)
+}
+
+fn nmf() -> Command {
+    let options = ferrocyte_learn::nmf::OPTIONS.iter().map(|option| {
+        let arg = option_arg(option);
+        if option.name == "k" { arg.short('k') } else { arg }
+    });
+    Command::new("nmf")
+        .about("Non-negative matrix factorisation: cells as sums of programs")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("fit")
+                .about("Factorise a matrix of cells x genes at one or more ranks, from one or more starts each")
+                .arg(input("study", "STUDY", "the matrix: .h5ad, .h5mu, 10x .h5 or folder, .mtx, a table"))
+                .args(options)
+                .args(opening())
+                .arg(output("DIR", "a folder for usages, spectra and the table of replicas")),
+        )
 }
 
 fn simulate() -> Command {
@@ -536,6 +743,24 @@ mod tests {
         for option in OPTIONS.iter().chain(SIMULATE_OPTIONS).chain(ferrocyte_ecotype::OPTIONS) {
             for verb in option.verbs {
                 let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
+                let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
+                assert_eq!(
+                    found.map(|(_, _, d, c)| (d.as_str(), c)),
+                    Some((option.default, &expected)),
+                    "{verb} {}",
+                    option.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_of_programs_is_there_with_its_default_and_choices() {
+        let arguments = cnmf_arguments();
+        for option in ferrocyte_programs::OPTIONS {
+            for verb in option.verbs {
+                let verb = verb.replace('_', "-");
+                let found = arguments.iter().find(|(v, name, ..)| *v == verb && name == option.name);
                 let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
                 assert_eq!(
                     found.map(|(_, _, d, c)| (d.as_str(), c)),

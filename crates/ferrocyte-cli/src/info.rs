@@ -41,14 +41,15 @@ struct Study {
 
 /// Looks at a study of a kind that is known here.
 fn study(session: &Session, file: &Path) -> std::result::Result<Study, Failure> {
-    if Kind::of(file)? == Kind::H5mu && session.settings.one("modality").is_none() {
+    let kind = Kind::of(file)?;
+    if kind.has_modalities() && session.settings.one("modality").is_none() {
         let study = H5mu::open(file)?;
         let modalities = study.modalities().iter().map(|name| {
             let modality = study.modality(name)?;
             Ok((name.clone(), modality.n_obs(), modality.n_var()))
         });
         let (shapes, elements) = (modalities.collect::<Result<Vec<_>>>()?, study.describe(&session.run));
-        return Ok(Study { kind: Kind::H5mu.word(), shapes, bytes: study.bytes(), elements });
+        return Ok(Study { kind: kind.word(), shapes, bytes: study.bytes(), elements });
     }
     let study = door::open(&session.run, file, &session.settings)?;
     let shapes = vec![(String::new(), study.n_obs(), study.n_var())];
@@ -58,7 +59,7 @@ fn study(session: &Session, file: &Path) -> std::result::Result<Study, Failure> 
 impl Study {
     fn as_data(&self) -> Json {
         let mut data = json!({"kind": self.kind, "bytes": self.bytes, "elements": rows_as_data(&self.elements)});
-        if self.kind == Kind::H5mu.word() {
+        if [Kind::H5mu, Kind::ZarrMu].iter().any(|kind| kind.word() == self.kind) {
             let shapes = self.shapes.iter().map(|(name, n, p)| json!({"name": name, "cells": n, "genes": p}));
             data["modalities"] = Json::Array(shapes.collect());
         } else if let Some((_, n, p)) = self.shapes.first() {

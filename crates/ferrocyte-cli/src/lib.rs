@@ -8,6 +8,12 @@
 //! ferrocyte lmm test FIT.npz|SUMS.npz --contrast ... -o OUT tests of a saved fit
 //! ferrocyte limma de COUNTS.tsv SAMPLES.tsv ... -o DIR      counts of samples, or of cells, to a ranked list of genes
 //! ferrocyte limma pseudobulk STUDY.h5ad --by C -o OUT.h5ad   cells to samples
+//! ferrocyte cnmf run -c COUNTS -k 5 6 7 --output-dir D     counts to programs; or step by step, on many machines
+//! ferrocyte nmf fit STUDY -k 5,10 -o DIR                    a matrix as programs and their usages
+//! ferrocyte cells import STUDY|SAMPLES.tsv -o OUT             a sample as .h5ad, or all samples of a table as a folder
+//! ferrocyte cells qc|embed|cluster|markers|annotate STUDY -o OUT.h5ad   the steps from counts to named clusters
+//! ferrocyte cells proportion STUDY -o TABLE.tsv              cells of each type in each sample
+//! ferrocyte cells run SAMPLES.tsv -o DIR                     all of that in one command
 //! ferrocyte ecotype train STUDY -o DIR                     models of ecotypes; ensemble, aggregate, recover, deconvolute, cv
 //! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
@@ -30,6 +36,8 @@
 //! ```
 
 mod args;
+mod cells;
+pub mod cnmf;
 mod concat;
 mod config;
 mod convert;
@@ -42,6 +50,7 @@ mod limma;
 mod lmm;
 mod merge;
 mod monitor;
+mod nmf;
 mod output;
 mod session;
 mod simulate;
@@ -52,7 +61,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
-pub use args::{Argument, ecotype_arguments, help_pages, limma_arguments, lmm_arguments, simulate_arguments};
+pub use args::{
+    Argument, cells_arguments, cnmf_arguments, ecotype_arguments, help_pages, limma_arguments, lmm_arguments,
+    nmf_arguments, simulate_arguments,
+};
 
 use crate::faults::Failure;
 use crate::session::Session;
@@ -74,57 +86,38 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
+/// What does the work of a verb.
+type Verb = fn(&Session, &ArgMatches) -> Result<(), Failure>;
+
+/// The verbs of each family.
+const FAMILIES: &[(&str, &[(&str, Verb)])] = &[
+    ("lmm", lmm::VERBS),
+    ("limma", limma::VERBS),
+    ("cells", cells::VERBS),
+    ("nmf", nmf::VERBS),
+    ("cnmf", cnmf::VERBS),
+    ("ecotype", ecotype::VERBS),
+    ("simulate", simulate::VERBS),
+];
+
+/// The verbs of no family.
+const ALONE: &[(&str, Verb)] =
+    &[("concat", concat::run), ("merge", merge::run), ("convert", convert::run), ("info", info::run)];
+
+/// Reads the arguments and does what they ask for.
 fn dispatch(args: &[OsString]) -> Result<(), Failure> {
     let matches = args::command().try_get_matches_from(args).map_err(Failure::Arguments)?;
-    match matches.subcommand() {
-        Some(("lmm", family)) => match family.subcommand() {
-            Some(("check", verb)) => lmm::check::run(&Session::new(args, &["lmm", "check"], verb)?, verb),
-            Some(("plan", verb)) => lmm::plan::run(&Session::new(args, &["lmm", "plan"], verb)?, verb),
-            Some(("sums", verb)) => lmm::sums::run(&Session::new(args, &["lmm", "sums"], verb)?, verb),
-            Some(("fit", verb)) => lmm::fit::run(&Session::new(args, &["lmm", "fit"], verb)?, verb),
-            Some(("test", verb)) => lmm::test::run(&Session::new(args, &["lmm", "test"], verb)?, verb),
-            Some(("components", verb)) => {
-                lmm::variances::components(&Session::new(args, &["lmm", "components"], verb)?, verb)
-            }
-            Some(("shares", verb)) => lmm::variances::shares(&Session::new(args, &["lmm", "shares"], verb)?, verb),
-            Some(("compare", verb)) => lmm::compare::run(&Session::new(args, &["lmm", "compare"], verb)?, verb),
-            _ => Err(unknown()),
-        },
-        Some(("limma", family)) => match family.subcommand() {
-            Some(("de", verb)) => limma::de::run(&Session::new(args, &["limma", "de"], verb)?, verb),
-            Some(("pseudobulk", verb)) => {
-                limma::pseudobulk::run(&Session::new(args, &["limma", "pseudobulk"], verb)?, verb)
-            }
-            _ => Err(unknown()),
-        },
-        Some(("ecotype", family)) => match family.subcommand() {
-            Some(("train", verb)) => ecotype::train::run(&Session::new(args, &["ecotype", "train"], verb)?, verb),
-            Some(("ensemble", verb)) => {
-                ecotype::ensemble::run(&Session::new(args, &["ecotype", "ensemble"], verb)?, verb)
-            }
-            Some(("aggregate", verb)) => {
-                ecotype::ensemble::aggregated(&Session::new(args, &["ecotype", "aggregate"], verb)?, verb)
-            }
-            Some(("recover", verb)) => ecotype::recover::run(&Session::new(args, &["ecotype", "recover"], verb)?, verb),
-            Some(("deconvolute", verb)) => {
-                ecotype::recover::deconvoluted(&Session::new(args, &["ecotype", "deconvolute"], verb)?, verb)
-            }
-            Some(("cv", verb)) => ecotype::cv::run(&Session::new(args, &["ecotype", "cv"], verb)?, verb),
-            _ => Err(unknown()),
-        },
-        Some(("simulate", family)) => match family.subcommand() {
-            Some(("study", verb)) => simulate::study::run(&Session::new(args, &["simulate", "study"], verb)?, verb),
-            Some(("cohort", verb)) => simulate::cohort::run(&Session::new(args, &["simulate", "cohort"], verb)?, verb),
-            Some(("rnaseq", verb)) => simulate::rnaseq::run(&Session::new(args, &["simulate", "rnaseq"], verb)?, verb),
-            _ => Err(unknown()),
-        },
-        Some(("concat", verb)) => concat::run(&Session::new(args, &["concat"], verb)?, verb),
-        Some(("merge", verb)) => merge::run(&Session::new(args, &["merge"], verb)?, verb),
-        Some(("convert", verb)) => convert::run(&Session::new(args, &["convert"], verb)?, verb),
-        Some(("info", verb)) => info::run(&Session::new(args, &["info"], verb)?, verb),
-        Some(("completions", verb)) => completions(verb),
-        _ => Err(unknown()),
+    let Some((first, matches)) = matches.subcommand() else { return Err(unknown()) };
+    if first == "completions" {
+        return completions(matches);
     }
+    let named = |verbs: &[(&str, Verb)], name: &str| verbs.iter().find(|(verb, _)| *verb == name).map(|&(_, run)| run);
+    let family = FAMILIES.iter().find(|(family, _)| *family == first).map(|&(_, verbs)| verbs);
+    let (words, run, matches) = match (family, matches.subcommand()) {
+        (Some(verbs), Some((second, matches))) => (vec![first, second], named(verbs, second), matches),
+        _ => (vec![first], named(ALONE, first), matches),
+    };
+    run.ok_or_else(unknown)?(&Session::new(args, &words, matches)?, matches)
 }
 
 /// Arguments that the definition lets pass and nobody takes.

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod cells;
 mod convert;
 mod errors;
 mod limma;
 mod means;
+mod nmf;
 mod outputs;
 mod simulate;
 mod support;

@@ -56,7 +56,7 @@ pub fn create_sink(path: &Path) -> Result<Box<dyn Sink>> {
 pub fn convert(run: &Run, input: &Path, output: &Path, options: &ConvertOptions) -> Result<()> {
     let to_mudata = output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("h5mu"));
     let kind = Kind::of(input)?;
-    if to_mudata && kind != Kind::H5mu {
+    if to_mudata && !kind.has_modalities() {
         return Err(Fault::unsupported(format!("{} is no .h5mu file, and does not become one", kind.word()))
             .at(output.display().to_string())
             .hint("write .h5ad"));
@@ -68,7 +68,7 @@ pub fn convert(run: &Run, input: &Path, output: &Path, options: &ConvertOptions)
             H5ad::from_store(Arc::clone(&store))?;
             copy(run, &*store, output, options.storage, |elements| elements.copy_anndata(&*store, ""))
         }
-        Kind::H5mu => {
+        Kind::H5mu | Kind::ZarrMu => {
             let study = H5mu::open(input)?;
             if to_mudata {
                 return copy(run, study.store(), output, options.storage, |elements| elements.copy_mudata(&study));

@@ -27,6 +27,8 @@ pub enum Kind {
     ZarrFolder,
     /// A Zarr store in a zip archive.
     ZarrZip,
+    /// Several annotated matrices in a Zarr store, of either form.
+    ZarrMu,
     /// Sums or a fit that were kept by this program.
     Part,
     /// A table of text, plain or compressed with gzip.
@@ -59,7 +61,13 @@ impl Kind {
         }
     }
 
-    /// The word for it: `h5ad`, `h5mu`, `10x h5`, `10x folder`, `mtx`, `zarr folder`, `zarr zip`, `part`, `text`.
+    /// Whether there are several annotated matrices in it.
+    pub const fn has_modalities(self) -> bool {
+        matches!(self, Self::H5mu | Self::ZarrMu)
+    }
+
+    /// The word for it: `h5ad`, `h5mu`, `10x h5`, `10x folder`, `mtx`, `zarr folder`, `zarr zip`, `zarr mudata`, `part`,
+    /// `text`.
     pub const fn word(self) -> &'static str {
         match self {
             Self::H5ad => "h5ad",
@@ -69,6 +77,7 @@ impl Kind {
             Self::MatrixMarket => "mtx",
             Self::ZarrFolder => "zarr folder",
             Self::ZarrZip => "zarr zip",
+            Self::ZarrMu => "zarr mudata",
             Self::Part => "part",
             Self::Text => "text",
         }
@@ -110,7 +119,7 @@ fn of_store(store: &Hdf5) -> Result<Kind> {
 
 fn of_folder(path: &Path) -> Result<Kind> {
     if [".zgroup", ".zattrs", ".zmetadata", "zarr.json"].iter().any(|name| path.join(name).exists()) {
-        return Ok(Kind::ZarrFolder);
+        return Ok(if path.join("mod").is_dir() { Kind::ZarrMu } else { Kind::ZarrFolder });
     }
     let place = path.display().to_string();
     std::fs::read_dir(path).map_err(|error| Fault::bad_file(format!("cannot be read: {error}")).at(place.as_str()))?;
@@ -124,14 +133,19 @@ fn of_archive(path: &Path) -> Result<Kind> {
     let file = File::open(path).map_err(|error| Fault::bad_file(format!("cannot be read: {error}")))?;
     let archive = zip::ZipArchive::new(std::io::BufReader::new(file))
         .map_err(|error| Fault::bad_file(format!("a damaged zip archive ({error})")))?;
-    let mut zarr = false;
+    let (mut zarr, mut several) = (false, false);
     for name in archive.file_names().flatten() {
         if Path::new(&*name).extension().is_some_and(|ending| ending == "npy") {
             return Ok(Kind::Part);
         }
+        several |= name.starts_with("mod/");
         zarr |= name.ends_with(".zgroup") || name.ends_with(".zarray") || name.ends_with("zarr.json");
     }
-    if zarr { Ok(Kind::ZarrZip) } else { Err(Fault::unsupported("a zip archive without a Zarr store")) }
+    match (zarr, several) {
+        (true, true) => Ok(Kind::ZarrMu),
+        (true, false) => Ok(Kind::ZarrZip),
+        (false, _) => Err(Fault::unsupported("a zip archive without a Zarr store")),
+    }
 }
 
 /// The first bytes of what gzip has compressed.
@@ -172,6 +186,8 @@ mod tests {
         assert_eq!(Kind::of(folder.path()).unwrap(), Kind::TenxFolder);
         write(".zgroup", b"{}");
         assert_eq!(Kind::of(folder.path()).unwrap(), Kind::ZarrFolder);
+        std::fs::create_dir(folder.path().join("mod")).unwrap();
+        assert_eq!(Kind::of(folder.path()).unwrap(), Kind::ZarrMu);
         assert!(Kind::of(folder.path().join("none")).is_err_and(|f| f.to_string().contains("no such file")));
     }
 }

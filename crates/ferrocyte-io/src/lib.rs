@@ -6,7 +6,8 @@
 //! * [`H5ad`]: an annotated matrix on disk. [`H5ad::obs`] reads the columns that are asked for, [`H5ad::matrix`]
 //!   streams `X`, a layer or `raw/X` as [`ferrocyte_data::RowChunks`], sparse or dense, compressed or not.
 //! * [`open_study`]: a study of any kind (.h5ad, 10x .h5 or folder, MatrixMarket, a table) as an [`AnnotatedSource`];
-//!   [`concat()`]: several of them as one; [`join_obs`]: with more columns of cells.
+//!   [`concat()`]: several of them as one; [`join_obs`]: with more columns of cells; [`select_study`]: some of its cells
+//!   and genes.
 //! * [`AnnDataTree`], [`MuDataTree`]: all of a file in memory, as rich as it has it; [`read_item`]: any one element.
 //! * [`H5mu`]: a file of several modalities, of which each opens as an [`H5ad`]; [`Kind`]: which of these a path is.
 //! * [`H5adWriter`], [`write_h5ad`]: the way back, block by block, so that a study need not fit into memory.
@@ -80,6 +81,7 @@ pub use hdf5::Hdf5;
 pub use hdf5::write::NewHdf5;
 pub use json::{from_json, json_pretty, json_text, parse_json, to_json, write_json};
 pub use kind::Kind;
+pub use part::named::{NamedForm, read_named_npz, write_named_npz};
 pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
 pub use store::numbers::{Numbers, NumbersRef};
 pub use store::open::open_store;
@@ -87,11 +89,12 @@ pub use store::sink::{ArraySpec, Packing, Sink, SinkArray, Storage};
 pub use store::{ArrayInfo, Attr, Dtype, FieldInfo, Node, Store, StoredArray};
 pub use study::concat::{ConcatOptions, concat};
 pub use study::merge::Rule;
+pub use study::selected::select_study;
 pub use study::with_obs::join_obs;
 pub use study::{AnnotatedSource, GENE_EXPRESSION, OpenOptions, open_matrix_market, open_study, open_table};
 pub use tenx::features::{VarNames, unique as unique_names};
 pub use text::matrix_market::read_matrix_market;
-pub use text::tables::{number_text, write_json_lines, write_table, write_tsv};
+pub use text::tables::{number_text, write_json_lines, write_matrix_tsv, write_table, write_tsv};
 pub use text::value_table::{ValueTable, read_value_table};
 pub use text::{NamedMatrix, read_frame, read_matrix_tsv};
 #[cfg(feature = "zarr")]

@@ -30,6 +30,8 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
+    /// The numbers from 0 to 255: a look is faster than a conversion.
+    const COUNTS: &'static [Self; 256];
 
     /// The nearest number to `x`.
     fn from_f64(x: f64) -> Self;
@@ -51,6 +53,15 @@ macro_rules! real {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const COUNTS: &'static [Self; 256] = &{
+                let mut counts = [0.0; 256];
+                let mut count = 1;
+                while count < 256 {
+                    counts[count] = count as $type;
+                    count += 1;
+                }
+                counts
+            };
 
             #[inline(always)]
             fn from_f64(x: f64) -> Self {

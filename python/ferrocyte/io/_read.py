@@ -38,7 +38,7 @@ def read(
     Returns
     -------
     AnnData or MuData
-        A ``MuData`` of an .h5mu file, an ``AnnData`` of all else.
+        A ``MuData`` of an .h5mu file or a Zarr store of several modalities, an ``AnnData`` of all else.
 
     Raises
     ------
@@ -120,7 +120,8 @@ def read_h5mu(
     Parameters
     ----------
     path
-        An .h5mu file of any age. What its modalities share (cells, genes or both) stands in the file.
+        An .h5mu file of any age, or a Zarr store of mudata. What its modalities share (cells, genes or both) stands
+        in the file.
     n_threads, max_memory, progress
         As in :func:`read_h5ad`, which reads a single modality.
 
@@ -188,4 +189,5 @@ _READERS: dict[str, Callable[..., Any]] = {
     "text": read_text,
     "zarr folder": read_h5ad,
     "zarr zip": read_h5ad,
+    "zarr mudata": read_h5mu,
 }

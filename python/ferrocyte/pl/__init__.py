@@ -27,6 +27,28 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 :func:`splice`               the exons of a gene that differ from its others
 :func:`barcode`              where the genes of a set stand among all
 :func:`venn`                 genes found by two or three contrasts
+:func:`embedding`            cells in two dimensions, coloured by a column of obs or a gene
+:func:`embeddings`           the same for several columns and genes
+:func:`dotplot`              markers in groups of cells: how strongly, and in how many cells
+:func:`matrixplot`           markers in groups of cells: how strongly
+:func:`stacked_violin`       markers in groups of cells: their distributions
+:func:`tracksplot`           markers cell by cell, as bars
+:func:`heatmap_markers`      markers cell by cell, as colours
+:func:`proportion`           how samples divide into cell types
+:func:`composition`          in which types groups of samples differ
+:func:`qc`                   quality of cells
+:func:`qc_violin`            one measure of it, by group
+:func:`qc_scatter`           two measures of it against each other
+:func:`highly_variable_genes`  variation of genes against their means
+:func:`elbow`                the variance that principal components account for
+:func:`dendrogram`           which groups of cells are alike
+:func:`cnmf_k_selection`     programs: stability and error against their number
+:func:`cnmf_clustergram`     programs: spectra of all replicates, and how dense they lie
+:func:`cnmf_density`         programs: which spectra were left out
+:func:`cnmf_distance_comps`  programs: distances between spectra
+:func:`cnmf_distance_usages`  programs: distances between cells
+:func:`cnmf_distance_modules`  programs: distances between genes
+:func:`cnmf_usages`          programs on an embedding
 :func:`style`                the style, for figures of one's own
 :func:`save`                 a file, fonts embedded
 ===========================  ==============================================================================
@@ -35,36 +57,73 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 from __future__ import annotations
 
 from ._clusters import coolmap
+from ._dots import dotplot, matrixplot
+from ._embedding import embedding, embeddings
 from ._gene import plot_gene
 from ._heatmap import heatmap_top
 from ._moderated import barcode, heatmap_genes, md, sa, venn
 from ._prior import prior
+from ._programs import (
+    cnmf_clustergram,
+    cnmf_density,
+    cnmf_distance_comps,
+    cnmf_distance_modules,
+    cnmf_distance_usages,
+    cnmf_k_selection,
+    cnmf_usages,
+)
+from ._proportions import composition, proportion
+from ._quality import elbow, highly_variable_genes, qc, qc_scatter, qc_violin
 from ._quantiles import p_histogram, qq, qq_normal
 from ._samples import densities, library_sizes, mds, voom_trend
 from ._shares import variance_shares, variance_shares_top
 from ._splice import splice
 from ._style import PALETTE, save, style
+from ._trees import dendrogram
+from ._violins import heatmap_markers, stacked_violin, tracksplot
 from ._volcano import volcano, volcano_grid
 
 __all__ = [
     "PALETTE",
     "barcode",
+    "cnmf_clustergram",
+    "cnmf_density",
+    "cnmf_distance_comps",
+    "cnmf_distance_modules",
+    "cnmf_distance_usages",
+    "cnmf_k_selection",
+    "cnmf_usages",
+    "composition",
     "coolmap",
+    "dendrogram",
     "densities",
+    "dotplot",
+    "elbow",
+    "embedding",
+    "embeddings",
     "heatmap_genes",
+    "heatmap_markers",
     "heatmap_top",
+    "highly_variable_genes",
     "library_sizes",
+    "matrixplot",
     "md",
     "mds",
     "p_histogram",
     "plot_gene",
     "prior",
+    "proportion",
+    "qc",
+    "qc_scatter",
+    "qc_violin",
     "qq",
     "qq_normal",
     "sa",
     "save",
     "splice",
+    "stacked_violin",
     "style",
+    "tracksplot",
     "variance_shares",
     "variance_shares_top",
     "venn",

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..errors import BadInputError
 from ._samples import _groups, _legend
-from ._style import INK, axes, colours, diverging, styled
+from ._style import axes, colours, diverging, styled
+from ._trees import draw_tree
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,10 +87,10 @@ def coolmap(
         _bands(ax, codes[_leaves(found.sample_tree, n_samples)], len(levels), above + 0.05 / height)
         above += 0.14 / height
     if gene_tree is not None:
-        _draw_tree(ax.inset_axes((1.01, 0.0, 0.19, 1.0)), gene_tree, sideways=True)
+        draw_tree(ax.inset_axes((1.01, 0.0, 0.19, 1.0)), gene_tree, sideways=True)
         beside = 1.24
     if sample_tree is not None:
-        _draw_tree(ax.inset_axes((0.0, above, 1.0, 0.5 / height)), sample_tree, sideways=False)
+        draw_tree(ax.inset_axes((0.0, above, 1.0, 0.5 / height)), sample_tree, sideways=False)
         above += 0.54 / height
     if levels != [""]:
         _legend(ax, levels, beside=beside - 0.02)
@@ -138,24 +139,3 @@ def _bands(ax: Axes, codes: Any, n_levels: int, height: float) -> None:
             transform=ax.get_xaxis_transform(),
         )  # fmt: skip
     ax.set_xlim(-0.5, len(codes) - 0.5)
-
-
-def _draw_tree(ax: Axes, tree: Any, *, sideways: bool) -> None:
-    """A tree whose leaves stand at the middles of rows (`sideways`) or columns."""
-    from matplotlib.collections import LineCollection
-    from scipy.cluster.hierarchy import dendrogram
-
-    drawn = dendrogram(tree, no_plot=True)
-    # scipy puts leaves at 5, 15, 25, ...
-    along, up = (np.asarray(drawn[name]) for name in ("icoord", "dcoord"))
-    along = (along - 5.0) / 10.0
-    points = np.stack([up, along] if sideways else [along, up], axis=-1)
-    ax.add_collection(LineCollection(list(points), colors=INK, linewidths=0.7))
-    n, most = len(drawn["leaves"]), 1.02 * float(up.max()) or 1.0
-    if sideways:
-        ax.set_xlim(0.0, most)
-        ax.set_ylim(n - 0.5, -0.5)
-    else:
-        ax.set_xlim(-0.5, n - 0.5)
-        ax.set_ylim(0.0, most)
-    ax.axis("off")

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import _core
 from .._run import means
-from ._study import in_memory, labels, matrix, study, to_change, type_of_totals, whole
+from ._study import cells_and_genes, in_memory, matrix, study, to_change, type_of_totals, whole
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -139,7 +139,7 @@ def _filter(
     if inplace or copy:
         in_memory(adata, "the filter")
     kept, detected, total = _core.cells_filter(
-        matrix(adata), labels(adata), of, (least, most, bounds[2], bounds[3]), means_
+        matrix(adata), cells_and_genes(adata), of, (least, most, bounds[2], bounds[3]), means_
     )
     by_number = bounds[0] is not None or bounds[1] is not None
     measured = detected.astype(np.int64) if by_number else total.astype(type_of_totals(adata.X))

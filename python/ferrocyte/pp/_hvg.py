@@ -12,7 +12,7 @@ from .. import _core
 from .._keys import keys
 from .._run import means
 from ..errors import FerrocyteWarning
-from ._study import frame, in_memory, labels, levels, matrix, study, to_change, whole
+from ._study import cells_and_genes, frame, in_memory, levels, matrix, study, to_change, whole
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -136,7 +136,7 @@ def highly_variable_genes(
         if not check_values:
             warnings.filterwarnings("ignore", message=".*not whole", category=FerrocyteWarning)
         table = _core.cells_hvg(
-            matrix(adata, layer), labels(adata), batch, how, means(n_threads, max_memory, progress=progress)
+            matrix(adata, layer), cells_and_genes(adata), batch, how, means(n_threads, max_memory, progress=progress)
         )
     found = _types(frame(table, adata.var_names)).rename(columns=names.hvg)
     chosen = found[names.hvg["highly_variable"]].to_numpy()

@@ -12,7 +12,7 @@ from .._messages import warn
 from .._run import means
 from .._sources import matrix_of
 from ..errors import BadInputError, MissingKeyError
-from ._study import in_memory, labels, refuse, study, to_change
+from ._study import cells_and_genes, in_memory, refuse, study, to_change
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -161,7 +161,7 @@ def log1p(
     if "log1p" in adata.uns and layer is None:
         warn("X seems to hold logarithms already: there is uns['log1p']")
     values = _own(adata, layer)
-    _core.cells_check_log1p(matrix_of(values, _name(layer)), labels(adata), means_)
+    _core.cells_check_log1p(matrix_of(values, _name(layer)), cells_and_genes(adata), means_)
     _core.cells_normalize(*_cells(values), None, (_base(base),), means_)
     _put(adata, layer, values)
     adata.uns["log1p"] = {"base": base}
@@ -240,7 +240,7 @@ def _factors(
     adata: ad.AnnData, values: Any, target_sum: float | None, share: float | None, means_: Means, layer: str | None
 ) -> dict[str, Any]:
     target = "median" if target_sum is None else float(target_sum)
-    return _core.cells_size_factors(matrix_of(values, _name(layer)), labels(adata), target, share, means_)
+    return _core.cells_size_factors(matrix_of(values, _name(layer)), cells_and_genes(adata), target, share, means_)
 
 
 def _divisors(found: dict[str, Any]) -> Any:

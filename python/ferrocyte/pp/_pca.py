@@ -10,7 +10,7 @@ from .. import _core
 from .._keys import DIALECTS, keys
 from .._run import means
 from ..errors import BadInputError, UnsupportedError
-from ._study import labels, matrix, refuse, seed_of, selected, to_change, truths, whole
+from ._study import cells_and_genes, matrix, refuse, seed_of, selected, to_change, truths, whole
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -134,10 +134,10 @@ def pca(
         message = "max_value clips standardised values, and scale=False"
         raise BadInputError(message, place="max_value", hint="give scale=True too")
     n_comps = None if n_comps is None else whole(n_comps, "n_comps")
-    genes = labels(adata)
+    labels = cells_and_genes(adata)
     if mask is not None:
-        genes.genes = [name for name, kept in zip(genes.genes, mask, strict=True) if kept]
-    found = _core.cells_pca(source, genes, n_comps, scaled, means(n_threads, max_memory, progress=progress))
+        labels = labels._replace(genes=[name for name, kept in zip(labels.genes, mask, strict=True) if kept])
+    found = _core.cells_pca(source, labels, n_comps, scaled, means(n_threads, max_memory, progress=progress))
     double = style == "exprmat"
     scores = found["scores"].astype(np.float64 if double else dtype)
     values = adata.X if layer is None else adata.layers[layer]

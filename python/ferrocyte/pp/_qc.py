@@ -9,7 +9,7 @@ import numpy as np
 from .. import _core
 from .._run import means
 from .._sources import open_source
-from ._study import frame, labels, matrix, study, to_change, truths, type_of_totals, whole
+from ._study import cells_and_genes, frame, matrix, study, to_change, truths, type_of_totals, whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -90,7 +90,7 @@ def calculate_qc_metrics(
     held = [(flag, _flagged(adata, flag, use_raw=use_raw)) for flag in flags]
     top = [whole(n, "percent_top") for n in percent_top or ()]
     tables = _core.cells_qc(
-        source, labels(adata, raw=use_raw), held, top, means(n_threads, max_memory, progress=progress)
+        source, cells_and_genes(adata, raw=use_raw), held, top, means(n_threads, max_memory, progress=progress)
     )
     totals = type_of_totals(adata.raw.X if use_raw else adata.X if layer is None else adata.layers[layer])
     index = adata.raw.var_names if use_raw else adata.var_names

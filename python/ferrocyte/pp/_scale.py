@@ -10,7 +10,7 @@ from .. import _core
 from .._run import means
 from .._sources import matrix_of
 from ._normalize import _lines, _name, _own, _put, _values
-from ._study import in_memory, labels, refuse, to_change
+from ._study import cells_and_genes, in_memory, refuse, to_change
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -81,7 +81,7 @@ def scale(
     values = _values(adata, layer)
     most = None if max_value is None else float(max_value)
     kind = ("double" if values.dtype == np.float64 else "single") if zero_center else "measures"
-    found = _core.cells_scale(matrix_of(values, _name(layer)), labels(adata), zero_center, most, kind, means_)
+    found = _core.cells_scale(matrix_of(values, _name(layer)), cells_and_genes(adata), zero_center, most, kind, means_)
     if zero_center:
         _put(adata, layer, found["values"])
     else:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from .._run import means
 from ..errors import BadInputError
-from ._study import labels, levels, matrix, refuse, seed_of, to_change, whole
+from ._study import cells_and_genes, levels, matrix, refuse, seed_of, to_change, whole
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -175,7 +175,7 @@ def scrublet(
 
 
 def _one(adata: ad.AnnData, layer: str | None, how: _How, means_: Means) -> dict[str, Any]:
-    return _core.cells_scrublet(matrix(adata, layer), labels(adata), how, means_)
+    return _core.cells_scrublet(matrix(adata, layer), cells_and_genes(adata), how, means_)
 
 
 def _pairs(parents: Any) -> list[tuple[int, int]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from .._sources import Matrix
 
 
-@dataclass
-class Labels:
+class CellsAndGenes(NamedTuple):
     """Names of cells and genes, for messages."""
 
     cells: list[str]
@@ -61,10 +59,10 @@ def in_memory(adata: ad.AnnData, what: str) -> None:
         raise UnsupportedError(message, place="adata", hint="load it first: adata = adata.to_memory()")
 
 
-def labels(adata: ad.AnnData, *, raw: bool = False) -> Labels:
+def cells_and_genes(adata: ad.AnnData, *, raw: bool = False) -> CellsAndGenes:
     """The names of cells and genes."""
     genes = adata.raw.var_names if raw else adata.var_names
-    return Labels([str(name) for name in adata.obs_names], [str(name) for name in genes])
+    return CellsAndGenes([str(name) for name in adata.obs_names], [str(name) for name in genes])
 
 
 def matrix(adata: ad.AnnData, layer: str | None = None, *, use_raw: bool = False) -> Matrix:

@@ -4,7 +4,8 @@ use ferrocyte_cells::hvg::{Flavor, HvgOptions, highly_variable_genes};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{Labels, factors};
+use super::factors;
+use super::labels::NameLists;
 use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
 use crate::sources::{Held, Matrix};
@@ -28,7 +29,7 @@ pub(crate) struct How {
 pub(crate) fn cells_hvg<'py>(
     py: Python<'py>,
     source: Matrix<'py>,
-    labels: Labels,
+    names: NameLists,
     batch: &Bound<'py, PyDict>,
     how: How,
     means: Means,
@@ -48,7 +49,7 @@ pub(crate) fn cells_hvg<'py>(
     let mut source = held.open(py).or_raise(py)?;
     let batches = factors(py, source.n_rows(), batch)?;
     let found = attended(py, &means, |run| {
-        highly_variable_genes(run, &mut *source, &labels.names(), batches.first(), &options)
+        highly_variable_genes(run, &mut *source, &names.names(), batches.first(), &options)
     })?;
     table(py, found.table())
 }

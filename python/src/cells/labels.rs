@@ -22,12 +22,13 @@ impl Labels<'_> {
     }
 }
 
-/// Names of cells and of the genes that are used.
-#[derive(FromPyObject)]
+/// Names of cells and of the genes that are used, for messages: `ferrocyte.pp._study.CellsAndGenes`, or any pair of lists.
+#[derive(FromPyObject, Default)]
 pub(crate) struct NameLists(Vec<String>, Vec<String>);
 
 impl NameLists {
-    pub(super) fn names(&self) -> Names<'_> {
+    /// As the crates take them.
+    pub(crate) fn names(&self) -> Names<'_> {
         Names { cells: &self.0, genes: &self.1 }
     }
 }

@@ -4,6 +4,8 @@
 //! * `hvg`: variable genes; `scale`: genes on one scale; `pca`: components.
 //! * `markers`, `score`, `sc3`, `composition`, `aggregate`: what is asked of groups of cells.
 //! * `scrublet`: doublets; `harmony`: batches brought together; `neighbors`: neighbours and their graph.
+//! * `words`: options of the command, and names of results in both dialects.
+//! * `study`: several samples: their table, their folder, and what is decided about their cells.
 
 mod aggregate;
 mod composition;
@@ -19,11 +21,14 @@ mod sc3;
 mod scale;
 mod score;
 mod scrublet;
+mod study;
+mod words;
 
 pub(crate) use aggregate::cells_aggregate;
 pub(crate) use composition::{cells_composition, cells_proportion};
 pub(crate) use harmony::cells_harmony;
 pub(crate) use hvg::cells_hvg;
+pub(crate) use labels::NameLists;
 pub(crate) use markers::cells_markers;
 pub(crate) use neighbors::cells_neighbors;
 pub(crate) use normalize::{cells_check_log1p, cells_divide, cells_normalize, cells_size_factors};
@@ -33,29 +38,20 @@ pub(crate) use sc3::cells_sc3;
 pub(crate) use scale::cells_scale;
 pub(crate) use score::{cells_cycle_phase, cells_score_genes};
 pub(crate) use scrublet::cells_scrublet;
+pub(crate) use study::{
+    PySampleTable, study_annotate, study_check_spec, study_chosen, study_classes, study_command_id, study_gene_flags,
+    study_good_cells, study_merge_column, study_merge_levels, study_paste, study_paths, study_plain_class,
+    study_sample_path, study_samples, study_sidecar, study_subset_path, study_summary,
+};
+pub(crate) use words::{cells_keys, cells_options};
 
 use ferrocyte_base::Fault;
-use ferrocyte_cells::Names;
 use ferrocyte_data::{Factor, ObsColumn};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::faults::OrRaise;
 use crate::obs::frame;
-
-/// Names of cells and genes, for messages: `ferrocyte.pp._study.Labels`.
-#[derive(FromPyObject)]
-pub(crate) struct Labels {
-    cells: Vec<String>,
-    genes: Vec<String>,
-}
-
-impl Labels {
-    /// As the crates take them.
-    pub(crate) fn names(&self) -> Names<'_> {
-        Names { cells: &self.cells, genes: &self.genes }
-    }
-}
 
 /// Columns of cells, all of levels, in their order.
 pub(crate) fn factors(py: Python<'_>, n_cells: usize, columns: &Bound<'_, PyDict>) -> PyResult<Vec<Factor>> {

@@ -8,7 +8,7 @@ use numpy::{IntoPyArray, PyReadonlyArray1, PyReadwriteArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::Labels;
+use super::labels::NameLists;
 use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
 use crate::sources::{Held, Matrix};
@@ -117,7 +117,7 @@ fn with_lines<T: Float>(
 pub(crate) fn cells_size_factors<'py>(
     py: Python<'py>,
     source: Matrix<'py>,
-    labels: Labels,
+    names: NameLists,
     target: TargetWord,
     exclude_highly_expressed: Option<f64>,
     means: Means,
@@ -126,7 +126,7 @@ pub(crate) fn cells_size_factors<'py>(
     let held = Held::new(source)?;
     let mut source = held.open(py).or_raise(py)?;
     let SizeFactors { factors, totals, target, highly_expressed } =
-        attended(py, &means, |run| size_factors(run, &mut *source, &labels.names(), &options))?;
+        attended(py, &means, |run| size_factors(run, &mut *source, &names.names(), &options))?;
     let out = PyDict::new(py);
     out.set_item("factors", factors.into_pyarray(py))?;
     out.set_item("totals", totals.into_pyarray(py))?;
@@ -154,10 +154,10 @@ impl<'py> FromPyObject<'_, 'py> for TargetWord {
 
 /// Looks at values before their logarithm is taken.
 #[pyfunction]
-pub(crate) fn cells_check_log1p(py: Python<'_>, source: Matrix<'_>, labels: Labels, means: Means) -> PyResult<()> {
+pub(crate) fn cells_check_log1p(py: Python<'_>, source: Matrix<'_>, names: NameLists, means: Means) -> PyResult<()> {
     let held = Held::new(source)?;
     let mut source = held.open(py).or_raise(py)?;
-    attended(py, &means, |run| check_log1p(run, &mut *source, &labels.names()))
+    attended(py, &means, |run| check_log1p(run, &mut *source, &names.names()))
 }
 
 /// Multiplies the values of cells by factors, takes logarithms (`log` has their base), or both, where they stand. `cells`

@@ -6,7 +6,7 @@ use numpy::IntoPyArray;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::Labels;
+use super::labels::NameLists;
 use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
 use crate::sources::{Held, Matrix};
@@ -18,7 +18,7 @@ use crate::values::matrix;
 pub(crate) fn cells_pca<'py>(
     py: Python<'py>,
     source: Matrix<'py>,
-    labels: Labels,
+    names: NameLists,
     n_comps: Option<usize>,
     scale: Option<(usize, Option<f64>)>,
     means: Means,
@@ -27,7 +27,7 @@ pub(crate) fn cells_pca<'py>(
     let options = PcaOptions { n_comps, scale };
     let held = Held::new(source)?;
     let mut source = held.open(py).or_raise(py)?;
-    let found = attended(py, &means, |run| pca(run, &mut *source, &labels.names(), &options))?;
+    let found = attended(py, &means, |run| pca(run, &mut *source, &names.names(), &options))?;
     let out = PyDict::new(py);
     for (name, part) in [("scores", found.scores), ("loadings", found.loadings)] {
         out.set_item(name, matrix(py, part.n_rows(), part.n_cols(), part.entries().to_vec())?)?;

@@ -7,7 +7,7 @@ use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::Labels;
+use super::labels::NameLists;
 use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
 use crate::sources::{Held, Matrix};
@@ -18,7 +18,7 @@ use crate::values::table;
 pub(crate) fn cells_qc<'py>(
     py: Python<'py>,
     source: Matrix<'py>,
-    labels: Labels,
+    names: NameLists,
     flags: Vec<(String, Vec<bool>)>,
     percent_top: Vec<usize>,
     means: Means,
@@ -27,7 +27,7 @@ pub(crate) fn cells_qc<'py>(
     let options = QcOptions { flags, percent_top };
     let held = Held::new(source)?;
     let mut source = held.open(py).or_raise(py)?;
-    let metrics = attended(py, &means, |run| qc_metrics(run, &mut *source, &labels.names(), &options))?;
+    let metrics = attended(py, &means, |run| qc_metrics(run, &mut *source, &names.names(), &options))?;
     Ok((table(py, metrics.obs())?, table(py, metrics.var())?))
 }
 
@@ -39,7 +39,7 @@ type Filtered<'py> = (Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<f64>>, Bou
 pub(crate) fn cells_filter<'py>(
     py: Python<'py>,
     source: Matrix<'py>,
-    labels: Labels,
+    names: NameLists,
     of: &str,
     bounds: (Option<usize>, Option<usize>, Option<f64>, Option<f64>),
     means: Means,
@@ -48,8 +48,8 @@ pub(crate) fn cells_filter<'py>(
     let held = Held::new(source)?;
     let mut source = held.open(py).or_raise(py)?;
     let filtered = attended(py, &means, |run| match of {
-        "cells" => filter_cells(run, &mut *source, &labels.names(), bound),
-        "genes" => filter_genes(run, &mut *source, &labels.names(), bound),
+        "cells" => filter_cells(run, &mut *source, &names.names(), bound),
+        "genes" => filter_genes(run, &mut *source, &names.names(), bound),
         other => Err(Fault::internal(format!("`{other}` cannot be filtered"))),
     })?;
     Ok((filtered.kept.0.into_pyarray(py), filtered.detected.into_pyarray(py), filtered.total.into_pyarray(py)))

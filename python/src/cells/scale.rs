@@ -5,7 +5,7 @@ use numpy::{IntoPyArray, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::Labels;
+use super::labels::NameLists;
 use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
 use crate::sources::{Held, Matrix};
@@ -16,7 +16,7 @@ use crate::sources::{Held, Matrix};
 pub(crate) fn cells_scale<'py>(
     py: Python<'py>,
     source: Matrix<'py>,
-    labels: Labels,
+    names: NameLists,
     zero_center: bool,
     max_value: Option<f64>,
     kind: &str,
@@ -28,7 +28,7 @@ pub(crate) fn cells_scale<'py>(
     let (n, p) = (source.n_rows(), source.n_cols());
     let (mut single, mut double) = (Vec::new(), Vec::new());
     let scaling = attended(py, &means, |run| {
-        let scaling = Scaling::measure(run, &mut *source, &labels.names(), options)?;
+        let scaling = Scaling::measure(run, &mut *source, &names.names(), options)?;
         if kind == "single" {
             single = vec![0.0_f32; n * p];
             scaling.fill(run, &mut *source, &mut single)?;

@@ -5,7 +5,7 @@ use numpy::IntoPyArray;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::Labels;
+use super::labels::NameLists;
 use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
 use crate::sources::{Held, Matrix};
@@ -29,7 +29,7 @@ pub(crate) struct How {
 pub(crate) fn cells_scrublet<'py>(
     py: Python<'py>,
     source: Matrix<'py>,
-    labels: Labels,
+    names: NameLists,
     how: How,
     means: Means,
 ) -> PyResult<Bound<'py, PyDict>> {
@@ -47,7 +47,7 @@ pub(crate) fn cells_scrublet<'py>(
     };
     let held = Held::new(source)?;
     let mut source = held.open(py).or_raise(py)?;
-    let found = attended(py, &means, |run| scrublet(run, &mut *source, &labels.names(), &options))?;
+    let found = attended(py, &means, |run| scrublet(run, &mut *source, &names.names(), &options))?;
     let out = PyDict::new(py);
     let parents: Vec<u32> = found.parents.iter().flat_map(|&(a, b)| [a, b]).collect();
     out.set_item("score", found.score.into_pyarray(py))?;

@@ -9,20 +9,20 @@ pub(crate) mod study;
 pub(crate) mod write;
 
 use ferrocyte_io::{H5mu, Kind, OpenOptions, open_study};
-use numpy::{IntoPyArray, PyArray1};
+use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
-use crate::sources::{Held, Matrix, column};
-use crate::values::table;
+use crate::sources::{Held, Matrix, column, columns};
+use crate::values::{matrix as array, table};
 
 /// The elements of a study of any kind, as a table.
 #[pyfunction]
 pub(crate) fn h5ad_info<'py>(py: Python<'py>, path: &str, means: Means) -> PyResult<Bound<'py, PyDict>> {
     let found = attended(py, &means, |run| match Kind::of(path)? {
-        Kind::H5mu => Ok(H5mu::open(path)?.describe(run)),
+        kind if kind.has_modalities() => Ok(H5mu::open(path)?.describe(run)),
         _ => Ok(open_study(run, path, &OpenOptions::default())?.describe(run)),
     })?;
     table(py, found)
@@ -39,4 +39,18 @@ pub(crate) fn gene_values<'py>(
     let held = Held::new(matrix)?;
     let source = held.open(py).or_raise(py)?;
     Ok(attended(py, &means, |run| column(run, source, gene))?.into_pyarray(py))
+}
+
+/// The values of the genes that the matrix selects, cells × genes, in one pass.
+#[pyfunction]
+pub(crate) fn genes_values<'py>(
+    py: Python<'py>,
+    matrix: Matrix<'py>,
+    means: Means,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let held = Held::new(matrix)?;
+    let source = held.open(py).or_raise(py)?;
+    let (n_cells, n_genes) = (source.n_rows(), source.n_cols());
+    let values = attended(py, &means, |run| columns(run, source))?;
+    array(py, n_cells, n_genes, values)
 }

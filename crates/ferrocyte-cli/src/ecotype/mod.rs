@@ -1,9 +1,21 @@
 //! `ferrocyte ecotype`: models of ecotypes, and labels by them. One file per verb or two; what they share beside them.
 
 pub(crate) mod arguments;
-pub(crate) mod cv;
-pub(crate) mod ensemble;
+mod cv;
+mod ensemble;
 mod folder;
-pub(crate) mod recover;
+mod recover;
 mod study;
-pub(crate) mod train;
+mod train;
+
+use crate::Verb;
+
+/// What does the work of each verb.
+pub(crate) const VERBS: &[(&str, Verb)] = &[
+    ("train", train::run),
+    ("ensemble", ensemble::run),
+    ("aggregate", ensemble::aggregated),
+    ("recover", recover::run),
+    ("deconvolute", recover::deconvoluted),
+    ("cv", cv::run),
+];

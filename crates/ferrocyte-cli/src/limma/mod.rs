@@ -3,3 +3,8 @@
 pub(crate) mod de;
 pub(crate) mod pseudobulk;
 mod study;
+
+use crate::Verb;
+
+/// What does the work of each verb.
+pub(crate) const VERBS: &[(&str, Verb)] = &[("de", de::run), ("pseudobulk", pseudobulk::run)];

@@ -19,9 +19,22 @@ use ferrocyte_design::Model;
 use ferrocyte_io::{Kind, read_part};
 use ferrocyte_mixed::lmm::{AliasedChoice, Fit, FitOptions, Method, Negative, OPTIONS, Sums};
 
+use crate::Verb;
 use crate::config::Settings;
 use crate::faults::Failure;
 use crate::session::Session;
+
+/// What does the work of each verb.
+pub(crate) const VERBS: &[(&str, Verb)] = &[
+    ("check", check::run),
+    ("plan", plan::run),
+    ("sums", sums::run),
+    ("fit", fit::run),
+    ("test", test::run),
+    ("components", variances::components),
+    ("shares", variances::shares),
+    ("compare", compare::run),
+];
 
 /// The kind of a part that holds sums.
 pub(crate) const SUMS: &str = "lmm.sums";

@@ -14,10 +14,14 @@ use ferrocyte_data::Frame;
 use ferrocyte_io::{Annotation, H5adOptions, H5adWriter, MatrixType, Storage};
 use ferrocyte_mixed::lmm::SIMULATE_OPTIONS;
 
+use crate::Verb;
 use crate::config::Settings;
 use crate::faults::Failure;
 use crate::output::{Results, Target, beside};
 use crate::session::{Session, path};
+
+/// What does the work of each verb.
+pub(crate) const VERBS: &[(&str, Verb)] = &[("study", study::run), ("cohort", cohort::run), ("rnaseq", rnaseq::run)];
 
 /// A number among the settings.
 fn number<T: FromStr>(settings: &Settings, name: &str) -> Result<T, Failure> {

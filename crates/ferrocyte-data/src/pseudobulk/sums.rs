@@ -4,7 +4,7 @@ use ferrocyte_base::{Fault, Result, Run};
 
 use super::{Aggregate, Samples};
 use crate::transform::GuardFinding;
-use crate::{Codes, Factor, RowBlock, RowChunks, Summary, fold};
+use crate::{Codes, Factor, RowBlock, RowChunks, Summary, Values, fold};
 
 /// Genes that one thread adds at a time.
 const TILE: usize = 512;
@@ -17,7 +17,9 @@ const TILE: usize = 512;
 pub struct GroupedSums<'a> {
     codes: &'a Codes,
     n_groups: usize,
+    n_genes: usize,
     only_counts: bool,
+    /// Tile by tile, and in a tile group by group: the values of a row are added to neighbours.
     sums: Vec<f64>,
 }
 
@@ -26,12 +28,29 @@ impl<'a> GroupedSums<'a> {
     /// `only_counts` a value that is negative or not whole is a fault.
     pub fn new(run: &Run, codes: &'a Codes, n_groups: usize, n_genes: usize, only_counts: bool) -> Result<Self> {
         run.reserve(&format!("sums of {n_genes} genes in {n_groups} samples"), 8 * (n_genes * n_groups) as u64)?;
-        Ok(Self { codes, n_groups, only_counts, sums: vec![0.0; n_genes * n_groups] })
+        Ok(Self { codes, n_groups, n_genes, only_counts, sums: vec![0.0; n_genes * n_groups] })
     }
 
     /// The sums, genes × groups.
     pub fn into_sums(self) -> Vec<f64> {
-        self.sums
+        let mut sums = vec![0.0; self.sums.len()];
+        let out = sums.chunks_mut(TILE * self.n_groups.max(1));
+        for (tile, out) in self.sums.chunks(TILE * self.n_groups.max(1)).zip(out) {
+            let width = tile.len() / self.n_groups;
+            for (group, row) in tile.chunks_exact(width).enumerate() {
+                row.iter().enumerate().for_each(|(gene, &sum)| out[gene * self.n_groups + group] = sum);
+            }
+        }
+        sums
+    }
+}
+
+/// Adds what stands of a row in the columns `first..first + sums.len()`.
+fn add_row<T: Copy + Into<f64>>(sums: &mut [f64], first: u32, columns: &[u32], values: &[T]) {
+    let from = columns.partition_point(|&c| c < first);
+    let to = from + columns[from..].partition_point(|&c| c < first + sums.len() as u32);
+    for (&column, &value) in columns[from..to].iter().zip(&values[from..to]) {
+        sums[(column - first) as usize] += value.into();
     }
 }
 
@@ -50,27 +69,28 @@ impl Summary for GroupedSums<'_> {
         let codes: Vec<u32> = (0..block.n_rows()).map(|i| self.codes.get(start + i)).collect();
         let (pointers, indices, values) = (block.pointers(), block.indices(), block.values());
         run.for_each_chunk(&mut self.sums, TILE * n_groups.max(1), |tile, sums| {
-            let first = (tile * TILE) as u32;
-            let end = first + (sums.len() / n_groups) as u32;
+            let (first, width) = ((tile * TILE) as u32, sums.len() / n_groups);
             for (i, &code) in codes.iter().enumerate().filter(|&(_, &code)| code != Factor::MISSING) {
                 let row = pointers[i]..pointers[i + 1];
-                let columns = &indices[row.clone()];
-                let from = row.start + columns.partition_point(|&c| c < first);
-                for k in (from..row.end).take_while(|&k| indices[k] < end) {
-                    sums[(indices[k] - first) as usize * n_groups + code as usize] += values.get(k);
+                let sums = &mut sums[code as usize * width..][..width];
+                match values {
+                    Values::F32(values) => add_row(sums, first, &indices[row.clone()], &values[row]),
+                    Values::F64(values) => add_row(sums, first, &indices[row.clone()], &values[row]),
                 }
             }
         })
     }
 
     fn finish(&mut self, _run: &Run) -> Result<()> {
-        match self.sums.iter().position(|s| !s.is_finite()) {
-            None => Ok(()),
-            Some(k) => {
-                Err(Fault::bad_input(format!("the values of gene {} are not all finite", k / self.n_groups + 1))
-                    .hint("NaN and infinite values cannot be added up"))
-            }
-        }
+        let tile = TILE * self.n_groups.max(1);
+        let gene_at = |place: usize| {
+            let first = place / tile * TILE;
+            first + place % tile % TILE.min(self.n_genes - first)
+        };
+        let not_finite = self.sums.iter().enumerate().filter(|(_, sum)| !sum.is_finite());
+        let Some(gene) = not_finite.map(|(place, _)| gene_at(place)).min() else { return Ok(()) };
+        Err(Fault::bad_input(format!("the values of gene {} are not all finite", gene + 1))
+            .hint("NaN and infinite values cannot be added up"))
     }
 }
 
@@ -128,6 +148,19 @@ mod tests {
         let fault = pseudobulk(&Run::new(), &mut source, &samples, Aggregate::Sum).err();
         assert!(fault.is_some_and(|f| f.to_string().contains("row 2, gene 2 is 0.5")));
         assert_eq!(pseudobulk(&Run::new(), &mut source, &samples, Aggregate::Mean)?, [0.5, 0.25]);
+        Ok(())
+    }
+
+    #[test]
+    fn the_first_gene_that_is_not_finite_is_named() -> Result<()> {
+        let values = [f64::INFINITY, f64::NAN, 1.0];
+        let (indices, pointers) = ([700_i32, 650, 3], [0_i64, 1, 3]);
+        let mut obs = Frame::new(2);
+        obs.insert("sample", ObsColumn::Number(vec![1.0, 2.0]))?;
+        let samples = Samples::of(&obs, &["sample".to_owned()], None, 1)?;
+        let mut source = Csr::new(2, 800, &values, &indices, &pointers)?;
+        let fault = pseudobulk(&Run::new(), &mut source, &samples, Aggregate::Mean).err();
+        assert!(fault.is_some_and(|f| f.to_string().contains("gene 651")));
         Ok(())
     }
 }

@@ -10,7 +10,9 @@ pub(crate) mod copy;
 pub(crate) mod frame;
 pub(crate) mod read;
 pub(crate) mod rows;
+pub(crate) mod select;
 pub(crate) mod sparse;
+pub(crate) mod stream;
 pub(crate) mod tree;
 pub(crate) mod write;
 

@@ -4,7 +4,9 @@
 //! `NAME.npy` an array, so that `numpy.load` opens it. Times are fixed at the zip epoch: the same part gives the
 //! same bytes. Members above 4 GiB use the 64-bit form of the format.
 
+pub(crate) mod named;
 mod npy;
+mod pickle;
 
 use std::io::{BufWriter, Cursor, Read, Seek, Write};
 use std::path::Path;

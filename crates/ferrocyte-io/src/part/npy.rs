@@ -13,7 +13,12 @@ pub(crate) fn header(array: &Array) -> Vec<u8> {
         Data::F64(_) => "<f8",
         Data::I64(_) => "<i8",
     };
-    let shape = match array.shape.as_slice() {
+    header_of(descr, &array.shape)
+}
+
+/// The header of an array of any type.
+pub(crate) fn header_of(descr: &str, shape: &[usize]) -> Vec<u8> {
+    let shape = match shape {
         [n] => format!("({n},)"),
         many => format!("({})", many.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     };
@@ -37,9 +42,19 @@ pub(crate) fn pieces(data: &Data) -> Box<dyn Iterator<Item = Vec<u8>> + '_> {
     }
 }
 
-/// The array of a whole `.npy` member.
-pub(crate) fn decode(name: &str, bytes: &[u8]) -> Result<Array> {
-    let broken = |what: &str| Fault::bad_file(what.to_owned()).at(format!("array `{name}`"));
+/// A whole `.npy` member, its entries as bytes.
+pub(crate) struct Raw<'a> {
+    /// The type, such as `<f8`.
+    pub(crate) descr: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) entries: &'a [u8],
+    /// Whether columns lie one after the other.
+    pub(crate) by_columns: bool,
+}
+
+/// Takes a member apart.
+pub(crate) fn raw(bytes: &[u8]) -> Result<Raw<'_>> {
+    let broken = |what: &str| Fault::bad_file(what.to_owned());
     if bytes.get(..6) != Some(MAGIC) {
         return Err(broken("it does not begin like a .npy array"));
     }
@@ -54,20 +69,29 @@ pub(crate) fn decode(name: &str, bytes: &[u8]) -> Result<Array> {
         .and_then(|rest| rest.get(..length))
         .and_then(|d| std::str::from_utf8(d).ok())
         .ok_or_else(|| broken("its header is cut off"))?;
-    if entry(dictionary, "fortran_order").is_none_or(|v| !v.starts_with("False")) {
+    let by_columns = entry(dictionary, "fortran_order").is_none_or(|v| !v.starts_with("False"));
+    let shape = entry(dictionary, "shape").and_then(shape_of).ok_or_else(|| broken("its shape cannot be read"))?;
+    let descr = entry(dictionary, "descr").and_then(|d| d.strip_prefix('\'')?.split_once('\''));
+    let (descr, _) = descr.ok_or_else(|| broken("its type cannot be read"))?;
+    Ok(Raw { descr: descr.to_owned(), shape, entries: &bytes[start + length..], by_columns })
+}
+
+/// The array of a whole `.npy` member.
+pub(crate) fn decode(name: &str, bytes: &[u8]) -> Result<Array> {
+    let place = format!("array `{name}`");
+    let broken = |what: &str| Fault::bad_file(what.to_owned()).at(place.clone());
+    let Raw { descr, shape, entries, by_columns } = raw(bytes).map_err(|fault| fault.at(place.clone()))?;
+    if by_columns {
         return Err(broken("it is not in row-major order"));
     }
-    let shape = entry(dictionary, "shape").and_then(shape_of).ok_or_else(|| broken("its shape cannot be read"))?;
-    let entries = &bytes[start + length..];
     let expected = shape.iter().try_fold(8_usize, |n, &extent| n.checked_mul(extent));
     if expected != Some(entries.len()) {
         return Err(broken(&format!("shape {shape:?} does not fit its {} bytes", entries.len())));
     }
     let words = || entries.chunks_exact(8).map(|c| [c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]);
-    let descr = entry(dictionary, "descr").unwrap_or("");
-    let data = if descr.starts_with("'<f8'") {
+    let data = if descr == "<f8" {
         Data::F64(words().map(f64::from_le_bytes).collect())
-    } else if descr.starts_with("'<i8'") {
+    } else if descr == "<i8" {
         Data::I64(words().map(i64::from_le_bytes).collect())
     } else {
         return Err(broken("its type is neither '<f8' nor '<i8'"));

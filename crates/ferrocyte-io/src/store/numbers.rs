@@ -87,6 +87,12 @@ pub(crate) struct BadIndex {
 }
 
 impl<'a> NumbersRef<'a> {
+    /// Indices of columns in the type in which files have them.
+    pub fn of_indices(indices: &'a [u32]) -> Self {
+        // Columns are fewer than 2^31, which is seen to where a matrix is written.
+        Self::I32(bytemuck::cast_slice(indices))
+    }
+
     /// Their bytes, in the order of this machine.
     pub fn bytes(self) -> &'a [u8] {
         match self {
@@ -169,6 +175,12 @@ impl Numbers {
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
         same!(self, v => v[range].to_vec())
+    }
+
+    /// Copies of those at these positions, in the order given.
+    #[must_use]
+    pub fn take(&self, places: &[usize]) -> Self {
+        same!(self, v => places.iter().map(|&i| v[i]).collect())
     }
 
     /// Lets go of all but the first `n`.

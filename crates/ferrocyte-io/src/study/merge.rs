@@ -213,7 +213,7 @@ impl Rule {
     }
 
     /// What is taken of a column unless something else is asked for: `or`, `mean`, `unique_concat`.
-    pub(crate) fn usual(column: &ColumnData) -> Self {
+    pub fn usual(column: &ColumnData) -> Self {
         match column {
             column if is_truth(column) => Self::Or,
             column if is_number(column) => Self::Mean,
@@ -223,7 +223,10 @@ impl Rule {
 
     /// One value for each of `n` genes, of columns and of where their rows go (`u32::MAX`: nowhere). A gene that no
     /// column has is false, NaN or `NA`.
-    pub(crate) fn apply(self, n: usize, columns: &[(&ColumnData, &[u32])]) -> Result<ColumnData> {
+    ///
+    /// # Errors
+    /// A rule for other values than the columns hold.
+    pub fn apply(self, n: usize, columns: &[(&ColumnData, &[u32])]) -> Result<ColumnData> {
         let fits: fn(&ColumnData) -> bool = match self {
             Self::Or | Self::And => is_truth,
             Self::Mean | Self::Var | Self::Sd | Self::Max | Self::Min | Self::Median => is_number,

@@ -6,6 +6,7 @@
 pub(crate) mod concat;
 pub(crate) mod frames;
 pub(crate) mod merge;
+pub(crate) mod selected;
 pub(crate) mod text;
 pub(crate) mod with_obs;
 
@@ -220,7 +221,7 @@ pub fn open_study(run: &Run, path: impl AsRef<Path>, options: &OpenOptions) -> R
     let kind = Kind::of(path)?;
     Ok(match kind {
         Kind::H5ad | Kind::ZarrFolder | Kind::ZarrZip => Arc::new(H5ad::open(path)?),
-        Kind::H5mu => Arc::new(open_modality(path, options.modality.as_deref())?),
+        Kind::H5mu | Kind::ZarrMu => Arc::new(open_modality(path, options.modality.as_deref())?),
         Kind::TenxH5 => {
             let store: Arc<dyn Store> = Arc::new(Hdf5::open(path)?);
             Arc::new(TenxH5::open(&store, options)?)

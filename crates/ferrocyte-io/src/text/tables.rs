@@ -11,6 +11,7 @@ use ferrocyte_base::{Cells, Column, Fault, Result, Table};
 use flate2::{Compression, GzBuilder};
 use serde_json::{Map, Value as Json};
 
+use crate::NamedMatrix;
 use crate::atomic::{not_written, write_atomically};
 use crate::json::to_json;
 
@@ -26,6 +27,26 @@ pub fn write_table(path: &Path, table: &Table) -> Result<()> {
             form.write(table, &mut out)?;
             out.flush().map_err(not_written)
         }
+    })
+}
+
+/// Writes a matrix as tab-separated values, in one piece: a header line that begins with an empty field, then a line for
+/// each row that begins with its name. Numbers have their shortest form that reads back to the same bits.
+pub fn write_matrix_tsv(path: &Path, matrix: &NamedMatrix) -> Result<()> {
+    write_atomically(path, |file| {
+        let mut out = BufWriter::with_capacity(1 << 16, file);
+        let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(not_written);
+        for name in &matrix.column_names {
+            write(&format!("\t{name}"))?;
+        }
+        for (i, name) in matrix.row_names.iter().enumerate() {
+            write(&format!("\n{name}"))?;
+            for x in matrix.row(i) {
+                write(&format!("\t{}", number_text(*x)))?;
+            }
+        }
+        write("\n")?;
+        out.flush().map_err(not_written)
     })
 }
 

@@ -1,241 +1,164 @@
 //! Many replicas at once: lanes that are refilled, batches that go to threads.
+//!
+//! Jobs wait in one queue, those of high rank first. A batch has the rank of its largest replica; where no more of that
+//! rank are waiting, replicas of lower rank take the lanes that fall free, padded with components of 0, and the batch
+//! gives up components when its last replica of high rank has ended.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ferrocyte_base::{Fault, Result, Run, Task};
 use ferrocyte_math::fused::{Level, Real};
 
 use super::descent::Descent;
-use super::input::Input;
+use super::judge::Running;
 use super::multiplicative::Multiplicative;
 use super::replicas::Replicas;
 use super::start::factors;
 use super::tiles::Tiles;
-use super::{Factorisation, Job, Options, Precision, Solver, Step, Stop, Trace};
+use super::{Factorisation, Job, Options, Solver, Step, Stop};
 
-/// From how many replicas of one rank they share their lanes.
-const TOGETHER: usize = 3;
+pub(super) use super::judge::judge_refit;
 
-/// Iterations between two looks at the loss, where it is what stops them.
-const LOOK: usize = 10;
+/// Up to how many replicas are iterated one by one.
+const FEW: usize = 2;
 
-/// Factorises a matrix from each of the given starts; results stand in the order of the jobs.
-///
-/// Replicas of one rank are iterated together; one that has stopped leaves its lane to the next. Batches go to the threads
-/// of the run.
-///
-/// # Errors
-/// Options, ranks or starts that cannot be, a matrix without rows or columns, and the wish to stop.
-pub fn factorise(run: &Run, input: &Input, options: &Options, jobs: &[Job]) -> Result<Vec<Factorisation>> {
-    options.check(input)?;
-    if let Some(at) = jobs.iter().position(|job| job.components == 0) {
-        return Err(Fault::bad_input(format!("job {at} has no components, at least 1 is needed")).at("components"));
-    }
-    match options.precision {
-        Precision::Double => of_ranks::<f64, 8>(run, input, options, jobs),
-        Precision::Single => of_ranks::<f32, 8>(run, input, options, jobs),
-    }
-}
+/// Who takes finished replicas: number of the job, and its factors.
+pub(super) type Done<'a> = dyn Fn(usize, Factorisation) -> Result<()> + Sync + 'a;
 
-/// Rank by rank.
-fn of_ranks<T: Real, const L: usize>(
+/// Factorises from all jobs, with `L` lanes, or one where they are few. `options` and ranks are checked.
+pub(super) fn all<T: Real, const L: usize>(
     run: &Run,
-    input: &Input,
+    tiles: &Tiles<T>,
     options: &Options,
     jobs: &[Job],
-) -> Result<Vec<Factorisation>> {
-    let tiles = Tiles::<T>::new(input);
-    let mut ranks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    jobs.iter().enumerate().for_each(|(at, job)| ranks.entry(job.components).or_default().push(at));
+    done: &Done,
+) -> Result<()> {
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(jobs[at].components));
+    let Some(&first) = order.first() else { return Ok(()) };
+    let k = jobs[first].components;
     let task = run.task("factorisations", jobs.len() as u64);
-    let mut found: Vec<Option<Factorisation>> = vec![None; jobs.len()];
-    for (k, which) in ranks {
-        let queue =
-            Queue { run, task: &task, tiles: &tiles, options, jobs, which: &which, next: AtomicUsize::new(0), k };
-        let batches = if which.len() < TOGETHER { queue.work::<1>()? } else { queue.work::<L>()? };
-        batches.into_iter().for_each(|(at, one)| found[at] = Some(one));
+    let queue = Queue { run, task: &task, tiles, options, jobs, order, next: AtomicUsize::new(0), done };
+    // Fewer batches at a time, or fewer lanes, where memory is scarce: the bits are the same.
+    let fit = (run.memory_bytes() / Replicas::<T, L>::bytes(tiles, k).max(1)) as usize;
+    if jobs.len() <= FEW || fit == 0 {
+        run.reserve("the factors of one replica", Replicas::<T, 1>::bytes(tiles, k))?;
+        return queue.batch::<1>();
     }
-    let lost = || Fault::internal("a factorisation was lost");
-    found.into_iter().map(|one| one.ok_or_else(lost)).collect()
+    let workers = fit.min(run.n_threads()).min(jobs.len().div_ceil(L));
+    run.map_quietly(workers, 1, |_| queue.batch::<L>()).map(drop)
 }
 
-/// The jobs of one rank, and who takes them.
+/// The jobs, and who takes them.
 struct Queue<'a, T> {
     run: &'a Run,
     task: &'a Task<'a>,
     tiles: &'a Tiles<T>,
     options: &'a Options,
     jobs: &'a [Job<'a>],
-    which: &'a [usize],
+    /// The order in which jobs are taken.
+    order: Vec<usize>,
     next: AtomicUsize,
-    k: usize,
+    done: &'a Done<'a>,
 }
 
-/// A job in its lane.
-struct Running {
-    job: usize,
-    iterations: usize,
-    /// The violation of the first iteration, or the root of twice the loss of the start.
-    first: f64,
-    /// The root of twice the loss at the last look.
-    previous: f64,
-    trace: Trace,
+/// Replicas that are iterated together, one in each lane that is at work.
+struct Batch<'a, T, const L: usize> {
+    replicas: Replicas<T, L>,
+    solver: AnySolver<'a, T, L>,
+    lanes: [Option<Running>; L],
 }
 
-impl Running {
-    /// Whether the loss after the next iteration is asked for.
-    fn looks(&self, options: &Options) -> bool {
-        let next = self.iterations + 1;
-        options.trace || next.is_multiple_of(LOOK) || next == options.max_iterations
+impl<T: Real, const L: usize> Batch<'_, T, L> {
+    /// The lanes that are at work.
+    fn at_work(&self) -> Vec<usize> {
+        (0..L).filter(|&l| self.lanes[l].is_some()).collect()
+    }
+
+    /// The highest rank that is at work.
+    fn highest(&self) -> usize {
+        self.lanes.iter().flatten().map(|running| running.components).max().unwrap_or(1)
     }
 }
 
-impl<T: Real> Queue<'_, T> {
-    /// All jobs, on as many batches as there are threads and work for them.
-    fn work<const L: usize>(&self) -> Result<Vec<(usize, Factorisation)>> {
-        let workers = self.run.n_threads().min(self.which.len().div_ceil(L)).max(1);
-        let found = self.run.map_quietly(workers, 1, |_| self.batch::<L>())?;
-        Ok(found.into_iter().flatten().collect())
-    }
-
+impl<'a, T: Real> Queue<'a, T> {
     /// One batch, until no job is left.
-    fn batch<const L: usize>(&self) -> Result<Vec<(usize, Factorisation)>> {
-        let mut replicas = Replicas::<T, L>::new(self.tiles, self.k);
-        let mut solver = AnySolver::new(self.tiles, self.options);
-        let mut lanes: [Option<Running>; L] = std::array::from_fn(|_| None);
-        let mut found = Vec::new();
+    fn batch<const L: usize>(&self) -> Result<()> {
+        let Some(&first) = self.order.get(self.next.load(Ordering::Relaxed)) else { return Ok(()) };
+        let mut batch = Batch::<T, L> {
+            replicas: Replicas::new(self.tiles, self.jobs[first].components),
+            solver: AnySolver::new(self.tiles, self.options),
+            lanes: std::array::from_fn(|_| None),
+        };
         loop {
-            self.refill(&mut replicas, &mut lanes, &mut solver)?;
-            if lanes.iter().all(Option::is_none) {
-                return Ok(found);
+            self.refill(&mut batch)?;
+            let at_work = batch.at_work();
+            if at_work.is_empty() {
+                return Ok(());
             }
             self.run.check()?;
-            let look = lanes.iter().flatten().any(|running| running.looks(self.options));
-            let step = solver.iterate(self.run, &mut replicas, look)?;
-            for l in 0..L {
-                let Some(running) = lanes[l].as_mut() else { continue };
-                if let Some(stop) = judge(running, &step, l, self.options)
-                    && let Some(ended) = lanes[l].take()
+            let look = batch.lanes.iter().flatten().any(|running| running.looks(self.options));
+            let step = batch.solver.iterate(self.run, &mut batch.replicas, look)?;
+            for l in at_work {
+                let stop = batch.lanes[l].as_mut().and_then(|running| running.judge(&step, l, self.options));
+                if let Some(stop) = stop
+                    && let Some(ended) = batch.lanes[l].take()
                 {
-                    found.push((ended.job, self.result(ended, stop, &replicas, &step, l)?));
+                    let job = ended.job;
+                    (self.done)(job, result(ended, stop, &batch.replicas, &step, l)?)?;
                     self.task.advance(1);
                 }
             }
         }
     }
 
-    /// Puts the next jobs into empty lanes.
-    fn refill<const L: usize>(
-        &self,
-        replicas: &mut Replicas<T, L>,
-        lanes: &mut [Option<Running>; L],
-        solver: &mut AnySolver<T, L>,
-    ) -> Result<()> {
+    /// Puts the next jobs into empty lanes, and gives up components that none needs.
+    fn refill<const L: usize>(&self, batch: &mut Batch<'a, T, L>) -> Result<()> {
         let mut fresh = Vec::new();
         for l in 0..L {
-            if lanes[l].is_some() {
+            if batch.lanes[l].is_some() {
                 continue;
             }
-            let Some(&job) = self.which.get(self.next.fetch_add(1, Ordering::Relaxed)) else { break };
-            let (w, h) = factors(self.run, self.tiles, self.k, self.jobs[job].start)?;
-            replicas.put(l, &w, &h);
-            lanes[l] = Some(Running { job, iterations: 0, first: 0.0, previous: 0.0, trace: Trace::default() });
+            let Some(&job) = self.order.get(self.next.fetch_add(1, Ordering::Relaxed)) else { break };
+            let k = self.jobs[job].components;
+            let (w, h) = factors(self.run, self.tiles, k, self.jobs[job].start)?;
+            batch.replicas.put(l, k, &w, &h);
+            batch.lanes[l] = Some(Running::new(job, k));
             fresh.push(l);
         }
-        if fresh.is_empty() {
+        let k = batch.highest();
+        if k + 1 < batch.replicas.k {
+            let lanes: Vec<usize> = (0..L).collect();
+            batch.replicas = batch.replicas.narrowed::<L>(self.tiles, &lanes, k);
+        } else if fresh.is_empty() {
             return Ok(());
         }
-        let losses = solver.look(self.run, replicas)?;
+        let losses = batch.solver.look(self.run, &mut batch.replicas)?;
         for l in fresh {
-            if let (Some(running), Some(losses)) = (lanes[l].as_mut(), losses) {
-                running.first = root(losses[l]);
-                running.previous = running.first;
+            if let (Some(running), Some(losses)) = (batch.lanes[l].as_mut(), losses) {
+                running.starts_from(losses[l]);
             }
         }
         Ok(())
     }
-
-    /// The result of a replica that has ended.
-    fn result<const L: usize>(
-        &self,
-        ended: Running,
-        stop: Stop,
-        replicas: &Replicas<T, L>,
-        step: &Step<L>,
-        l: usize,
-    ) -> Result<Factorisation> {
-        let (w, h) = replicas.take(l);
-        if let Some(x) = w.iter().chain(&h).find(|x| !x.is_finite()) {
-            let message = format!("factors left the range of numbers after {} iterations: {x}", ended.iterations);
-            return Err(Fault::bad_input(message).hint("scale the matrix, or take 64-bit precision"));
-        }
-        let objective = step.objective.map_or(0.0, |x| x[l].max(0.0));
-        let Running { iterations, trace, .. } = ended;
-        Ok(Factorisation { components: self.k, w, h, iterations, objective, stop, trace })
-    }
 }
 
-/// Whether a replica has ended with this step.
-fn judge<const L: usize>(running: &mut Running, step: &Step<L>, l: usize, options: &Options) -> Option<Stop> {
-    running.iterations += 1;
-    if options.trace {
-        running.trace.objective.extend(step.objective.map(|x| x[l]));
-        running.trace.violation_w.push(step.violation_w[l]);
-        running.trace.violation_h.push(step.violation_h[l]);
+/// The result of a replica that has ended.
+fn result<T: Real, const L: usize>(
+    ended: Running,
+    stop: Stop,
+    replicas: &Replicas<T, L>,
+    step: &Step<L>,
+    l: usize,
+) -> Result<Factorisation> {
+    let (w, h) = replicas.take(l, ended.components);
+    if let Some(x) = w.iter().chain(&h).find(|x| !x.is_finite()) {
+        let message = format!("factors left the range of numbers after {} iterations: {x}", ended.iterations);
+        return Err(Fault::bad_input(message).hint("scale the matrix, or take 64-bit precision"));
     }
-    let rule = match options.solver {
-        Solver::CoordinateDescent => violation_rule(running, step.violation_w[l] + step.violation_h[l], options),
-        Solver::Multiplicative if running.iterations.is_multiple_of(LOOK) => {
-            step.objective.and_then(|x| loss_rule(running, x[l], options))
-        }
-        Solver::Multiplicative => None,
-    };
-    rule.or((running.iterations >= options.max_iterations).then_some(Stop::Limit))
-}
-
-/// Iterates one replica from a start with this loss until it ends: iterations, loss, reason and trace.
-pub(super) fn judge_refit(
-    options: &Options,
-    loss: f64,
-    mut iterate: impl FnMut(bool) -> Result<Step<1>>,
-) -> Result<(usize, f64, Stop, Trace)> {
-    let first = root(loss);
-    let mut running = Running { job: 0, iterations: 0, first, previous: first, trace: Trace::default() };
-    loop {
-        let step = iterate(running.looks(options))?;
-        if let Some(stop) = judge(&mut running, &step, 0, options) {
-            let objective = step.objective.map_or(0.0, |x| x[0].max(0.0));
-            return Ok((running.iterations, objective, stop, running.trace));
-        }
-    }
-}
-
-/// The root of twice a loss.
-fn root(loss: f64) -> f64 {
-    (2.0 * loss.max(0.0)).sqrt()
-}
-
-/// Ends when the violation has fallen to a share of the first.
-fn violation_rule(running: &mut Running, violation: f64, options: &Options) -> Option<Stop> {
-    if running.iterations == 1 {
-        running.first = violation;
-        if violation == 0.0 {
-            return Some(Stop::Stationary);
-        }
-    }
-    (violation / running.first <= options.tolerance).then_some(Stop::Converged)
-}
-
-/// Ends when the loss has nearly stopped falling; looked at every [`LOOK`] iterations.
-fn loss_rule(running: &mut Running, loss: f64, options: &Options) -> Option<Stop> {
-    let now = root(loss);
-    if running.first == 0.0 {
-        return Some(Stop::Stationary);
-    }
-    let fallen = (running.previous - now) / running.first;
-    running.previous = now;
-    (options.tolerance > 0.0 && fallen < options.tolerance).then_some(Stop::Converged)
+    let objective = step.objective.map_or(0.0, |x| x[l].max(0.0));
+    let Running { components, iterations, trace, .. } = ended;
+    Ok(Factorisation { components, w, h, iterations, objective, stop, trace })
 }
 
 /// Either solver.
@@ -248,7 +171,7 @@ impl<'a, T: Real, const L: usize> AnySolver<'a, T, L> {
     fn new(tiles: &'a Tiles<T>, options: &Options) -> Self {
         let level = Level::widest();
         match options.solver {
-            Solver::CoordinateDescent => Self::Descent(Descent::new(tiles, options, level)),
+            Solver::CoordinateDescent | Solver::Accelerated => Self::Descent(Descent::new(tiles, options, level)),
             Solver::Multiplicative => Self::Multiplicative(Multiplicative::new(tiles, options, level)),
         }
     }

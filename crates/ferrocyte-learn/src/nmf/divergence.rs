@@ -5,13 +5,18 @@
 use ferrocyte_math::fused::{FusedKernel, Real, multiply_add};
 use ferrocyte_math::wide;
 
-use super::tiles::Piece;
+use super::kernels::{Work, add_multiple, each};
+use super::packs::Packs;
+use super::pieces::{Piece, WIDTH};
 
 /// Fitted values are taken to be at least this where they are divided by; 2^-23 in both precisions.
 pub(super) const FLOOR: f64 = 1.0 / 8_388_608.0;
 
 /// What one divergence does with a value `x` and its fit.
 pub(super) trait Law: Copy + Sync {
+    /// Whether it is used so much that its loops are compiled for each rank.
+    const COMMON: bool = false;
+
     /// `x fit^(beta - 2)`.
     fn quotient<T: Real>(self, x: T, fit: T) -> T;
 
@@ -54,6 +59,8 @@ impl Law for Frobenius {
 pub(super) struct KullbackLeibler;
 
 impl Law for KullbackLeibler {
+    const COMMON: bool = true;
+
     #[inline(always)]
     fn quotient<T: Real>(self, x: T, fit: T) -> T {
         x / floored(fit)
@@ -136,21 +143,51 @@ fn fit<T: Real, const L: usize, const FUSED: bool>(own: &[[T; L]], source: &[[T;
 
 /// Adds a multiple of `k` packs.
 #[inline(always)]
-fn add_multiple<T: Real, const L: usize, const FUSED: bool>(target: &mut [[T; L]], by: [T; L], source: &[[T; L]]) {
+fn add_multiples<T: Real, const L: usize, const FUSED: bool>(target: &mut [[T; L]], by: [T; L], source: &[[T; L]]) {
     for (t, s) in target.iter_mut().zip(source) {
-        for l in 0..L {
-            t[l] = multiply_add::<_, FUSED>(by[l], s[l], t[l]);
+        add_multiple::<T, L, FUSED>(t, by, s);
+    }
+}
+
+/// Which side of a piece the columns of the matrix are on: values are in their units.
+#[derive(Clone, Copy)]
+pub(super) enum Units<'a, T> {
+    /// The sources are columns.
+    Sources(&'a [T]),
+    /// The targets are columns.
+    Targets(&'a [T]),
+}
+
+impl<T: Real> Units<'_, T> {
+    #[inline(always)]
+    fn of(self, source: usize, target: usize) -> T {
+        match self {
+            Self::Sources(units) => units[source],
+            Self::Targets(units) => units[target],
+        }
+    }
+
+    /// What all entries of a target are multiplied with.
+    #[inline(always)]
+    fn of_target(self, target: usize) -> T {
+        match self {
+            Self::Sources(_) => T::ONE,
+            Self::Targets(units) => units[target],
         }
     }
 }
 
 /// `target[t] += sum over entries of quotient * source`, the quotient from the fit of `own[t]` and the source.
+///
+/// With targets that are columns the sums are in their units.
 pub(super) struct Quotients<'a, T, B, const L: usize> {
     pub(super) law: B,
     pub(super) piece: &'a Piece<T>,
+    pub(super) units: Units<'a, T>,
     pub(super) sources: &'a [[T; L]],
     pub(super) own: &'a [[T; L]],
     pub(super) targets: &'a mut [[T; L]],
+    pub(super) work: &'a mut Work<T, L>,
     pub(super) k: usize,
 }
 
@@ -158,38 +195,51 @@ impl<T: Real, B: Law, const L: usize> Quotients<'_, T, B, L> {
     /// With `k` known when compiled, so that the packs of a target stay in registers.
     #[inline(always)]
     fn known<const K: usize, const FUSED: bool>(self) {
-        let (packs, _) = self.sources[self.piece.origin * K..].as_chunks::<K>();
-        let (own, _) = self.own.as_chunks::<K>();
-        let (targets, _) = self.targets.as_chunks_mut::<K>();
-        for ((ends, own), target) in self.piece.starts.windows(2).zip(own).zip(targets) {
-            let entries = ends[0] as usize..ends[1] as usize;
-            let mut sums = *target;
-            for (&source, &x) in self.piece.sources[entries.clone()].iter().zip(&self.piece.values[entries]) {
-                let source = &packs[source as usize];
-                let mut by = fit::<T, L, FUSED>(own, source);
+        let Self { law, piece, units, sources, own, targets, work, .. } = self;
+        let Work { packed, values } = work;
+        if packed.len() != WIDTH * K {
+            *packed = Packs::zeros(WIDTH * K);
+        }
+        let mine = &sources[piece.source * K..(piece.source + piece.sources) * K];
+        packed[..mine.len()].copy_from_slice(mine);
+        let Some(packed) = packed.as_chunks::<K>().0.first_chunk::<WIDTH>() else { return };
+        let values = piece.values(values);
+        let of_source = match units {
+            Units::Sources(units) => Some(&units[piece.source..piece.source + piece.sources]),
+            Units::Targets(_) => None,
+        };
+        let (own, targets) = (own.as_chunks::<K>().0, targets.as_chunks_mut::<K>().0);
+        for (target, entries) in piece.each() {
+            let (mine, mut sums) = (own[target], targets[target]);
+            let unit = units.of_target(target);
+            for (&source, &x) in piece.which[entries.clone()].iter().zip(&values[entries]) {
+                let packs = &packed[source as usize % WIDTH];
+                let x = x * of_source.map_or(unit, |units| units[source as usize]);
+                let mut by = [T::ZERO; L];
+                each!(K, I => add_multiple::<T, L, FUSED>(&mut by, mine[I], &packs[I]));
                 for l in 0..L {
-                    by[l] = self.law.quotient(x, by[l]);
+                    by[l] = law.quotient(x, by[l]);
                 }
-                add_multiple::<T, L, FUSED>(&mut sums, by, source);
+                each!(K, I => add_multiple::<T, L, FUSED>(&mut sums[I], by, &packs[I]));
             }
-            *target = sums;
+            targets[target] = sums;
         }
     }
 
     #[inline(always)]
     fn any<const FUSED: bool>(self) {
         let k = self.k;
-        let sources = &self.sources[self.piece.origin * k..];
-        let targets = self.own.chunks_exact(k).zip(self.targets.chunks_exact_mut(k));
-        for (ends, (own, target)) in self.piece.starts.windows(2).zip(targets) {
-            let entries = ends[0] as usize..ends[1] as usize;
-            for (&source, &x) in self.piece.sources[entries.clone()].iter().zip(&self.piece.values[entries]) {
-                let source = &sources[source as usize * k..][..k];
-                let mut by = fit::<T, L, FUSED>(own, source);
+        for (target, entries) in self.piece.each() {
+            let (own, sums) = (&self.own[target * k..][..k], &mut self.targets[target * k..][..k]);
+            for at in entries {
+                let (source, x) = self.piece.entry(at);
+                let packs = &self.sources[source * k..][..k];
+                let mut by = fit::<T, L, FUSED>(own, packs);
+                let x = x * self.units.of(source, target);
                 for l in 0..L {
                     by[l] = self.law.quotient(x, by[l]);
                 }
-                add_multiple::<T, L, FUSED>(target, by, source);
+                add_multiples::<T, L, FUSED>(sums, by, packs);
             }
         }
     }
@@ -199,26 +249,24 @@ impl<T: Real, B: Law, const L: usize> FusedKernel for Quotients<'_, T, B, L> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const FUSED: bool>(self, _: usize) {
+    fn run<const FUSED: bool>(self, registers: usize) {
+        let common = B::COMMON && L > 1 && registers >= 8;
         match self.k {
-            4 => self.known::<4, FUSED>(),
-            5 => self.known::<5, FUSED>(),
-            6 => self.known::<6, FUSED>(),
-            7 => self.known::<7, FUSED>(),
-            8 => self.known::<8, FUSED>(),
-            9 => self.known::<9, FUSED>(),
-            10 => self.known::<10, FUSED>(),
-            11 => self.known::<11, FUSED>(),
-            12 => self.known::<12, FUSED>(),
+            4 if common => self.known::<4, FUSED>(),
+            6 if common => self.known::<6, FUSED>(),
+            8 if common => self.known::<8, FUSED>(),
+            10 if common => self.known::<10, FUSED>(),
+            12 if common => self.known::<12, FUSED>(),
             _ => self.any::<FUSED>(),
         }
     }
 }
 
-/// Lane by lane, the sum of the terms of the loss over values that are not 0.
+/// Lane by lane, the sum of the terms of the loss over values that are not 0; the sources are columns.
 pub(super) struct Losses<'a, T, B, const L: usize> {
     pub(super) law: B,
     pub(super) piece: &'a Piece<T>,
+    pub(super) units: &'a [T],
     pub(super) sources: &'a [[T; L]],
     pub(super) own: &'a [[T; L]],
     pub(super) k: usize,
@@ -229,15 +277,16 @@ impl<T: Real, B: Law, const L: usize> FusedKernel for Losses<'_, T, B, L> {
 
     #[inline(always)]
     fn run<const FUSED: bool>(self, _: usize) -> [f64; L] {
-        let Self { law, piece, sources, own, k } = self;
-        let sources = &sources[piece.origin * k..];
+        let Self { law, piece, units, sources, own, k } = self;
         let mut total = [0.0; L];
-        for (ends, own) in piece.starts.windows(2).zip(own.chunks_exact(k)) {
-            let entries = ends[0] as usize..ends[1] as usize;
-            for (&source, &x) in piece.sources[entries.clone()].iter().zip(&piece.values[entries]) {
-                let fits = fit::<T, L, FUSED>(own, &sources[source as usize * k..][..k]);
+        for (target, entries) in piece.each() {
+            let own = &own[target * k..][..k];
+            for at in entries {
+                let (source, x) = piece.entry(at);
+                let fits = fit::<T, L, FUSED>(own, &sources[source * k..][..k]);
+                let x = x.to_f64() * units[source].to_f64();
                 for l in 0..L {
-                    total[l] += law.term(x.to_f64(), fits[l].to_f64());
+                    total[l] += law.term(x, fits[l].to_f64());
                 }
             }
         }
@@ -268,7 +317,7 @@ impl<T: Real, B: Law, const L: usize> FusedKernel for Weights<'_, T, B, L> {
                     by[l] = self.law.weight(fit);
                     total[l] += fit.to_f64() * by[l].to_f64();
                 }
-                add_multiple::<T, L, FUSED>(target, by, source);
+                add_multiples::<T, L, FUSED>(target, by, source);
             }
         }
         total

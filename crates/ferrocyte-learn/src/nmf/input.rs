@@ -31,8 +31,8 @@ impl Values<'_> {
 /// How the numbers lie.
 #[derive(Debug, Clone, Copy)]
 enum Layout<'a> {
-    /// Row after row.
-    Dense,
+    /// Row after row, or column after column.
+    Dense { by_columns: bool },
     /// Compressed along `major`: rows, or columns where `by_columns`.
     Compressed { starts: &'a [usize], indices: &'a [u32], by_columns: bool },
 }
@@ -44,6 +44,8 @@ pub struct Input<'a> {
     g: usize,
     values: Values<'a>,
     layout: Layout<'a>,
+    /// The number of the first row, for messages.
+    first: usize,
 }
 
 impl<'a> Input<'a> {
@@ -56,7 +58,7 @@ impl<'a> Input<'a> {
             let message = format!("{n} rows of {g} numbers were expected, found {} numbers", values.len());
             return Err(Fault::bad_input(message));
         }
-        Self { n, g, values, layout: Layout::Dense }.checked()
+        Self { n, g, values, layout: Layout::Dense { by_columns: false }, first: 0 }.checked()
     }
 
     /// Looks at compressed rows: the values of row `i` and their columns stand at `starts[i]..starts[i + 1]`.
@@ -65,8 +67,20 @@ impl<'a> Input<'a> {
     /// Arrays that do not fit one another, columns that do not rise within a row or lie outside, and bad values as
     /// [`Input::dense`] has them.
     pub fn rows(starts: &'a [usize], indices: &'a [u32], values: Values<'a>, n: usize, g: usize) -> Result<Self> {
+        Self::rows_from(0, starts, indices, values, n, g)
+    }
+
+    /// [`Input::rows`] of a part of a matrix that begins with row `first`.
+    pub(super) fn rows_from(
+        first: usize,
+        starts: &'a [usize],
+        indices: &'a [u32],
+        values: Values<'a>,
+        n: usize,
+        g: usize,
+    ) -> Result<Self> {
         check_compressed(starts, indices, values.len(), n, g)?;
-        Self { n, g, values, layout: Layout::Compressed { starts, indices, by_columns: false } }.checked()
+        Self { n, g, values, layout: Layout::Compressed { starts, indices, by_columns: false }, first }.checked()
     }
 
     /// Looks at compressed columns: the values of column `j` and their rows stand at `starts[j]..starts[j + 1]`.
@@ -75,7 +89,7 @@ impl<'a> Input<'a> {
     /// As [`Input::rows`].
     pub fn columns(starts: &'a [usize], indices: &'a [u32], values: Values<'a>, n: usize, g: usize) -> Result<Self> {
         check_compressed(starts, indices, values.len(), g, n)?;
-        Self { n, g, values, layout: Layout::Compressed { starts, indices, by_columns: true } }.checked()
+        Self { n, g, values, layout: Layout::Compressed { starts, indices, by_columns: true }, first: 0 }.checked()
     }
 
     /// How many rows there are.
@@ -88,14 +102,63 @@ impl<'a> Input<'a> {
         self.g
     }
 
+    /// The matrix with rows and columns exchanged; nothing is copied.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        let layout = match self.layout {
+            Layout::Dense { by_columns } => Layout::Dense { by_columns: !by_columns },
+            Layout::Compressed { starts, indices, by_columns } => {
+                Layout::Compressed { starts, indices, by_columns: !by_columns }
+            }
+        };
+        Self { n: self.g, g: self.n, values: self.values, layout, first: 0 }
+    }
+
+    /// Calls `f(columns, values)` for every row in order, columns rising.
+    pub(super) fn each_row(&self, mut f: impl FnMut(&[u32], &[f64])) {
+        let (mut columns, mut numbers) = (Vec::new(), Vec::new());
+        match self.layout {
+            Layout::Dense { by_columns } => {
+                columns.extend(0..self.g as u32);
+                for i in 0..self.n {
+                    numbers.clear();
+                    let at = |j: usize| if by_columns { j * self.n + i } else { i * self.g + j };
+                    numbers.extend((0..self.g).map(|j| self.values.get(at(j))));
+                    f(&columns, &numbers);
+                }
+            }
+            Layout::Compressed { starts, indices, by_columns: false } => {
+                for ends in starts.windows(2) {
+                    numbers.clear();
+                    numbers.extend((ends[0]..ends[1]).map(|at| self.values.get(at)));
+                    f(&indices[ends[0]..ends[1]], &numbers);
+                }
+            }
+            Layout::Compressed { by_columns: true, .. } => {
+                let mut next = vec![0_usize; self.n + 1];
+                self.for_each(|i, _, _| next[i + 1] += 1);
+                (0..self.n).for_each(|i| next[i + 1] += next[i]);
+                let starts = next.clone();
+                columns.resize(starts[self.n], 0);
+                numbers.resize(starts[self.n], 0.0);
+                self.for_each(|i, j, x| {
+                    (columns[next[i]], numbers[next[i]]) = (j as u32, x);
+                    next[i] += 1;
+                });
+                starts.windows(2).for_each(|ends| f(&columns[ends[0]..ends[1]], &numbers[ends[0]..ends[1]]));
+            }
+        }
+    }
+
     /// Calls `f(row, column, value)` for every value that is not 0, in the order in which they are stored.
     pub(super) fn for_each(&self, mut f: impl FnMut(usize, usize, f64)) {
         match self.layout {
-            Layout::Dense => {
+            Layout::Dense { .. } => {
                 for at in 0..self.values.len() {
                     let x = self.values.get(at);
                     if x != 0.0 {
-                        f(at / self.g, at % self.g, x);
+                        let (row, column) = self.place(at);
+                        f(row, column, x);
                     }
                 }
             }
@@ -115,7 +178,8 @@ impl<'a> Input<'a> {
     /// Row and column of a value by its place of storage.
     fn place(&self, at: usize) -> (usize, usize) {
         match self.layout {
-            Layout::Dense => (at / self.g, at % self.g),
+            Layout::Dense { by_columns: false } => (at / self.g, at % self.g),
+            Layout::Dense { by_columns: true } => (at % self.n, at / self.n),
             Layout::Compressed { starts, indices, by_columns } => {
                 let (major, minor) = (starts.partition_point(|&s| s <= at) - 1, indices[at] as usize);
                 if by_columns { (minor, major) } else { (major, minor) }
@@ -130,6 +194,7 @@ impl<'a> Input<'a> {
             return Ok(self);
         };
         let (row, column) = self.place(first);
+        let row = row + self.first;
         let x = self.values.get(first);
         let message = format!(
             "a matrix to factorise has finite values >= 0; {n_bad} of {} x {} are not, the first in row {row}, column \
@@ -193,6 +258,30 @@ mod tests {
         let single = [1.0_f32, 2.0, 3.0];
         assert_eq!(entries(&Input::rows(&[0, 2, 3], &[0, 2, 2], Values::Single(&single), 2, 3)?), expected);
         assert_eq!(entries(&Input::columns(&[0, 1, 1, 3], &[0, 0, 1], Values::Single(&single), 2, 3)?), expected);
+        Ok(())
+    }
+
+    #[test]
+    fn rows_of_every_layout_and_of_its_transpose() -> Result<()> {
+        let dense = [1.0, 0.0, 2.0, 0.0, 0.0, 3.0];
+        let single = [1.0_f32, 2.0, 3.0];
+        let inputs = [
+            Input::dense(Values::Double(&dense), 2, 3)?,
+            Input::rows(&[0, 2, 3], &[0, 2, 2], Values::Single(&single), 2, 3)?,
+            Input::columns(&[0, 1, 1, 3], &[0, 0, 1], Values::Single(&single), 2, 3)?,
+        ];
+        let rows = |input: &Input| {
+            let mut found = Vec::new();
+            input.each_row(|columns, values| {
+                found
+                    .push(columns.iter().zip(values).filter(|e| *e.1 != 0.0).map(|e| (*e.0, *e.1)).collect::<Vec<_>>());
+            });
+            found
+        };
+        for input in inputs {
+            assert_eq!(rows(&input), [vec![(0, 1.0), (2, 2.0)], vec![(2, 3.0)]]);
+            assert_eq!(rows(&input.transposed()), [vec![(0, 1.0)], vec![], vec![(0, 2.0), (1, 3.0)]]);
+        }
         Ok(())
     }
 

@@ -7,37 +7,84 @@
 
 use ferrocyte_math::fused::{FusedKernel, Real, multiply_add};
 
-use super::tiles::Piece;
+use super::packs::Packs;
+use super::pieces::{Piece, WIDTH};
 
 /// Packs of a part. With more the compiler no longer keeps the sums in registers.
 const MOST: usize = 8;
 
-/// Calls `$body` with the constant `$P` equal to `$p`, which is between 1 and [`MOST`].
+/// How many packs of a part these registers hold; even, as ranks are.
+#[inline(always)]
+const fn most(registers: usize) -> usize {
+    let three_quarters = registers * 3 / 8 * 2;
+    if three_quarters < MOST { three_quarters } else { MOST }
+}
+
+/// Calls `$body` with the constant `$P` equal to `$p`, which is even and at most [`most`] of the registers.
 macro_rules! with_packs {
-    ($p:expr, $P:ident => $body:expr) => {
-        with_packs!($p, $P => $body; 1 2 3 4 5 6 7)
-    };
-    ($p:expr, $P:ident => $body:expr; $($known:literal)+) => {
+    ($p:expr, $registers:expr, $P:ident => $body:expr) => {
         match $p {
-            $($known => {
-                const $P: usize = $known;
-                $body
-            })+
-            _ => {
-                const $P: usize = MOST;
+            2 => {
+                const $P: usize = 2;
                 $body
             }
+            4 if most($registers) >= 4 => {
+                const $P: usize = 4;
+                $body
+            }
+            6 if most($registers) >= 6 => {
+                const $P: usize = 6;
+                $body
+            }
+            8 if most($registers) >= 8 => {
+                const $P: usize = 8;
+                $body
+            }
+            _ => {}
         }
     };
 }
 
-/// How `k` packs are divided into parts of nearly equal size that registers hold: the most packs of a part.
+/// How `k` packs are divided into parts of nearly equal, even size that registers hold: the most packs of a part.
 ///
 /// A part changes no bits: every pack has its own sum.
 #[inline(always)]
 fn part(k: usize, registers: usize) -> usize {
-    let most = (registers * 3 / 4).clamp(1, MOST);
-    k.div_ceil(k.div_ceil(most)).max(1)
+    debug_assert!(k.is_multiple_of(2), "ranks are padded");
+    (k / 2).div_ceil(k.div_ceil(most(registers)).max(1)) * 2
+}
+
+/// Working memory of kernels.
+#[derive(Debug, Default)]
+pub(super) struct Work<T, const L: usize> {
+    /// The packs of the sources of a piece.
+    pub(super) packed: Packs<T, L>,
+    /// Its values.
+    pub(super) values: Vec<T>,
+}
+
+/// Writes a statement out for each of 0 to `n - 1`, at most 11, with the number as the constant `$i`.
+///
+/// Compilers do not write out loops that are nested, and a closure is not sure to be compiled for the registers at hand.
+macro_rules! each {
+    ($n:expr, $i:ident => $body:expr) => {
+        each!($n, $i => $body; 0 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    ($n:expr, $i:ident => $body:expr; $($number:literal)+) => {
+        $(if $n > $number {
+            const $i: usize = $number;
+            $body
+        })+
+    };
+}
+pub(super) use each;
+
+/// Adds a multiple of a pack to a pack.
+#[inline(always)]
+pub(super) fn add_multiple<T: Real, const L: usize, const FUSED: bool>(sum: &mut [T; L], x: [T; L], pack: &[T; L]) {
+    for l in 0..L {
+        sum[l] = multiply_add::<_, FUSED>(x[l], pack[l], sum[l]);
+    }
 }
 
 /// `target[t] += sum over entries of value * source`, `k` packs each.
@@ -45,7 +92,11 @@ pub(super) struct Product<'a, T, const L: usize> {
     pub(super) piece: &'a Piece<T>,
     /// The packs of all sources, from source 0 of the matrix or block.
     pub(super) sources: &'a [[T; L]],
+    /// What each source is multiplied with first, if anything.
+    pub(super) units: Option<&'a [T]>,
+    /// The packs of all targets, from target 0 of the matrix or block.
     pub(super) targets: &'a mut [[T; L]],
+    pub(super) work: &'a mut Work<T, L>,
     pub(super) k: usize,
 }
 
@@ -54,45 +105,75 @@ impl<T: Real, const L: usize> FusedKernel for Product<'_, T, L> {
 
     #[inline(always)]
     fn run<const FUSED: bool>(self, registers: usize) {
-        let Self { piece, sources, targets, k } = self;
-        let sources = &sources[piece.origin * k..];
+        let Self { piece, sources, units, targets, work, k } = self;
+        let Work { packed, values } = work;
+        let values = piece.values(values);
         let width = part(k, registers);
-        for (ends, target) in piece.starts.windows(2).zip(targets.chunks_exact_mut(k)) {
-            let entries = ends[0] as usize..ends[1] as usize;
-            let (which, values) = (&piece.sources[entries.clone()], &piece.values[entries]);
-            let mut from = 0;
-            while from < k {
-                let p = width.min(k - from);
-                with_packs!(p, P => add_products::<T, L, P, FUSED>(which, values, sources, k, from, target));
-                from += p;
-            }
+        let mut from = 0;
+        while from < k {
+            let p = width.min(k - from);
+            with_packs!(p, registers, P => {
+                pack::<T, L, P>(piece, sources, units, k, from, packed);
+                add_products::<T, L, P, FUSED>(piece, values, packed, k, from, targets);
+            });
+            from += p;
         }
     }
 }
 
-/// Adds to packs `from..from + P` of one target.
+/// Brings packs `from..from + P` of all sources of a piece together, so that they lie in the nearest cache.
 #[inline(always)]
-fn add_products<T: Real, const L: usize, const P: usize, const FUSED: bool>(
-    which: &[u16],
-    values: &[T],
+fn pack<T: Real, const L: usize, const P: usize>(
+    piece: &Piece<T>,
     sources: &[[T; L]],
+    units: Option<&[T]>,
     k: usize,
     from: usize,
-    target: &mut [[T; L]],
+    packed: &mut Packs<T, L>,
 ) {
-    let Some(target) = target[from..].first_chunk_mut::<P>() else { return };
-    let mut sums = *target;
-    for (&source, &x) in which.iter().zip(values) {
-        let Some(packs) = sources[(source as usize).wrapping_mul(k).wrapping_add(from)..].first_chunk::<P>() else {
-            return;
-        };
-        for p in 0..P {
-            for l in 0..L {
-                sums[p][l] = multiply_add::<_, FUSED>(x, packs[p][l], sums[p][l]);
-            }
+    if packed.len() < WIDTH * MOST {
+        *packed = Packs::zeros(WIDTH * MOST);
+    }
+    let (all, _) = packed.as_chunks_mut::<P>();
+    let mine = sources[piece.source * k..].chunks_exact(k).take(piece.sources);
+    for (s, (to, source)) in all.iter_mut().zip(mine).enumerate() {
+        let Some(packs) = source[from..].first_chunk::<P>() else { return };
+        *to = *packs;
+        if let Some(units) = units {
+            let unit = units[piece.source + s];
+            to.iter_mut().flatten().for_each(|x| *x = unit * *x);
         }
     }
-    *target = sums;
+}
+
+/// Adds to packs `from..from + P` of all targets of a piece.
+#[inline(always)]
+fn add_products<T: Real, const L: usize, const P: usize, const FUSED: bool>(
+    piece: &Piece<T>,
+    values: &[T],
+    packed: &[[T; L]],
+    k: usize,
+    from: usize,
+    targets: &mut [[T; L]],
+) {
+    let Some(packed) = packed.as_chunks::<P>().0.first_chunk::<WIDTH>() else { return };
+    let targets = &mut targets[piece.target * k + from..];
+    let (mut at, mut place) = (0, 0);
+    for stretch in &piece.stretches {
+        let length = stretch.entries as usize;
+        for &target in &piece.targets[place..place + stretch.targets as usize] {
+            let Some(target) = targets[target as usize * k..].first_chunk_mut::<P>() else { return };
+            let mut sums = *target;
+            let entries = at..at + length;
+            for (&source, &x) in piece.which[entries.clone()].iter().zip(&values[entries]) {
+                let packs = &packed[source as usize % WIDTH];
+                each!(P, I => add_multiple::<T, L, FUSED>(&mut sums[I], [x; L], &packs[I]));
+            }
+            *target = sums;
+            at += length;
+        }
+        place += stretch.targets as usize;
+    }
 }
 
 /// One sweep of coordinate descent over rows: each component in turn is moved to its optimum given the others.
@@ -145,24 +226,31 @@ fn sweep_rows<T: Real, const L: usize, const R: usize, const FUSED: bool>(
     for (t, gram) in gram.chunks_exact(k).enumerate() {
         let mut gradients = [[T::ZERO; L]; R];
         for (s, q) in gram.iter().enumerate() {
-            for r in 0..R {
-                let w = &rows[r * k + s];
-                for l in 0..L {
-                    gradients[r][l] = multiply_add::<_, FUSED>(q[l], w[l], gradients[r][l]);
-                }
-            }
+            each!(R, I => add_multiple::<T, L, FUSED>(&mut gradients[I], *q, &rows[I * k + s]));
         }
-        for r in 0..R {
-            let (w, p) = (&mut rows[r * k + t], &products[r * k + t]);
-            for l in 0..L {
-                let gradient = gradients[r][l] - p[l];
-                // At 0 only a gradient that would raise the entry counts.
-                let counts = if w[l] == T::ZERO && gradient > T::ZERO { T::ZERO } else { gradient.size() };
-                violation[l] += counts;
-                let moved = multiply_add::<_, FUSED>(T::ZERO - gradient, inverse[t][l], w[l]);
-                w[l] = if moved > T::ZERO { moved } else { T::ZERO };
-            }
-        }
+        each!(R, I => {
+            let (w, p) = (&mut rows[I * k + t], &products[I * k + t]);
+            step::<T, L, FUSED>(w, p, &gradients[I], &inverse[t], violation);
+        });
+    }
+}
+
+/// Moves a component of a row to its optimum, given the product of the row with the Gram matrix.
+#[inline(always)]
+fn step<T: Real, const L: usize, const FUSED: bool>(
+    w: &mut [T; L],
+    p: &[T; L],
+    product: &[T; L],
+    inverse: &[T; L],
+    violation: &mut [T; L],
+) {
+    for l in 0..L {
+        let gradient = product[l] - p[l];
+        // At 0 only a gradient that would raise the entry counts.
+        let counts = if w[l] == T::ZERO && gradient > T::ZERO { T::ZERO } else { gradient.size() };
+        violation[l] += counts;
+        let moved = multiply_add::<_, FUSED>(T::ZERO - gradient, inverse[l], w[l]);
+        w[l] = if moved > T::ZERO { moved } else { T::ZERO };
     }
 }
 
@@ -185,11 +273,11 @@ impl<T: Real, const L: usize> FusedKernel for Gram<'_, T, L> {
         let width = part(k, registers);
         for rows in rows.chunks(GRAM_ROWS * k) {
             for t in 0..k {
-                let mut from = t;
+                let mut from = t / 2 * 2;
                 while from < k {
                     let p = width.min(k - from);
                     let total = &mut total[t * k + from..t * k + from + p];
-                    with_packs!(p, P => add_gram::<T, L, P, FUSED>(rows, k, t, from, total));
+                    with_packs!(p, registers, P => add_gram::<T, L, P, FUSED>(rows, k, t, from, total));
                     from += p;
                 }
             }
@@ -209,11 +297,7 @@ fn add_gram<T: Real, const L: usize, const P: usize, const FUSED: bool>(
     for row in rows.chunks_exact(k) {
         let x = row[t];
         let Some(packs) = row[from..].first_chunk::<P>() else { return };
-        for p in 0..P {
-            for l in 0..L {
-                sums[p][l] = multiply_add::<_, FUSED>(x[l], packs[p][l], sums[p][l]);
-            }
-        }
+        each!(P, I => add_multiple::<T, L, FUSED>(&mut sums[I], x, &packs[I]));
     }
     for p in 0..P {
         for l in 0..L {
@@ -240,10 +324,13 @@ mod tests {
 
     #[test]
     fn products_sweeps_and_grams_are_those_of_plain_loops_at_every_level_and_rank() -> Result<()> {
-        let (n, g) = (23, 31);
-        let dense: Vec<f64> = numbers(n * g, 5).iter().map(|x| if *x > 1.5 { *x } else { 0.0 }).collect();
+        let (n, g) = (23, 131);
+        // Half of the pieces hold counts.
+        let value = |at: usize, x: f64| if at % g < 64 { (3.0 * x).floor() } else { x };
+        let dense: Vec<f64> =
+            numbers(n * g, 5).iter().enumerate().map(|(at, &x)| if x > 1.5 { value(at, x) } else { 0.0 }).collect();
         let tiles = Tiles::<f64>::new(&Input::dense(Values::Double(&dense), n, g)?);
-        for k in [1, 2, 5, 8, 12, 13, 25] {
+        for k in [2, 6, 8, 10, 12, 26] {
             let (h, w) = (packs(&numbers(g * k * 8, 1)), packs(&numbers(n * k * 8, 2)));
             let mut expected = vec![[0.0; 8]; n * k];
             for (i, row) in expected.chunks_exact_mut(k).enumerate() {
@@ -254,7 +341,10 @@ mod tests {
             let mut bits: Option<Vec<[f64; 8]>> = None;
             for level in Level::all() {
                 let mut found = vec![[0.0; 8]; n * k];
-                level.run(Product { piece: &tiles.blocks[0].to_rows[0], sources: &h, targets: &mut found, k });
+                let (units, work) = (Some(&tiles.units[..]), &mut Work::default());
+                for piece in &tiles.blocks[0].to_rows {
+                    level.run(Product { piece, sources: &h, units, targets: &mut found, work, k });
+                }
                 let near =
                     |a: &[f64; 8], b: &[f64; 8]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-11 * (1.0 + b.abs()));
                 assert!(found.iter().zip(&expected).all(|(a, b)| near(a, b)));

@@ -8,9 +8,10 @@ use ferrocyte_base::{Result, Run};
 use ferrocyte_math::fused::{Level, Real};
 
 use super::divergence::{
-    Beta, Denominators, Frobenius, ItakuraSaito, KullbackLeibler, Law, Losses, Quotients, Update, Weights,
+    Beta, Denominators, Frobenius, ItakuraSaito, KullbackLeibler, Law, Losses, Quotients, Units, Update, Weights,
 };
 use super::kernels::{Gram, Product};
+use super::packs::Packs;
 use super::replicas::{Replicas, Share, Wide, inner};
 use super::tiles::{Block, Tiles};
 use super::{Options, Step};
@@ -121,13 +122,16 @@ impl<'a, T: Real, const L: usize> Multiplicative<'a, T, L> {
         law: impl Law,
     ) {
         let k = below_rank(h, self.tiles.g);
-        let rows = &mut share.w[packs];
-        let mut numerators = vec![[T::ZERO; L]; rows.len()];
+        let Share { w, work, .. } = share;
+        let rows = &mut w[packs];
+        let mut numerators = Packs::zeros(rows.len());
         for piece in &block.to_rows {
+            let (sources, targets, units) = (h, &mut numerators[..], &self.tiles.units[..]);
             if self.beta == 2.0 {
-                self.level.run(Product { piece, sources: h, targets: &mut numerators, k });
+                self.level.run(Product { piece, sources, units: Some(units), targets, work, k });
             } else {
-                self.level.run(Quotients { law, piece, sources: h, own: rows, targets: &mut numerators, k });
+                let units = Units::Sources(units);
+                self.level.run(Quotients { law, piece, units, sources, own: rows, targets, work, k });
             }
         }
         let mut each = Vec::new();
@@ -156,13 +160,20 @@ impl<'a, T: Real, const L: usize> Multiplicative<'a, T, L> {
         law: impl Law,
     ) {
         let k = below_rank(h, self.tiles.g);
-        let rows = &share.w[from..from + block.rows * k];
-        let (piece, targets) = (&block.to_columns, &mut share.by_column[..]);
+        let Share { w, work, by_column, gram, .. } = share;
+        let sources = &w[from..from + block.rows * k];
+        for piece in &block.to_columns {
+            let targets = &mut by_column[..];
+            if self.beta == 2.0 {
+                self.level.run(Product { piece, sources, units: None, targets, work, k });
+            } else {
+                let units = Units::Targets(&self.tiles.units);
+                self.level.run(Quotients { law, piece, units, sources, own: h, targets, work, k });
+            }
+        }
+        let rows = sources;
         if self.beta == 2.0 {
-            self.level.run(Product { piece, sources: rows, targets, k });
-            self.level.run(Gram { rows, total: &mut share.gram, k });
-        } else {
-            self.level.run(Quotients { law, piece, sources: rows, own: h, targets, k });
+            self.level.run(Gram { rows, total: gram, k });
         }
         if self.sums_all() {
             self.level.run(Weights { law, sources: rows, own: h, targets: weights, k });
@@ -172,7 +183,10 @@ impl<'a, T: Real, const L: usize> Multiplicative<'a, T, L> {
     /// Updates H from what was gathered.
     fn columns(&mut self, replicas: &mut Replicas<T, L>) {
         let k = replicas.k;
-        let numerators: Vec<[T; L]> = narrow(&replicas.by_column());
+        // Products are in units of the columns, quotients are not.
+        let ones = [T::ONE];
+        let units = if self.beta == 2.0 { &self.tiles.units[..] } else { &ones.repeat(self.tiles.g) };
+        let numerators: Vec<[T; L]> = narrow(&replicas.by_column(units));
         let below: Vec<[T; L]> = if self.beta == 1.0 {
             let sums = sums_of_rows(replicas);
             // A component that no row uses: its sum counts as 1.
@@ -213,7 +227,7 @@ impl<'a, T: Real, const L: usize> Multiplicative<'a, T, L> {
     fn loss_by(&self, run: &Run, replicas: &mut Replicas<T, L>, law: impl Law) -> Result<[f64; L]> {
         let k = replicas.k;
         let shares: Vec<&[Block<T>]> = self.tiles.shares().collect();
-        let (h, beta, level) = (&replicas.h, self.beta, self.level);
+        let (h, beta, level, units) = (&replicas.h, self.beta, self.level, &self.tiles.units[..]);
         let all = self.sums_all() && beta != 0.0;
         run.for_each_chunk(&mut replicas.shares, 1, |s, chunk| {
             for share in chunk {
@@ -224,10 +238,10 @@ impl<'a, T: Real, const L: usize> Multiplicative<'a, T, L> {
                     done += own.len();
                     let mut add = |by: f64, part: [f64; L]| (0..L).for_each(|l| share.sum[l] += by * part[l]);
                     for piece in &block.to_rows {
-                        add(1.0, level.run(Losses { law, piece, sources: h, own, k }));
+                        add(1.0, level.run(Losses { law, piece, units, sources: h, own, k }));
                     }
                     if all {
-                        let targets = &mut vec![[T::ZERO; L]; own.len()];
+                        let targets = &mut Packs::zeros(own.len())[..];
                         add(beta - 1.0, level.run(Weights { law, sources: h, own, targets, k }));
                     }
                     if beta == 2.0 {

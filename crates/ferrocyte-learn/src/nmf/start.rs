@@ -123,7 +123,7 @@ fn singular<T: Real>(run: &Run, tiles: &Tiles<T>, k: usize) -> Result<(Matrix, V
     }
     run.reserve("the cross-products of a start from singular vectors", (g * g * 8) as u64)?;
     let mut cross = Matrix::zeros(g, g);
-    each_row(tiles, |_, row| {
+    tiles.each_row(|_, row| {
         for &(a, x) in row {
             row.iter().for_each(|&(b, y)| cross[(a, b)] += x * y);
         }
@@ -133,29 +133,13 @@ fn singular<T: Real>(run: &Run, tiles: &Tiles<T>, k: usize) -> Result<(Matrix, V
     fix_signs(&mut v);
     let values: Vec<f64> = found.values.iter().map(|x| x.max(0.0).sqrt()).collect();
     let mut u = Matrix::zeros(k, n);
-    each_row(tiles, |i, row| {
+    tiles.each_row(|i, row| {
         for t in 0..k {
             let product: f64 = row.iter().map(|&(j, x)| x * v[(t, j)]).sum();
             u[(t, i)] = if values[t] > 0.0 { product / values[t] } else { 0.0 };
         }
     });
     Ok((u, values, v))
-}
-
-/// Calls `f` with every row and its values.
-fn each_row<T: Real>(tiles: &Tiles<T>, mut f: impl FnMut(usize, &[(usize, f64)])) {
-    let mut row = Vec::new();
-    for block in &tiles.blocks {
-        for i in 0..block.rows {
-            row.clear();
-            for piece in &block.to_rows {
-                let entries = piece.starts[i] as usize..piece.starts[i + 1] as usize;
-                let values = piece.values[entries.clone()].iter().map(|x| x.to_f64());
-                row.extend(piece.sources[entries].iter().map(|&j| piece.origin + j as usize).zip(values));
-            }
-            f(block.from + i, &row);
-        }
-    }
 }
 
 /// Non-negative factors from singular triplets, whose vectors are rows: W of `n x k`, H of `k x g`.

@@ -1,33 +1,23 @@
-//! [`Tiles`]: the matrix in pieces that stay in a cache, once along its rows and once along its columns.
+//! [`Tiles`]: the matrix in [pieces](Piece), once along its rows and once along its columns.
 //!
-//! A sparse product adds, to what belongs to a row, multiples of what belongs to its columns, or the other way round.
-//! Both are one operation, from sources to targets. Blocks of rows meet tiles of columns, so that the sources of a piece
-//! fit a cache; within a target, entries stand in rising order of their sources whatever the tiles, so that tiles change
-//! no bits.
+//! It is kept as numbers in units of their columns: where the values of a column are whole multiples of one number, as
+//! those of counts over standard deviations are, the multiples are small counts of one byte. Rows come in any portions
+//! and are put into blocks, so that a matrix that is read from a file is never in memory in another form.
 
+use ferrocyte_base::Result;
 use ferrocyte_math::fused::Real;
 
-use super::input::Input;
+use super::input::{Input, Values};
+use super::pieces::{Entry, Piece, WIDTH};
 
 /// Rows of a block.
 pub(super) const BLOCK: usize = 256;
 
-/// Columns of a tile.
-const TILE: usize = 512;
+/// Columns whose sums stay in the second cache while a block is added to them.
+const SPAN: usize = 512;
 
 /// Blocks of a share. Sums over rows are taken share by share and then added, so that shares can go to any thread.
 const SHARE: usize = 32;
-
-/// Entries by target: those of target `t` stand at `starts[t]..starts[t + 1]`.
-#[derive(Debug, Default)]
-pub(super) struct Piece<T> {
-    pub(super) starts: Vec<u32>,
-    /// The source of an entry, from the first source of the piece.
-    pub(super) sources: Vec<u16>,
-    pub(super) values: Vec<T>,
-    /// The first source.
-    pub(super) origin: usize,
-}
 
 /// One block of rows.
 #[derive(Debug)]
@@ -36,10 +26,10 @@ pub(super) struct Block<T> {
     pub(super) from: usize,
     /// How many rows.
     pub(super) rows: usize,
-    /// From columns to rows, one piece for each tile.
+    /// From columns to the rows of the block.
     pub(super) to_rows: Vec<Piece<T>>,
-    /// From rows to columns; sources count from the first row of the block.
-    pub(super) to_columns: Piece<T>,
+    /// From the rows of the block to columns.
+    pub(super) to_columns: Vec<Piece<T>>,
 }
 
 /// A whole matrix.
@@ -48,6 +38,10 @@ pub(super) struct Tiles<T> {
     pub(super) n: usize,
     pub(super) g: usize,
     pub(super) blocks: Vec<Block<T>>,
+    /// What a unit of each column is.
+    pub(super) units: Vec<T>,
+    /// How many values are not 0.
+    pub(super) n_values: usize,
     /// Their sum.
     pub(super) total: f64,
     /// The sum of their squares.
@@ -56,34 +50,9 @@ pub(super) struct Tiles<T> {
 
 impl<T: Real> Tiles<T> {
     pub(super) fn new(input: &Input) -> Self {
-        let (n, g) = (input.n(), input.g());
-        let mut counts = vec![0_usize; n];
-        input.for_each(|i, _, _| counts[i] += 1);
-        let n_values = counts.iter().sum();
-        // Rows in order, columns rising, whatever the layout was.
-        let mut starts = Vec::with_capacity(n + 1);
-        let mut at = 0;
-        for count in &counts {
-            starts.push(at);
-            at += count;
-        }
-        starts.push(at);
-        let mut next = starts.clone();
-        let mut columns = vec![0_u32; n_values];
-        let mut values = vec![T::ZERO; n_values];
-        input.for_each(|i, j, x| {
-            columns[next[i]] = j as u32;
-            values[next[i]] = T::from_f64(x);
-            next[i] += 1;
-        });
-        let sum_rows = |f: &dyn Fn(f64) -> f64| -> f64 {
-            let row = |w: &[usize]| values[w[0]..w[1]].iter().map(|x| f(x.to_f64())).sum::<f64>();
-            starts.windows(2).map(row).sum()
-        };
-        let (total, squares) = (sum_rows(&|x| x), sum_rows(&|x| x * x));
-        let rows = Rows { starts: &starts, columns: &columns, values: &values, g };
-        let blocks = (0..n).step_by(BLOCK).map(|from| rows.block(from, BLOCK.min(n - from))).collect();
-        Self { n, g, blocks, total, squares }
+        let mut builder = Builder::new(input.g());
+        input.each_row(|columns, values| builder.row(columns, values));
+        builder.finish()
     }
 
     /// The blocks, share by share.
@@ -95,87 +64,258 @@ impl<T: Real> Tiles<T> {
     pub(super) fn mean(&self) -> f64 {
         self.total / self.n as f64 / self.g as f64
     }
-}
 
-struct Rows<'a, T> {
-    starts: &'a [usize],
-    columns: &'a [u32],
-    values: &'a [T],
-    g: usize,
-}
-
-impl<T: Real> Rows<'_, T> {
-    fn block(&self, from: usize, rows: usize) -> Block<T> {
-        let to_rows = (0..self.g).step_by(TILE).map(|origin| self.tile(from, rows, origin)).collect();
-        Block { from, rows, to_rows, to_columns: self.turned(from, rows) }
-    }
-
-    fn tile(&self, from: usize, rows: usize, origin: usize) -> Piece<T> {
-        let mut piece = Piece { starts: vec![0], origin, ..Piece::default() };
-        for i in from..from + rows {
-            let (begin, end) = (self.starts[i], self.starts[i + 1]);
-            let mine = &self.columns[begin..end];
-            let first = begin + mine.partition_point(|&j| (j as usize) < origin);
-            let last = begin + mine.partition_point(|&j| (j as usize) < origin + TILE);
-            piece.sources.extend(self.columns[first..last].iter().map(|&j| (j as usize - origin) as u16));
-            piece.values.extend_from_slice(&self.values[first..last]);
-            piece.starts.push(piece.values.len() as u32);
+    /// Calls `f` with every row, its columns rising, and its values.
+    pub(super) fn each_row(&self, mut f: impl FnMut(usize, &[(usize, f64)])) {
+        let mut rows = Vec::new();
+        for block in &self.blocks {
+            block.rows(&self.units, &mut rows);
+            rows.iter().take(block.rows).enumerate().for_each(|(i, row)| f(block.from + i, row));
         }
-        piece
+    }
+}
+
+impl<T: Real> Block<T> {
+    /// Of rows, columns and values each, the first of which is row `from` of a matrix of `g` columns.
+    fn new(from: usize, g: usize, rows: &[(&[u32], &[f64])]) -> Self {
+        let to_rows = (0..g).step_by(WIDTH).filter_map(|column| Self::to_rows(rows, column, g)).collect();
+        Self { from, rows: rows.len(), to_rows, to_columns: Self::to_columns(rows, g) }
     }
 
-    fn turned(&self, from: usize, rows: usize) -> Piece<T> {
-        let (begin, end) = (self.starts[from], self.starts[from + rows]);
-        let mut starts = vec![0_u32; self.g + 1];
-        self.columns[begin..end].iter().for_each(|&j| starts[j as usize + 1] += 1);
-        (0..self.g).for_each(|j| starts[j + 1] += starts[j]);
-        let mut next = starts.clone();
-        let mut sources = vec![0; end - begin];
-        let mut values = vec![T::ZERO; end - begin];
-        for i in from..from + rows {
-            for at in self.starts[i]..self.starts[i + 1] {
-                let place = &mut next[self.columns[at] as usize];
-                sources[*place as usize] = (i - from) as u16;
-                values[*place as usize] = self.values[at];
-                *place += 1;
+    /// The columns from `from` on.
+    fn to_rows(rows: &[(&[u32], &[f64])], from: usize, g: usize) -> Option<Piece<T>> {
+        let sources = WIDTH.min(g - from);
+        let mut entries = Vec::new();
+        for (i, (columns, values)) in rows.iter().enumerate() {
+            let first = columns.partition_point(|&j| (j as usize) < from);
+            let last = columns.partition_point(|&j| (j as usize) < from + sources);
+            let entry =
+                |at: usize| Entry { target: i as u16, source: (columns[at] as usize - from) as u8, value: values[at] };
+            entries.extend((first..last).map(entry));
+        }
+        Piece::new(from, sources, 0, &entries)
+    }
+
+    /// All rows, for one span of columns after the other.
+    fn to_columns(rows: &[(&[u32], &[f64])], g: usize) -> Vec<Piece<T>> {
+        let (spans, parts) = (g.div_ceil(SPAN), rows.len().div_ceil(WIDTH));
+        let mut entries: Vec<Vec<Entry>> = vec![Vec::new(); spans * parts];
+        for (i, (columns, values)) in rows.iter().enumerate() {
+            for (&j, &value) in columns.iter().zip(*values) {
+                let j = j as usize;
+                let (target, source) = ((j % SPAN) as u16, (i % WIDTH) as u8);
+                entries[j / SPAN * parts + i / WIDTH].push(Entry { target, source, value });
             }
         }
-        Piece { starts, sources, values, origin: 0 }
+        let piece = |(at, entries): (usize, &mut Vec<Entry>)| {
+            // Stable: within a column the rows keep their order.
+            entries.sort_by_key(|e| e.target);
+            let from = at % parts * WIDTH;
+            Piece::new(from, WIDTH.min(rows.len() - from), at / parts * SPAN, entries)
+        };
+        entries.iter_mut().enumerate().filter_map(piece).collect()
+    }
+
+    /// Columns and values of each row, into the first places of `rows`.
+    pub(super) fn rows(&self, units: &[T], rows: &mut Vec<Vec<(usize, f64)>>) {
+        rows.resize(rows.len().max(self.rows), Vec::new());
+        rows.iter_mut().for_each(Vec::clear);
+        for piece in &self.to_rows {
+            for (row, entries) in piece.each() {
+                rows[row].extend(entries.map(|at| {
+                    let (column, x) = piece.entry(at);
+                    (column, x.to_f64() * units[column].to_f64())
+                }));
+            }
+        }
+    }
+}
+
+/// Rows from which the units of columns are guessed.
+const SAMPLE: usize = 4096;
+
+/// Multiples that the smallest value of a column is tried as.
+const FIRST: usize = 3;
+
+/// What a unit of each column is: the number of which all values of these rows are whole multiples, to rounding; 1 where
+/// there is none, and for all where they are few.
+fn units(g: usize, columns: &[u32], values: &[f64], rounding: f64) -> Vec<f64> {
+    let mut smallest = vec![f64::INFINITY; g];
+    let each = || columns.iter().map(|&j| j as usize).zip(values);
+    each().for_each(|(j, &x)| smallest[j] = smallest[j].min(x));
+    let mut fits = vec![[true; FIRST]; g];
+    for (j, &x) in each() {
+        for (m, fits) in fits[j].iter_mut().enumerate() {
+            *fits &= multiple(x, smallest[j] / (m + 1) as f64, rounding).is_some();
+        }
+    }
+    let seen: Vec<usize> = (0..g).filter(|&j| smallest[j].is_finite()).collect();
+    let mut units = vec![1.0; g];
+    let mut found = 0;
+    for &j in &seen {
+        if let Some(m) = fits[j].iter().position(|fits| *fits) {
+            units[j] = smallest[j] / (m + 1) as f64;
+            found += 1;
+        }
+    }
+    if 2 * found < seen.len() { vec![1.0; g] } else { units }
+}
+
+/// How many units a value is, if a whole number, to rounding.
+fn multiple(x: f64, unit: f64, rounding: f64) -> Option<f64> {
+    let whole = (x / unit).round();
+    ((whole * unit - x).abs() <= rounding * x).then_some(whole)
+}
+
+/// Takes rows one by one.
+#[derive(Debug)]
+pub(super) struct Builder<T> {
+    tiles: Tiles<T>,
+    /// The units, once they were guessed.
+    exact: Option<Vec<f64>>,
+    /// Rows that are in no block yet.
+    starts: Vec<usize>,
+    columns: Vec<u32>,
+    values: Vec<f64>,
+}
+
+impl<T: Real> Builder<T> {
+    /// Of a matrix of `g` columns.
+    pub(super) fn new(g: usize) -> Self {
+        let tiles = Tiles { n: 0, g, blocks: Vec::new(), units: Vec::new(), n_values: 0, total: 0.0, squares: 0.0 };
+        Self { tiles, exact: None, starts: vec![0], columns: Vec::new(), values: Vec::new() }
+    }
+
+    /// The next row: columns, rising, and values. Zeros are left out.
+    pub(super) fn row(&mut self, columns: &[u32], values: &[f64]) {
+        let (mut total, mut squares) = (0.0, 0.0);
+        for (&j, &x) in columns.iter().zip(values) {
+            let x = T::from_f64(x).to_f64();
+            if x != 0.0 {
+                total += x;
+                squares += x * x;
+                self.columns.push(j);
+                self.values.push(x);
+            }
+        }
+        self.tiles.total += total;
+        self.tiles.squares += squares;
+        self.starts.push(self.columns.len());
+        if self.starts.len() > if self.exact.is_some() { BLOCK } else { SAMPLE } {
+            self.close();
+        }
+    }
+
+    /// Checked compressed rows.
+    pub(super) fn rows(&mut self, starts: &[usize], columns: &[u32], values: Values) -> Result<()> {
+        let n = starts.len().saturating_sub(1);
+        let input = Input::rows_from(self.n(), starts, columns, values, n, self.tiles.g)?;
+        input.each_row(|columns, values| self.row(columns, values));
+        Ok(())
+    }
+
+    /// How many rows there are.
+    pub(super) fn n(&self) -> usize {
+        self.tiles.n + self.starts.len() - 1
+    }
+
+    pub(super) fn finish(mut self) -> Tiles<T> {
+        self.close();
+        self.tiles
+    }
+
+    /// Makes blocks of the rows that are there.
+    fn close(&mut self) {
+        // The rounding of whatever divided counts, in the precision of the iterations.
+        let rounding = if T::from_f64(0.1).to_f64() == 0.1 { f64::EPSILON } else { f64::from(f32::EPSILON) } * 4.0;
+        let Self { tiles, exact, starts, columns, values } = self;
+        let units = exact.get_or_insert_with(|| units(tiles.g, columns, values, rounding));
+        tiles.units = units.iter().map(|&u| T::from_f64(u)).collect();
+        for (&j, x) in columns.iter().zip(values.iter_mut()) {
+            let unit = units[j as usize];
+            *x = multiple(*x, unit, rounding).unwrap_or(*x / unit);
+        }
+        for ends in starts.windows(2).collect::<Vec<_>>().chunks(BLOCK) {
+            let rows: Vec<(&[u32], &[f64])> =
+                ends.iter().map(|e| (&columns[e[0]..e[1]], &values[e[0]..e[1]])).collect();
+            tiles.blocks.push(Block::new(tiles.n, tiles.g, &rows));
+            tiles.n += rows.len();
+        }
+        tiles.n_values += values.len();
+        starts.truncate(1);
+        columns.clear();
+        values.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::pieces::Numbers;
     use super::*;
-    use crate::nmf::Values;
-    use ferrocyte_base::Result;
 
-    #[test]
-    fn both_directions_hold_every_value_in_order() -> Result<()> {
-        let (n, g) = (300, 700);
-        let dense: Vec<f64> = (0..n * g).map(|t| if t % 7 == 3 { t as f64 } else { 0.0 }).collect();
-        let tiles = Tiles::<f64>::new(&Input::dense(Values::Double(&dense), n, g)?);
+    /// Both directions as dense matrices.
+    fn both(tiles: &Tiles<f64>) -> (Vec<f64>, Vec<f64>) {
+        let (n, g) = (tiles.n, tiles.g);
         let (mut by_rows, mut by_columns) = (vec![0.0; n * g], vec![0.0; n * g]);
+        tiles.each_row(|i, row| row.iter().for_each(|&(j, x)| by_rows[i * g + j] = x));
         for block in &tiles.blocks {
-            for piece in &block.to_rows {
-                assert!(piece.starts.len() == block.rows + 1);
-                for t in 0..block.rows {
-                    for at in piece.starts[t] as usize..piece.starts[t + 1] as usize {
-                        by_rows[(block.from + t) * g + piece.origin + piece.sources[at] as usize] = piece.values[at];
+            for piece in &block.to_columns {
+                for (j, entries) in piece.each() {
+                    for (i, x) in entries.map(|at| piece.entry(at)) {
+                        by_columns[(block.from + i) * g + j] = x * tiles.units[j];
                     }
                 }
             }
-            let piece = &block.to_columns;
-            for j in 0..g {
-                for at in piece.starts[j] as usize..piece.starts[j + 1] as usize {
-                    by_columns[(block.from + piece.sources[at] as usize) * g + j] = piece.values[at];
-                }
-            }
         }
-        assert_eq!(by_rows, dense);
-        assert_eq!(by_columns, dense);
-        assert_eq!(tiles.total, dense.iter().sum::<f64>());
-        assert_eq!(tiles.blocks.len(), 2);
+        (by_rows, by_columns)
+    }
+
+    #[test]
+    fn both_directions_hold_every_value() -> Result<()> {
+        let (n, g) = (300, 700);
+        let dense: Vec<f64> = (0..n * g).map(|t| if t % 7 == 3 { (t as f64).sqrt() } else { 0.0 }).collect();
+        let tiles = Tiles::<f64>::new(&Input::dense(Values::Double(&dense), n, g)?);
+        assert_eq!(both(&tiles), (dense.clone(), dense.clone()));
+        assert!((tiles.total / dense.iter().sum::<f64>() - 1.0).abs() < 1e-14);
+        assert_eq!((tiles.blocks.len(), tiles.n_values), (2, n * g / 7));
+        Ok(())
+    }
+
+    #[test]
+    fn counts_over_deviations_become_counts_again() -> Result<()> {
+        let (n, g) = (70, 5);
+        // Column 3 is empty; column 4 has no single count.
+        let count = |i: usize, j: usize| match j {
+            3 => 0,
+            4 => [0, 2, 5][i % 3],
+            _ => (i * 7 + j) % 4,
+        };
+        let sd = |j: usize| (2.0 + j as f64).sqrt();
+        let dense: Vec<f64> = (0..n * g).map(|at| count(at / g, at % g) as f64 / sd(at % g)).collect();
+        let tiles = Tiles::<f64>::new(&Input::dense(Values::Double(&dense), n, g)?);
+        let counted = |p: &Piece<f64>| matches!(p.numbers, Numbers::Counts(_));
+        assert!(tiles.blocks.iter().all(|b| b.to_rows.iter().chain(&b.to_columns).all(counted)));
+        let (by_rows, by_columns) = both(&tiles);
+        let near = |found: &[f64]| found.iter().zip(&dense).all(|(a, b)| (a - b).abs() <= 4.0 * f64::EPSILON * b);
+        assert!(near(&by_rows) && near(&by_columns));
+        assert!((tiles.units[4] * sd(4) - 1.0).abs() < 1e-15);
+        Ok(())
+    }
+
+    #[test]
+    fn rows_in_portions_are_the_matrix() -> Result<()> {
+        let (n, g) = (600, 3);
+        let dense: Vec<f64> = (0..n * g).map(|t| (t % 5) as f64 + 1.0).collect();
+        let whole = Tiles::<f64>::new(&Input::dense(Values::Double(&dense), n, g)?);
+        let mut builder = Builder::<f64>::new(g);
+        for portion in dense.chunks(100 * g) {
+            let rows = portion.len() / g;
+            let starts: Vec<usize> = (0..=rows).map(|i| i * g).collect();
+            let columns: Vec<u32> = (0..rows * g).map(|at| (at % g) as u32).collect();
+            builder.rows(&starts, &columns, Values::Double(portion))?;
+        }
+        assert_eq!(builder.n(), n);
+        assert_eq!(both(&builder.finish()), both(&whole));
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ferrocyte_base::Run;
 use ferrocyte_learn::nmf::{
-    Factorisation, Input, Job, Loss, Options, Precision, Rule, Solver, Start, Values, factorise, initial, nndsvd,
+    Factorisation, Input, Job, Loss, Options, Precision, Rule, Solver, Start, Stop, Values, factorise, initial, nndsvd,
     refit, replicates,
 };
 use ferrocyte_math::linalg::{Matrix, symmetric_eigen};
@@ -96,6 +96,7 @@ fn options(about: &Value) -> Options {
         l1_ratio: number("l1_ratio"),
         precision: if about["dtype"] == "float32" { Precision::Single } else { Precision::Double },
         trace: true,
+        ..Options::default()
     }
 }
 
@@ -260,4 +261,37 @@ fn refits_of_the_stage_meet_the_reference_and_the_optimum() {
     let updates = Options { loss: Loss::KULLBACK_LEIBLER, solver: Solver::Multiplicative, ..options };
     let peer = refit(&run, &x, &spectra.values, k, &updates, Rule::Peer).unwrap();
     compare("usage_refit of kl", &peer.w, &kl["usage_refit"].values, 1e-10, &mut 0);
+    // The optimum is where updates go on to, and no worse than wherever they are.
+    let exact = refit(&run, &x, &spectra.values, k, &updates, Rule::Exact).unwrap();
+    assert_eq!(exact.stop, Stop::Converged);
+    let long = Options { tolerance: 0.0, max_iterations: 3000, ..updates };
+    let long = refit(&run, &x, &spectra.values, k, &long, Rule::Peer).unwrap();
+    assert!(exact.objective <= long.objective && long.objective < peer.objective);
+    assert!((long.objective - exact.objective) < 1e-5 * exact.objective);
+    compare("usages of kl at the optimum", &long.w, &exact.w, 2e-3, &mut 0);
+}
+
+#[test]
+fn projections_meet_the_reference_and_the_optimum() {
+    let stage = arrays(&file("stage_project.npz"));
+    let reference = &stage["reference"];
+    let (k, g) = (reference.shape[0], reference.shape[1]);
+    let counts = &stage["query_counts"];
+    let n = counts.shape[0];
+    assert_eq!(counts.shape[1], g);
+    let spread = |j: usize| {
+        let column: Vec<f64> = (0..n).map(|i| counts.values[i * g + j]).collect();
+        let mean = column.iter().sum::<f64>() / n as f64;
+        let variance = column.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n as f64;
+        if variance > 0.0 { variance.sqrt() } else { 1.0 }
+    };
+    let spreads: Vec<f64> = (0..g).map(spread).collect();
+    let dense: Vec<f64> = counts.values.iter().enumerate().map(|(at, x)| x / spreads[at % g]).collect();
+    let x = Input::dense(Values::Double(&dense), n, g).unwrap();
+    let updates = Options { solver: Solver::Multiplicative, ..Options::default() };
+    let run = Run::new();
+    let peer = refit(&run, &x, &reference.values, k, &updates, Rule::Peer).unwrap();
+    compare("usage_mu", &peer.w, &stage["usage_mu"].values, 1e-10, &mut 0);
+    let exact = refit(&run, &x, &reference.values, k, &updates, Rule::Exact).unwrap();
+    compare("usage_exact", &exact.w, &stage["usage_exact"].values, 1e-8, &mut 0);
 }

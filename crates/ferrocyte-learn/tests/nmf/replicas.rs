@@ -2,7 +2,7 @@
 
 use ferrocyte_base::Run;
 use ferrocyte_learn::nmf::{
-    Factorisation, Input, Job, Loss, Options, Precision, Solver, Start, Stop, Values, factorise,
+    Factorisation, Input, Job, Loss, Options, Precision, Rule, Solver, Start, Stop, Values, factorise, refit,
 };
 use ferrocyte_math::random::Stream;
 
@@ -41,6 +41,7 @@ fn bits_depend_neither_on_batch_nor_lane_nor_threads_nor_other_ranks() {
     let losses = [
         Options { tolerance: 1e-3, max_iterations: 300, ..Options::default() },
         Options { tolerance: 1e-3, max_iterations: 300, precision: Precision::Single, ..Options::default() },
+        Options { tolerance: 1e-3, max_iterations: 300, solver: Solver::Accelerated, ..Options::default() },
         Options {
             tolerance: 1e-3,
             max_iterations: 300,
@@ -80,6 +81,34 @@ fn several_shares_of_rows_give_the_same_bits_on_any_threads() {
     let found = factorise(&Run::new().threads(4), &x, &options, &jobs(&[3], 5)).unwrap();
     reference.iter().zip(&found).for_each(|(a, b)| same(a, b));
     assert_eq!(reference[0].stop, Stop::Limit);
+}
+
+#[test]
+fn several_sweeps_need_fewer_passes_and_end_as_low() {
+    let (n, g) = (400, 60);
+    let dense = counts(n, g, 4);
+    let x = Input::dense(Values::Double(&dense), n, g).unwrap();
+    let fit = |solver| {
+        let options = Options { solver, tolerance: 1e-5, ..Options::default() };
+        factorise(&Run::new(), &x, &options, &jobs(&[4], 8)).unwrap()
+    };
+    let (plain, quick) = (fit(Solver::CoordinateDescent), fit(Solver::Accelerated));
+    let passes = |found: &[Factorisation]| found.iter().map(|f| f.iterations).sum::<usize>();
+    let best = |found: &[Factorisation]| found.iter().map(|f| f.objective).fold(f64::INFINITY, f64::min);
+    assert!(passes(&quick) * 5 < passes(&plain) * 4, "{} and {}", passes(&quick), passes(&plain));
+    assert!((best(&quick) / best(&plain) - 1.0).abs() < 1e-4);
+}
+
+#[test]
+fn a_fixed_w_is_the_transposed_problem() {
+    let (n, g, k) = (50, 30, 3);
+    let dense = counts(n, g, k);
+    let x = Input::dense(Values::Double(&dense), n, g).unwrap();
+    let found = factorise(&Run::new(), &x, &Options::default(), &jobs(&[k], 1)).unwrap().remove(0);
+    let turned: Vec<f64> = (0..k * n).map(|at| found.w[at % n * k + at / n]).collect();
+    let refitted = refit(&Run::new(), &x.transposed(), &turned, k, &Options::default(), Rule::Exact).unwrap();
+    assert!(refitted.w.len() == g * k && refitted.objective <= found.objective);
+    assert!(refitted.objective > 0.999 * found.objective);
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub(crate) fn arrays(path: &Path) -> BTreeMap<String, Array> {
 }
 
 /// One `.npy`.
-fn array(bytes: &[u8]) -> Array {
+pub(crate) fn array(bytes: &[u8]) -> Array {
     let length = u16::from_le_bytes([bytes[8], bytes[9]]) as usize;
     let (header, data) = (std::str::from_utf8(&bytes[10..10 + length]).unwrap(), &bytes[10 + length..]);
     let after = |key: &str| header.split(key).nth(1).unwrap();

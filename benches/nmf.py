@@ -1,0 +1,285 @@
+"""Speed of factorisations, beside programs that make them, in one run; writes docs/speed_nmf.md.
+
+Every program runs in a process of its own (`nmf_work.py`) on the same counts over standard deviations, of the generator
+that the page names. What is compared are milliseconds for each iteration of each replica, so that stopping rules do not
+matter. A program that is not installed is named as such.
+
+`--quick` tries everything on a small study and writes nothing; `--slow` lets programs run that take minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from page import ROOT, last_line, machine, say, table, times, versions
+from scipy import sparse
+
+from ferrocyte import _core
+
+PAGE = ROOT / "docs/speed_nmf.md"
+N_GENES = 2000
+
+
+@dataclass
+class Size:
+    """A study of the generator: cells, planted programs, seed, mean library, and the rank that is fitted."""
+
+    name: str
+    cells: int
+    programs: int
+    seed: int
+    library: float
+    k: int
+
+
+SIZES = [
+    Size("S", 2_700, 8, 9001, 260, 8),
+    Size("M", 13_015, 12, 9002, 330, 10),
+    Size("L", 100_000, 16, 9003, 330, 10),
+]
+QUICK = [Size("T", 600, 5, 9000, 260, 5)]
+
+#: The milliseconds that were aimed at, for each size, loss and precision.
+AIMS = {
+    ("S", "frobenius", "double"): 0.6,
+    ("S", "frobenius", "single"): 0.3,
+    ("S", "kullback-leibler", "double"): 0.8,
+    ("M", "frobenius", "double"): 4.5,
+    ("M", "frobenius", "single"): 2.3,
+    ("L", "frobenius", "double"): 32.0,
+    ("L", "frobenius", "single"): 15.0,
+}
+
+
+def simulate(size: Size) -> sparse.csr_matrix:
+    """Counts of cells with an identity program each and some with an activity program too."""
+    draws = np.random.RandomState(size.seed)
+    n, g, p = size.cells, N_GENES, size.programs
+    n_act = max(1, round(p / 4))
+    base = draws.gamma(0.35, size=g) + 1e-3
+    base /= base.sum()
+    spectra = np.empty((p, g))
+    for program in spectra:
+        markers = draws.rand(g) < 0.08
+        fold = np.ones(g)
+        fold[markers] = np.exp(1.4 + 0.5 * draws.standard_normal(int(markers.sum())))
+        program[:] = base * fold / (base * fold).sum()
+    weights = 1 / np.sqrt(np.arange(1, p - n_act + 1))
+    identity = draws.choice(p - n_act, n, p=weights / weights.sum())
+    has = draws.rand(n) < 0.4
+    activity = p - n_act + draws.randint(0, n_act, n)
+    share = 0.1 + 0.6 * draws.rand(n)
+    usage = np.zeros((n, p))
+    usage[np.arange(n), identity] = np.where(has, 1 - share, 1.0)
+    usage[np.flatnonzero(has), activity[has]] = share[has]
+    library = np.exp(np.log(size.library) - 0.45**2 / 2 + 0.45 * draws.standard_normal(n))
+    blocks = []
+    for at in range(0, n, 20_000):
+        mean = library[at : at + 20_000, None] * (base / 2 + usage[at : at + 20_000] @ spectra / 2)
+        blocks.append(sparse.csr_matrix(draws.poisson(mean)))
+    counts = sparse.vstack(blocks).tocsc()
+    counts = counts[:, np.diff(counts.indptr) > 0].tocsr()
+    return counts[np.diff(counts.indptr) > 0]
+
+
+def scaled(counts: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Counts over the standard deviations of their genes."""
+    x = counts.astype(float)
+    n = x.shape[0]
+    mean = np.asarray(x.mean(axis=0)).ravel()
+    square = np.asarray(x.multiply(x).mean(axis=0)).ravel()
+    deviation = np.sqrt((square - mean**2) * n / (n - 1))
+    out = sparse.csr_matrix(x @ sparse.diags(1 / deviation))
+    out.sort_indices()
+    return out
+
+
+def measure(
+    program: str, file: Path, what: tuple[str, str, int], replicas: int, threads: int, span: tuple[int, int]
+) -> dict[str, float] | str:
+    """Milliseconds for each iteration and replica, or why there are none."""
+    loss, precision, k = what
+    words = [program, str(file), loss, precision, *map(str, (k, replicas, threads, *span))]
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    script = str(Path(__file__).with_name("nmf_work.py"))
+    done = subprocess.run(
+        [sys.executable, script, *words], capture_output=True, text=True, check=False, env={**os.environ, **limits}
+    )
+    if done.returncode:
+        return f"failed: {last_line(done.stderr)}"
+    found: dict[str, float] = json.loads(last_line(done.stdout))
+    return found
+
+
+def ceiling() -> tuple[float, float]:
+    """Bytes and 64-bit operations in a second that one thread of this machine reaches: a copy, a matrix product."""
+    source, target = np.ones(1 << 25), np.zeros(1 << 25)
+    a, b = np.ones((1024, 1024)), np.ones((1024, 1024))
+
+    def least(work: object, repeats: int = 5) -> float:
+        spent = []
+        for _ in range(repeats):
+            began = time.perf_counter()
+            work()  # type: ignore[operator]
+            spent.append(time.perf_counter() - began)
+        return min(spent)
+
+    return 2 * source.nbytes / least(lambda: np.copyto(target, source)), 2 * 1024**3 / least(lambda: a @ b)
+
+
+def command_memory(size: Size, counts: sparse.csr_matrix, folder: Path) -> str:
+    """Peak memory of the program on a study in a file."""
+    import anndata as ad
+
+    path = folder / f"{size.name}.h5ad"
+    ad.AnnData(counts.astype(np.float32)).write_h5ad(path)
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    fit = ["nmf", "fit", str(path), "-k", str(size.k), "--n-replicas", "8", "--max-iter", "3", "--threads", "1"]
+    program = [sys.executable, "-m", "ferrocyte._cli", *fit, "-o", str(folder / "out")]
+    done = subprocess.run([sys.executable, "-c", code, *program], capture_output=True, text=True, check=False)
+    return f"{int(done.stdout) / 1024:,.0f} MiB" if done.returncode == 0 else f"failed: {last_line(done.stderr)}"
+
+
+def page(sizes: list[Size], *, slow: bool) -> list[str]:
+    """The page, line by line."""
+    lines, rows, roof = [], [], []
+    has_peer = importlib.util.find_spec("sklearn") is not None
+    bandwidth, peak = ceiling()
+    memory = ""
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            say(f"{size.name}: drawing")
+            counts = simulate(size)
+            x = scaled(counts)
+            file = Path(folder) / f"{size.name}.npz"
+            sparse.save_npz(file, x, compressed=False)
+            lines.append(f"* {size.name}: {x.shape[0]:,} cells × {x.shape[1]:,} genes, {x.nnz:,} values, k {size.k}")
+            span = (2, 12) if size.name in "TS" else (1, 4)
+            for loss in ("frobenius", "accelerated", "kullback-leibler"):
+                peers = {}
+                if has_peer and loss != "accelerated" and (loss == "frobenius" or size.name in "TS" or slow):
+                    say(f"{size.name}: scikit-learn, {loss}")
+                    peers = {t: measure("scikit-learn", file, (loss, "double", size.k), 1, t, (1, 4)) for t in (1, 2)}
+                for precision, lanes in (("double", 8), ("single", 16)):
+                    say(f"{size.name}: ferrocyte, {loss}, {precision}")
+                    what = (loss, precision, size.k)
+                    found = {t: measure("ferrocyte", file, what, lanes * t, t, span) for t in (1, 2)}
+                    rows.append(told(size, what, found, peers))
+                    if loss != "kullback-leibler" and not isinstance(found[1], str):
+                        roof.append(under(size, what, x, found[1]["cpu"], (bandwidth, peak), lanes))
+            if size.name in "LT":
+                say(f"{size.name}: memory of the program")
+                most = command_memory(size, counts, Path(folder))
+                memory = f"`ferrocyte nmf fit` on {size.name} (8 replicas, one thread): {most} at most."
+    heads = [
+        "study",
+        "loss",
+        "precision",
+        "1 thread",
+        "2 threads (wall)",
+        "aim",
+        "scikit-learn, 1",
+        "2 (wall)",
+        "times",
+    ]
+    return [
+        "# Speed of factorisations",
+        "",
+        f"Written by `make bench` on {date.today():%Y-%m-%d}. {machine()}. {versions()}.",
+        f"Instructions: {_core.nmf_instructions()}.",
+        "",
+        "Studies of `simulate` in `benches/nmf.py`; counts over the standard deviations of their genes:",
+        "",
+        *lines,
+        "",
+        "Milliseconds for each iteration of each replica: processor time with one thread, wall time with two.",
+        "ferrocyte iterates 8 replicas (double) or 16 (single) together on each thread; scikit-learn one. An",
+        "accelerated iteration makes four sweeps.",
+        "",
+        *table(heads, rows),
+        memory,
+        "",
+        "## Against what the machine can do",
+        "",
+        f"One thread copies {bandwidth / 1e9:.1f} GB/s (read and written) and reaches {peak / 1e9:.0f} GFLOP/s in a",
+        "64-bit matrix product. An iteration makes 4 nnz k operations for the two products and 3 (n + g) k² for sweeps",
+        "and Gram matrices; the matrix, once for all lanes, is read from memory.",
+        "",
+        *table(["study", "loss", "precision", "GFLOP/s", "share of the peak", "GB/s of the matrix"], roof),
+    ]
+
+
+def told(size: Size, what: tuple[str, str, int], found: dict[int, object], peers: dict[int, object]) -> list[str]:
+    """A line of the table of times."""
+
+    def shown(one: object, which: str) -> str:
+        return one if isinstance(one, str) else f"{one[which]:.3g}" if isinstance(one, dict) else ""
+
+    loss, precision, _ = what
+    ours, theirs = found[1], peers.get(1)
+    ratio = times(theirs["cpu"] / ours["cpu"]) if isinstance(ours, dict) and isinstance(theirs, dict) else ""
+    aim = AIMS.get((size.name, loss, precision))
+    return [
+        size.name,
+        loss,
+        precision,
+        shown(ours, "cpu"),
+        shown(found[2], "wall"),
+        "" if aim is None else f"{aim:g}",
+        shown(theirs, "cpu"),
+        shown(peers.get(2), "wall"),
+        ratio,
+    ]
+
+
+def under(
+    size: Size,
+    what: tuple[str, str, int],
+    x: sparse.csr_matrix,
+    milliseconds: float,
+    ceilings: tuple[float, float],
+    lanes: int,
+) -> list[str]:
+    """A line of the roofline."""
+    loss, precision, k = what
+    sweeps = 4 if loss == "accelerated" else 1
+    operations = 4 * x.nnz * k + (2 * sweeps + 1) * sum(x.shape) * k**2
+    rate = operations / milliseconds * 1e3
+    peak = ceilings[1] * (2 if precision == "single" else 1)
+    # Source and count of one byte each, along rows and along columns.
+    read = 4 * x.nnz / (milliseconds * 1e-3 * lanes)
+    return [size.name, loss, precision, f"{rate / 1e9:.0f}", f"{100 * rate / peak:.0f} %", f"{read / 1e9:.2f}"]
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a small study, nothing is written")
+    parser.add_argument("--slow", action="store_true", help="let programs run that take minutes")
+    parser.add_argument("--only", nargs="*", help="names of studies")
+    arguments = parser.parse_args()
+    sizes = QUICK if arguments.quick else SIZES
+    lines = page([s for s in sizes if not arguments.only or s.name in arguments.only], slow=arguments.slow)
+    text = "\n".join(lines).rstrip() + "\n"
+    if arguments.quick or arguments.only:
+        print(text)
+    else:
+        PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
