@@ -32,6 +32,8 @@ SEED = 5
 SIZES = {"3k": 3_000, "20k": 20_000, "100k": 100_000}
 SAMPLES = {"a": 0.5, "b": 0.3, "c": 0.2}
 PEERS = ("scanpy", "brisc", "harmonypy", "illico")
+#: Seconds that a program may take for a step, with what comes before it.
+MOST = 120
 
 
 # Cells
@@ -160,7 +162,10 @@ def program(name: str, folder: Path, step: str, threads: int, repeats: int) -> M
     """Run a step in a process of its own."""
     command = [sys.executable, str(ROOT / "benches/cells_work.py"), name, str(folder), step, str(threads), str(repeats)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": str(threads)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=MOST)
+    except subprocess.TimeoutExpired:
+        return Measured(note=f"not done after {MOST} s")
     if done.returncode:
         return Measured(note=last_line(done.stderr))
     told = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)

@@ -51,13 +51,16 @@ impl Request {
 
 /// Which replicas are made: `ferrocyte.nmf._request.Replicas`.
 #[derive(FromPyObject)]
-pub(crate) struct Replicas {
+pub(crate) struct Asked {
     k: Vec<usize>,
     n_replicas: usize,
     seed: u32,
     init: String,
     keep: String,
 }
+
+/// Given factors on their way in.
+type Given<'py> = Option<(PyReadonlyArray2<'py, f64>, PyReadonlyArray2<'py, f64>)>;
 
 /// What factors are as arrays.
 type Factors<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<f64>>);
@@ -86,7 +89,7 @@ pub(crate) fn nmf_fit<'py>(
     source: Matrix<'py>,
     names: NameLists,
     request: Request,
-    replicas: Replicas,
+    replicas: Asked,
     means: Means,
 ) -> PyResult<Bound<'py, PyDict>> {
     let asked = RankOptions {
@@ -118,7 +121,7 @@ pub(crate) fn nmf_factorise<'py>(
     py: Python<'py>,
     source: Matrix<'py>,
     components: usize,
-    start: (String, u32, Option<(PyReadonlyArray2<'py, f64>, PyReadonlyArray2<'py, f64>)>),
+    start: (String, u32, Given<'py>),
     request: Request,
     means: Means,
 ) -> PyResult<(Factors<'py>, usize, f64, &'static str)> {

@@ -391,6 +391,25 @@ def test_markers_within_bounds(merged):
         merged.rna.get_markers("STIM")
 
 
+def test_threads_change_no_bit(tmp_path):
+    found = []
+    for n_threads in (1, 2):
+        expm = fe.Experiment(small_samples(), tmp_path / str(n_threads), n_threads=n_threads, progress=False)
+        expm.rna.log_normalize(run_on_samples=True)
+        expm.rna.merge()
+        expm.rna.hvg(method="binned", n_top_genes=30)
+        expm.rna.scale_pca(n_comps=8)
+        expm.rna.harmony()
+        expm.rna.knn(n_neighbors=15)
+        expm.rna.umap()
+        expm.rna.leiden()
+        expm.rna.sc3(n_clusters=[3])
+        expm.rna.markers(groupby="condition")
+        expm.save()
+        found.append((tmp_path / str(n_threads) / "integrated.h5mu").read_bytes())
+    assert found[0] == found[1]
+
+
 # The folder
 
 

@@ -83,7 +83,6 @@ def test_precisions_losses_and_solvers_agree(adata):
     loss = double.replicas["objective"][0]
     np.testing.assert_allclose(single.replicas["objective"][0], loss, rtol=1e-4)
     np.testing.assert_allclose(quick.replicas["objective"][0], loss, rtol=1e-2)
-    assert quick.replicas["iterations"][0] < double.replicas["iterations"][0]
     kl = fe.nmf.fit(adata, 3, beta_loss="kullback-leibler")
     assert kl.provenance["options"]["solver"] == "mu"
     assert np.isnan(kl.replicas["explained"][0])
@@ -122,14 +121,14 @@ def test_what_cannot_be_is_refused(adata):
         ({"k": 41}, "between 1 and 40"),
         ({"k": 0}, "found 0"),
         ({"k": []}, "at least one k"),
-        ({"k": 2.5}, ""),
+        ({"k": 2.5}, "whole number"),
         ({"k": 2, "n_replicas": 0}, "n_replicas"),
         ({"k": 2, "beta_loss": "itakura-saito"}, "beta <= 0"),
         ({"k": 2, "beta_loss": "absolute"}, "no loss"),
         ({"k": 2, "tol": float("nan")}, "tolerance"),
         ({"k": 2, "init": "zeros"}, "no choice"),
     ]:
-        with pytest.raises((fe.BadInputError, TypeError), match=told):
+        with pytest.raises(fe.BadInputError, match=told):
             fe.nmf.fit(adata, **arguments)
     with pytest.raises(fe.UnsupportedError, match="solver mu"):
         fe.nmf.fit(adata, 2, beta_loss="kullback-leibler", solver="cd")

@@ -16,9 +16,14 @@ from test_nmf import counts
 
 from ferrocyte.nmf import NMF
 
+with warnings.catch_warnings():
+    # Nothing is inherited from scikit-learn, which wonders at that.
+    warnings.simplefilter("ignore")
+    CHECKS = parametrize_with_checks([NMF(2, max_iter=500, random_state=0)])
+
 
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([NMF(2, max_iter=500, random_state=0)])
+@CHECKS
 def test_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
 

@@ -412,8 +412,6 @@ def test_saved_files_are_those_of_mudata(story):
 
 
 def test_programs_have_their_place(story):
-    """`consensus_nmf` of the notebook, as far as it is built in."""
-    pytest.importorskip("ferrocyte.cnmf")
     expm = em.load_experiment(story.folder / "expm" / "scrna", load_samples=False)
     counts = expm["rna"].layers["counts"]
     expm["rna"].layers["norm"] = counts.multiply(1e4 / counts.sum(axis=1)).tocsr().astype(np.float32)

@@ -152,7 +152,7 @@ fn what_is_wrong_is_named() {
         (&["qc", "study.h5ad", "-o", "x.h5ad", "--min-genes", "9", "--max-genes", "3"], 1, "above the largest"),
         (&["qc", "study.h5ad", "-o", "x.csv"], 2, ".h5ad or .h5mu"),
         (&["qc", "study.h5ad", "-o", "study.h5ad"], 2, "is an input"),
-        (&["embed", "study.h5ad", "-o", "x.h5ad", "--batch-key", "smple"], 1, "did you mean"),
+        (&["embed", "study.h5ad", "-o", "x.h5ad", "--batch-key", "batsh"], 1, "did you mean `batch`"),
         (&["embed", "study.h5ad", "-o", "x.h5ad", "--layer", "count"], 1, "no layer `count`"),
         (&["embed", "study.h5ad", "-o", "x.h5ad", "--lamb", "some"], 2, "found `some`"),
         (&["embed", "study.h5ad", "-o", "x.h5ad", "--max-value", "10", "--n-top-genes", "30"], 1, "scale"),
@@ -166,9 +166,11 @@ fn what_is_wrong_is_named() {
         assert!(left.err.contains(told), "{args:?}\n{}", left.err);
         assert!(!folder.path("x.h5ad").exists() && !folder.path("x/integrated.h5mu").exists(), "{args:?}");
     }
-    let named = ["cells", "annotate", "study.h5ad", "-o", "x.h5ad", "--cluster", "cls", "--mapping", "names.tsv"];
-    let left = folder.run(&named);
-    assert!(left.code == 1 && left.err.contains("both"), "{}", left.err);
+    let annotate = ["cells", "annotate", "study.h5ad", "-o", "x.h5ad", "--cluster", "cls"];
+    let left = folder.run(&[&annotate[..], &["--mapping", "names.tsv"]].concat());
+    assert!(left.code == 1 && left.err.contains("more than once"), "{}", left.err);
+    let left = folder.run(&[&annotate[..], &["--name", "T=1,2", "--name", "B=2"]].concat());
+    assert!(left.code == 1 && left.err.contains("both `T` and `B`"), "{}", left.err);
     let left =
         folder.run(&["cells", "markers", "study.h5ad", "-o", "x.h5ad", "--groupby", "cls", "--groups", "nobody"]);
     assert!(left.code == 1 && left.err.contains("nobody"), "{}", left.err);

@@ -43,7 +43,7 @@ class Experiment:
     base
         The folder to which locations are relative; by default that of the table, or the working directory.
     n_threads, max_memory, progress
-        With what means files are read; none changes a number.
+        With what means files are read and written and verbs work; none changes a number.
 
     Attributes
     ----------
@@ -103,21 +103,28 @@ class Experiment:
         locations = [table.location(i)[0] for i in range(len(metadata))]
         table.check_locations([one for one in locations if os.path.exists(os.path.join(base, one))])
         known = read_genes(genes)
-        how = {"n_threads": n_threads, "max_memory": max_memory, "progress": progress}
+        how: dict[str, Any] = {"n_threads": n_threads, "max_memory": max_memory, "progress": progress}
         held: dict[str, dict[str, ad.AnnData]] = {}
         for modality in table.modalities():
             held[modality] = {}
             for i, name in table.of(modality):
                 say(f"reading sample {name} [{modality}] ...")
                 held[modality][name] = read_sample(table, i, os.fspath(base), known, how)
-        self._begin(metadata, directory, held)
+        self._begin(metadata, directory, held, how)
 
-    def _begin(self, metadata: Metadata, directory: Path, samples: dict[str, dict[str, ad.AnnData]] | None) -> None:
+    def _begin(
+        self,
+        metadata: Metadata,
+        directory: Path,
+        samples: dict[str, dict[str, ad.AnnData]] | None,
+        how: dict[str, Any],
+    ) -> None:
         self.metadata = metadata
         self.directory = os.fspath(directory)
         self.samples = samples
         self.subset = None
         self._integrated: dict[str, ad.AnnData] = {}
+        self._how = how
 
     # What there is
 
@@ -232,20 +239,18 @@ class Experiment:
         log(part, "build_subset", arguments)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         subset = Experiment.__new__(Experiment)
-        subset._begin(self.metadata, self.directory, None)
+        subset._begin(self.metadata, self.directory, None, self._how)
         subset._integrated = {slot: part}
-        write_h5mu(subset.mudata, path, progress=False)
+        write_h5mu(subset.mudata, path, **self._how)
         self._save_table()
 
-    def save(self, save_samples: bool = True, *, progress: bool | None = None) -> None:  # noqa: FBT001
+    def save(self, save_samples: bool = True) -> None:  # noqa: FBT001
         """Write the study into its folder: all samples together (or the subset that is looked at), and each sample.
 
         Parameters
         ----------
         save_samples
             Whether samples are written too, if they are loaded.
-        progress
-            Whether bars are drawn.
 
         Raises
         ------
@@ -260,7 +265,7 @@ class Experiment:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
             what = "integrated dataset" if self.subset is None else f"subset {self.subset}"
             say(f"saving {what} to {path}")
-            write_h5mu(self.mudata, path, progress=progress)
+            write_h5mu(self.mudata, path, **self._how)
         if not save_samples:
             return
         if self.samples is None:
@@ -271,7 +276,7 @@ class Experiment:
                 path = _core.study_sample_path(self.directory, modality, name)
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 say(f"saving sample {name} [{modality}] to {path}")
-                write_h5ad(adata, path, progress=progress)
+                write_h5ad(adata, path, **self._how)
 
     def _save_table(self) -> None:
         paths = _core.study_paths(self.directory)
@@ -305,7 +310,7 @@ def load_experiment(
     load_subset
         The name of a subset that is loaded instead of all cells.
     n_threads, max_memory, progress
-        With what means files are read; none changes a number.
+        With what means files are read and written and verbs work; none changes a number.
 
     Returns
     -------
@@ -347,7 +352,7 @@ def load_experiment(
     how: dict[str, Any] = {"n_threads": n_threads, "max_memory": max_memory, "progress": progress}
     metadata = Metadata.saved(paths["table"])
     expm = Experiment.__new__(Experiment)
-    expm._begin(metadata, root, _samples(metadata, root, how) if load_samples else None)
+    expm._begin(metadata, root, _samples(metadata, root, how) if load_samples else None, how)
     expm.subset = load_subset
     if os.path.exists(path):
         for modality in expm.modalities:

@@ -28,8 +28,7 @@ def merged(
     join: Literal["outer", "inner"],
     variables: Mapping[str, str | None] | Sequence[str] | None,
     obsm: Sequence[str],
-    *,
-    progress: bool | None,
+    means: dict[str, Any],
 ) -> ad.AnnData:
     """Good cells and genes of all samples (all of those that were not looked at) as one study."""
     import pandas as pd
@@ -42,7 +41,7 @@ def merged(
         if not part.n_obs or not part.n_vars:
             message = f"sample `{name}` has no good {'cell' if not part.n_obs else 'gene'}"
             raise BadInputError(message, place="merge", hint="loosen the bounds of `qc`, or leave the sample out")
-    whole = concat(parts, join=join, key="sample", progress=progress)
+    whole = concat(parts, join=join, key="sample", n_threads=means["n_threads"], progress=means["progress"])
     genes = [[str(gene) for gene in part.var_names] for part in parts.values()]
     _, places = _core.io_join(genes, list(parts), join)
     whole.var = pd.DataFrame(_columns(list(parts.values()), places, whole.n_vars, variables), index=whole.var_names)

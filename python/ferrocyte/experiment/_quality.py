@@ -98,10 +98,10 @@ class Quality(Verbs):
         _core.study_good_cells([np.zeros(0)] * 4, rules)
 
         def step(adata: ad.AnnData) -> ad.AnnData:
-            measured = _measured(adata, mt_seqid)
+            measured = _measured(adata, mt_seqid, self._means)
             found = _good(measured, rules, min_cells)
             rate = float(expected_doublet_rate) if doublet_method is not None else None
-            _call_doublets(found, rate, int(random_state))
+            _call_doublets(found, rate, int(random_state), self._means)
             found.obs["qc"] = found.obs["filter"].to_numpy() & ~found.obs["is.doublet"].to_numpy()
             n_cells, n_genes = int(found.obs["qc"].sum()), int(found.var["qc"].sum())
             say(f"filtered dataset contains {n_cells} cells, {n_genes} genes", None)
@@ -168,7 +168,7 @@ def counts_of(adata: ad.AnnData) -> Any:
     return values
 
 
-def _measured(adata: ad.AnnData, mt_seqid: str) -> ad.AnnData:
+def _measured(adata: ad.AnnData, mt_seqid: str, how: dict[str, Any]) -> ad.AnnData:
     """A study of the counts of genes that are there, its cells and genes measured."""
     layer = "counts" if "counts" in adata.layers else None
     mito, ribo = _flags(adata, mt_seqid)
@@ -180,7 +180,9 @@ def _measured(adata: ad.AnnData, mt_seqid: str) -> ad.AnnData:
         adata.var[name] = flag
     try:
         known = [name for name, flag in named.items() if flag.any()]
-        cells, genes = pp.calculate_qc_metrics(adata, qc_vars=known, percent_top=None, log1p=False, layer=layer)  # type: ignore[misc]
+        cells, genes = pp.calculate_qc_metrics(  # type: ignore[misc]
+            adata, qc_vars=known, percent_top=None, log1p=False, layer=layer, **how
+        )
     finally:
         adata.var = adata.var.drop(columns=list(named))
     if not mito.any():
@@ -235,7 +237,7 @@ def _good(adata: ad.AnnData, rules: Rules, min_cells: int) -> ad.AnnData:
     return kept_study
 
 
-def _call_doublets(adata: ad.AnnData, rate: float | None, seed: int) -> None:
+def _call_doublets(adata: ad.AnnData, rate: float | None, seed: int, work: dict[str, Any]) -> None:
     """Scores of doublets among the good cells; what cannot be scored is said."""
     score, se = np.full(adata.n_obs, np.nan), np.full(adata.n_obs, np.nan)
     doublet = np.zeros(adata.n_obs, dtype=bool)
@@ -255,7 +257,7 @@ def _call_doublets(adata: ad.AnnData, rate: float | None, seed: int) -> None:
         )
         layer = "counts" if "counts" in part.layers else None
         try:
-            found = _one(part, layer, how, means(progress=False))
+            found = _one(part, layer, how, means(**work))
         except FerrocyteError as fault:
             warn(f"doublets were not looked for: {fault.message}")
         else:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import pp, tl
-from ..errors import BadInputError, MissingKeyError, UnsupportedError
+from ..errors import BadInputError, MissingKeyError
 from ._published import accept
 from ._quality import counts_of
 from ._verbs import Verbs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import anndata as ad
     import pandas as pd
@@ -55,11 +55,12 @@ class Steps(Verbs):
                 target = float(counts.sum(dtype=np.float64)) / max(adata.n_obs, 1)
             adata.layers["counts"] = counts
             if norm:
-                scaled: Any = pp.normalize_total(adata, layer="counts", target_sum=target, inplace=False)
+                how = {"target_sum": target, **self._means}
+                scaled: Any = pp.normalize_total(adata, layer="counts", inplace=False, **how)
                 adata.layers["norm"] = scaled["X"]
             adata.X = counts.copy()
             adata.uns.pop("log1p", None)
-            pp.log_normalize(adata, target_sum=target)
+            pp.log_normalize(adata, target_sum=target, **self._means)
             # exprmat keeps no record of the base, which is e.
             del adata.uns["log1p"]
             adata.layers["lognorm"] = adata.X
@@ -112,6 +113,7 @@ class Steps(Verbs):
                 batch_key=batch_key,
                 inplace=False,
                 style="exprmat",
+                **self._means,
             )
             assert found is not None
             for name in found:
@@ -152,7 +154,14 @@ class Steps(Verbs):
         def step(adata: ad.AnnData) -> None:
             added = None if key_added == "pca" else key_added
             pp.pca(
-                adata, n_comps, mask_var=hvg, scale=True, key_added=added, random_state=random_state, style="exprmat"
+                adata,
+                n_comps,
+                mask_var=hvg,
+                scale=True,
+                key_added=added,
+                random_state=random_state,
+                style="exprmat",
+                **self._means,
             )
 
         self._change("scale_pca", run_on_samples, {"hvg": hvg, "n_comps": n_comps, "key_added": key_added}, step)
@@ -203,6 +212,7 @@ class Steps(Verbs):
                 max_iter_harmony=max_iter_harmony,
                 random_state=random_state,
                 style="exprmat",
+                **self._means,
             )
 
         self._change("harmony", run_on_samples, {"batch_key": batch_key, "lamb": lamb, "theta": theta}, step)
@@ -214,7 +224,6 @@ class Steps(Verbs):
         join: Literal["outer", "inner"] = "outer",
         variables: Mapping[str, str | None] | Sequence[str] | None = None,
         obsm: Sequence[str] = (),
-        progress: bool | None = None,
         **published: Any,
     ) -> None:
         """Put the good cells and genes of samples together: the study that verbs work on from now on.
@@ -232,8 +241,6 @@ class Steps(Verbs):
             ``"unique_concat"``, ``"concat"``; ``None`` is the first of its kind. By default those that describe genes.
         obsm
             Entries of obsm that are kept.
-        progress
-            Whether bars are drawn.
         published
             Arguments of exprmat that change nothing here.
         """
@@ -244,7 +251,7 @@ class Steps(Verbs):
         if run_on_samples is False:
             message = "there is nothing to merge in what is together"
             raise BadInputError(message, place="run_on_samples", hint="name samples, or give True")
-        whole = merged(self._targets(run_on_samples), join, variables, obsm, progress=progress)
+        whole = merged(self._targets(run_on_samples), join, variables, obsm, self._means)
         log(whole, "merge", {"join": join, "samples": list(dict.fromkeys(whole.obs["sample"]))})
         self._experiment[self._name] = whole
         self._experiment.subset = None
@@ -295,6 +302,7 @@ class Steps(Verbs):
                 random_state=random_state,
                 key_added=key_added,
                 style="exprmat",
+                **self._means,
             )
 
         arguments = {"use_rep": use_rep, "n_neighbors": n_neighbors, "n_comps": n_comps, "key_added": key_added}
@@ -355,6 +363,7 @@ class Steps(Verbs):
                 neighbors_key=neighbors_key,
                 allow_stale=allow_stale,
                 style="exprmat",
+                **self._means,
             )
 
         arguments = {"min_dist": min_dist, "spread": spread, "random_state": random_state, "key_added": key_added}
@@ -414,6 +423,7 @@ class Steps(Verbs):
                 obsp=obsp,
                 flavor=flavor,
                 allow_stale=allow_stale,
+                **self._means,
             )
             adata.uns.pop(f"{key_added}.colors", None)
 
@@ -459,6 +469,7 @@ class Steps(Verbs):
                 multiplier_facility=multiplier_facility,
                 random_state=random_state,
                 style="exprmat",
+                **self._means,
             )
 
         self._change("sc3", run_on_samples, {"basis": basis, "n_clusters": n_clusters, "n_runs": n_runs}, step)
@@ -473,8 +484,12 @@ class Steps(Verbs):
         arguments
             ``counts="counts"``, ``tpm="norm"``, ``ks``, ``hvg="vst.hvg"``, ``seed``, … of its ``consensus_nmf``.
         """
-        verb = _programs("consensus_nmf")
-        self._change("consensus_nmf", run_on_samples, arguments, lambda adata: _nothing(verb(adata, **arguments)))
+        from .. import cnmf
+
+        def step(adata: ad.AnnData) -> None:
+            cnmf.consensus_nmf(adata, **arguments)
+
+        self._change("consensus_nmf", run_on_samples, arguments, step)
 
     def consensus_nmf_extract_k(self, k: int, run_on_samples: Where = False, **arguments: Any) -> None:
         """Take the programs of one number of them out of what :meth:`consensus_nmf` tried.
@@ -488,9 +503,12 @@ class Steps(Verbs):
         arguments
             Those of ``consensus_nmf_extract_k`` of :mod:`ferrocyte.cnmf`.
         """
-        verb = _programs("consensus_nmf_extract_k")
-        called = {"k": k, **arguments}
-        self._change("consensus_nmf_extract_k", run_on_samples, called, lambda adata: _nothing(verb(adata, **called)))
+        from .. import cnmf
+
+        def step(adata: ad.AnnData) -> None:
+            cnmf.consensus_nmf_extract_k(adata, k, **arguments)
+
+        self._change("consensus_nmf_extract_k", run_on_samples, {"k": k, **arguments}, step)
 
     def markers(
         self,
@@ -548,6 +566,7 @@ class Steps(Verbs):
                 use_raw=False,
                 layer=None if layer == "X" else layer,
                 style="exprmat",
+                **self._means,
             )
             if gene_symbol is not None and gene_symbol in adata.var:
                 symbols = adata.var[gene_symbol].astype(str)
@@ -624,18 +643,3 @@ def _differential(adata: ad.AnnData, slot: str) -> dict[str, pd.DataFrame]:
         raise MissingKeyError(message, place="uns", hint="call markers first")
     tables: dict[str, pd.DataFrame] = adata.uns[slot]["differential"]
     return tables
-
-
-def _nothing(_: Any) -> None:
-    """What a step gives back that works in place."""
-
-
-def _programs(verb: str) -> Callable[..., Any]:
-    """A verb of the module of programs."""
-    try:
-        from .. import cnmf
-    except ImportError:
-        message = "consensus programs are not built in"
-        raise UnsupportedError(message, place=verb) from None
-    found: Callable[..., Any] = getattr(cnmf, verb)
-    return found

@@ -32,6 +32,11 @@ class Verbs:
     def __repr__(self) -> str:
         return f"<verbs of {self._name}>"
 
+    @property
+    def _means(self) -> dict[str, Any]:
+        """With what means steps work: ``n_threads``, ``max_memory``, ``progress``."""
+        return self._experiment._how
+
     def _targets(self, where: Where) -> dict[str, ad.AnnData]:
         """The studies that a verb works on, by name."""
         if where is False:

@@ -118,7 +118,7 @@ def fit(
         l1_ratio=float(l1_ratio),
         precision=precision,
     )
-    ks = [k] if isinstance(k, numbers.Integral) else list(k)  # type: ignore[arg-type]
+    ks = [k] if isinstance(k, numbers.Number) else list(k)  # type: ignore[arg-type]
     replicas = Replicas(
         k=[_whole(one, "k") for one in ks],
         n_replicas=_whole(n_replicas, "n_replicas"),

@@ -113,14 +113,14 @@ const fn field(
 
 const FIELDS: [Field; 9] = [
     Field { single: true, ..field("scores", Some("scores"), |one| Some(&one.scores)) },
+    Field { single: true, ..field("logfoldchanges", Some("lfc"), |one| Some(&one.log2_fold_change)) },
     field("pvals", Some("p"), |one| Some(&one.p)),
     field("pvals_adj", Some("q"), |one| Some(&one.q)),
-    Field { single: true, ..field("logfoldchanges", Some("lfc"), |one| Some(&one.log2_fold_change)) },
+    field("", Some("pct"), |one| Some(&one.fraction)),
+    field("", Some("pct.reference"), |one| Some(&one.fraction_reference)),
     Field { log: true, ..field("log10_p", Some("log10.p"), |one| Some(&one.ln_p)) },
     Field { log: true, ..field("log10_q", Some("log10.q"), |one| Some(&one.ln_q)) },
     field("log2fc_mean", None, |one| one.log2_fold_change_of_means.as_deref()),
-    field("", Some("pct"), |one| Some(&one.fraction)),
-    field("", Some("pct.reference"), |one| Some(&one.fraction_reference)),
 ];
 
 impl Field {
