@@ -160,6 +160,20 @@ def cells_page() -> str:
     )
 
 
+def ecotype_page() -> str:
+    """Options of the family `ecotype`."""
+    options = [
+        [f"`{name}`", ", ".join(verbs), code(default), ", ".join(map(code, choices)), meaning]
+        for name, verbs, default, choices, meaning in _core.ecotype_options()
+    ]
+    return (
+        f"{HEAD}# Reference: ecotype\n\n## Options\n\n"
+        "The same words are keyword arguments in Python (`cv` is `cross_validate`, `ensemble` is `train_ensemble`), "
+        "`--flags` (with dashes) of the program and keys of its config file.\n\n"
+        + table(["option", "taken by", "default", "choices", "meaning"], options)
+    )
+
+
 def sim_page() -> str:
     """Options of the simulators."""
     parts = [
@@ -193,6 +207,7 @@ PAGES = {
     "docs/reference/cnmf.md": cnmf_page,
     "docs/reference/nmf.md": nmf_page,
     "docs/reference/cells.md": cells_page,
+    "docs/reference/ecotype.md": ecotype_page,
     "docs/reference/sim.md": sim_page,
     "docs/reference/program.md": command_page,
 }

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("ferrocyte-design", 21),
     ("ferrocyte-io", 21),
     ("ferrocyte-cells", 30),
+    ("ferrocyte-ecotype", 30),
     ("ferrocyte-limma", 30),
     ("ferrocyte-mixed", 30),
     ("ferrocyte-programs", 30),
@@ -209,7 +210,7 @@ fn every_file_says_what_it_is_and_none_is_too_long() {
 #[test]
 fn no_family_opens_a_file() {
     let mut found = Vec::new();
-    for floor in ["base", "math", "learn", "data", "design", "cells", "limma", "mixed", "programs"] {
+    for floor in ["base", "math", "learn", "data", "design", "cells", "ecotype", "limma", "mixed", "programs"] {
         files(&root().join(format!("crates/ferrocyte-{floor}/src")), ".rs", &mut found);
     }
     for path in found {

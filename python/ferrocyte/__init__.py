@@ -3,6 +3,7 @@
 ``import ferrocyte as fe`` is light: pandas, anndata and matplotlib load when they are first used.
 
 =====================  =====================================================================
+:mod:`ferrocyte.ecotype`  communities of cells that recur over tissues: models, recovery, statistics
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
 :mod:`ferrocyte.nmf`   non-negative factorisations: cells as sums of programs
@@ -37,10 +38,25 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from . import cnmf, compat, errors, experiment, get, io, limma, lmm, nmf, pl, pp, sim, tl
+    from . import cnmf, compat, ecotype, errors, experiment, get, io, limma, lmm, nmf, pl, pp, sim, tl
     from .experiment import Experiment, load_experiment, setwd, version
 
-_MODULES = ("cnmf", "compat", "errors", "experiment", "get", "io", "limma", "lmm", "nmf", "pl", "pp", "sim", "tl")
+_MODULES = (
+    "cnmf",
+    "compat",
+    "ecotype",
+    "errors",
+    "experiment",
+    "get",
+    "io",
+    "limma",
+    "lmm",
+    "nmf",
+    "pl",
+    "pp",
+    "sim",
+    "tl",
+)
 
 #: What stands in the package itself and is loaded when it is first used.
 _OF_EXPERIMENT = ("Experiment", "load_experiment", "setwd", "version")
@@ -58,6 +74,7 @@ __all__ = [
     "__version__",
     "cnmf",
     "compat",
+    "ecotype",
     "errors",
     "experiment",
     "get",

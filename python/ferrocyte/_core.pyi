@@ -687,3 +687,146 @@ def study_summary(
     samples: list[tuple[str, str, str, str, tuple[int, int]]] | None,
 ) -> str: ...
 def study_command_id(n: int, text: str) -> str: ...
+
+# Ecotypes. Models are `(cell type, classes, names of features, weights)`, states `(names, ecotypes, values)`, random
+# choices `(generator, seed)`.
+_Model = tuple[str, list[str], list[str], NDArray[Any]]
+_States = tuple[list[str], list[str], NDArray[Any]]
+_LabelColumns = tuple[list[str], list[str], list[str] | None]
+_Coordinates = tuple[list[float], list[float]]
+_Seed = tuple[str, int]
+_Spots = tuple[list[str], list[float], list[float], list[str], Floats]
+
+class RStream:
+    def __init__(self, seed: int) -> None: ...
+    def uniform(self, n: int) -> Floats: ...
+    def normal(self, n: int) -> Floats: ...
+    def sample(self, n: int, k: int, replace: bool = False) -> list[int]: ...
+
+def ecotype_options() -> list[tuple[str, list[str], str, list[str], str]]: ...
+def ecotype_arguments() -> list[tuple[str, str, str, list[str]]]: ...
+def ecotype_simulate(
+    seed: int,
+    sizes: tuple[int, int, int, int, int, int],
+    numbers: tuple[float, float, float],
+    means: _Means,
+) -> dict[str, Any]: ...
+def ecotype_scale(cells: object, groups: list[str] | None, means: _Means) -> Floats: ...
+def ecotype_train(cells: object, columns: _LabelColumns, training: object, means: _Means) -> dict[str, Any]: ...
+def ecotype_ensemble(
+    cells: object,
+    columns: _LabelColumns,
+    training: object,
+    ensemble: tuple[list[int], float, float, bool],
+    means: _Means,
+) -> dict[str, Any]: ...
+def ecotype_aggregate(
+    lists: list[list[_Model]], delta_threshold: float, min_model_fraction: float
+) -> list[tuple[_Model, int, Floats, Floats]]: ...
+def ecotype_train_w(
+    cells: object,
+    fractions: NDArray[Any],
+    classes: list[str],
+    start: _Model | None,
+    seed: _Seed,
+    options: tuple[str, bool, int, int | None],
+    means: _Means,
+) -> _Model: ...
+def ecotype_predict(
+    cells: object, model: _Model, scoring: tuple[str, bool, bool, int], begin: bool, means: _Means
+) -> dict[str, Any]: ...
+def ecotype_deconvolute(
+    cells: object, model: _Model, scoring: tuple[str, bool, bool, int], means: _Means
+) -> dict[str, Any]: ...
+def ecotype_recover(
+    cells: object, cell_types: list[str], given: list[_Model], recovery: object, means: _Means
+) -> dict[str, Any]: ...
+def ecotype_cross_validate(
+    cells: object,
+    columns: _LabelColumns,
+    training: object,
+    recovery: object,
+    validation: tuple[str, int],
+    seed: _Seed,
+    means: _Means,
+) -> dict[str, Any]: ...
+def ecotype_metrics(
+    truth: list[str], predicted: list[str], cell_type: list[str] | None, sample: list[str] | None, metric: str
+) -> tuple[list[str], Floats, Floats]: ...
+def ecotype_pseudobulks(
+    cells: object, groups: list[str], counts: bool, n_mixtures: int, seed: _Seed, means: _Means
+) -> dict[str, Any]: ...
+def ecotype_nmf(
+    v: NDArray[Any],
+    start: tuple[NDArray[Any], NDArray[Any]] | None,
+    rank: int,
+    seed: int,
+    options: tuple[str, int, float],
+    means: _Means,
+) -> dict[str, Any]: ...
+def ecotype_nmf_clustering(
+    values: NDArray[Any],
+    ranks: list[int],
+    runs_per_rank: int,
+    min_coph: float,
+    method: str,
+    seed: int,
+    means: _Means,
+) -> dict[str, Any]: ...
+def ecotype_select_rank(
+    cophenetic: list[float], ranks: list[int], rule: tuple[float, int, int, float]
+) -> tuple[int, bool]: ...
+def ecotype_coassociation(ecotype: list[str], cell_type: list[str], sample: list[str], non_se: str) -> _States: ...
+def ecotype_block_test(
+    states: _States, n_permutations: int, seed: _Seed, means: _Means
+) -> tuple[list[str], list[Floats]]: ...
+def ecotype_colocalization(
+    places: _Coordinates,
+    cell_type: list[str],
+    state: list[str],
+    options: tuple[float, int, int, int],
+    seed: _Seed,
+    means: _Means,
+) -> tuple[_States, _States]: ...
+def ecotype_meta(
+    z: list[_States], tests: list[tuple[list[str], list[float]]], cap: float, min_samples: int
+) -> tuple[_States, list[str], list[Floats]]: ...
+def ecotype_moran(
+    places: _Coordinates,
+    cell_type: list[str],
+    ecotype: list[str],
+    options: tuple[int, int],
+    seed: _Seed,
+    means: _Means,
+) -> tuple[list[str], list[Floats]]: ...
+def ecotype_abundance(places: _Coordinates, ecotype: list[str], options: tuple[float, float, int, int]) -> _Spots: ...
+def ecotype_smooth(
+    names: list[str], places: _Coordinates, ecotypes: list[str], shares: NDArray[Any], k: int, include_self: bool
+) -> _Spots: ...
+def ecotype_infer_ncells(sums: list[float], average: float) -> list[int]: ...
+def ecotype_partition(places: _Coordinates, n_rows: int, n_columns: int) -> list[str]: ...
+def ecotype_preprocess(
+    cells: object, min_cells: int, min_features: int, means: _Means
+) -> tuple[list[int], list[int]]: ...
+def ecotype_metacells(
+    cells: object,
+    places: _Coordinates,
+    cell_type: list[str],
+    options: tuple[int, float, float, int],
+    means: _Means,
+) -> dict[str, Any]: ...
+def ecotype_networks(
+    embeddings: list[tuple[str, list[str], NDArray[Any]]], n_components: int, k: int, min_types: int, means: _Means
+) -> tuple[list[str], list[Floats]]: ...
+def ecotype_fuse(views: list[NDArray[Any]], k: int, iterations: int, means: _Means) -> Floats: ...
+def ecotype_rank_columns(values: NDArray[Any]) -> Floats: ...
+def ecotype_fold_changes(
+    cells: object, columns: tuple[list[str], list[str], list[str]], scale: bool, means: _Means
+) -> tuple[list[str], list[str], list[str], list[str], Floats]: ...
+def ecotype_integrate(
+    rows: tuple[list[str], list[str]],
+    columns: tuple[list[str], list[str]],
+    values: NDArray[Any],
+    options: tuple[int, int, int, int],
+    means: _Means,
+) -> Floats: ...

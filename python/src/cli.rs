@@ -42,6 +42,12 @@ pub(crate) fn cells_arguments() -> Vec<(String, String, String, Vec<String>)> {
     ferrocyte_cli::cells_arguments()
 }
 
+/// The options of `ferrocyte ecotype`, likewise.
+#[pyfunction]
+pub(crate) fn ecotype_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::ecotype_arguments()
+}
+
 /// The options of `ferrocyte simulate`, likewise.
 #[pyfunction]
 pub(crate) fn simulate_arguments() -> Vec<(String, String, String, Vec<String>)> {

@@ -1,7 +1,7 @@
 //! The arguments of the program, in one place.
 //!
 //! Options of a family are built from its table, which the Python package follows too: [`ferrocyte_mixed::lmm::OPTIONS`],
-//! [`ferrocyte_limma::OPTIONS`], [`ferrocyte_cells::steps::OPTIONS`], [`ferrocyte_learn::nmf::OPTIONS`] and
+//! [`ferrocyte_limma::OPTIONS`], [`ferrocyte_cells::steps::OPTIONS`], [`ferrocyte_learn::nmf::OPTIONS`], [`ferrocyte_ecotype::OPTIONS`] and
 //! [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`]; only what belongs to files and to the program itself is defined here. Values stay
 //! text: they may come from the config file as well, and are read in one place ([`crate::config`]).
 
@@ -56,6 +56,11 @@ pub fn cells_arguments() -> Vec<Argument> {
     arguments_of(&cells())
 }
 
+/// The options of `ferrocyte ecotype`, likewise.
+pub fn ecotype_arguments() -> Vec<Argument> {
+    arguments_of(&crate::ecotype::arguments::command())
+}
+
 /// The options of `ferrocyte simulate`, likewise.
 pub fn simulate_arguments() -> Vec<Argument> {
     arguments_of(&simulate())
@@ -105,6 +110,7 @@ pub(crate) fn command() -> Command {
         .subcommand(cnmf())
         .subcommand(nmf())
         .subcommand(cells())
+        .subcommand(crate::ecotype::arguments::command())
         .subcommand(simulate())
         .subcommand(concat())
         .subcommand(merge())
@@ -518,7 +524,7 @@ fn tests() -> Vec<Arg> {
     args
 }
 
-fn option_arg(info: &OptionInfo) -> Arg {
+pub(crate) fn option_arg(info: &OptionInfo) -> Arg {
     let mut arg = Arg::new(info.name)
         .long(info.name.replace('_', "-"))
         .value_name(info.name.to_uppercase())
@@ -533,11 +539,11 @@ fn option_arg(info: &OptionInfo) -> Arg {
     }
 }
 
-fn input(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+pub(crate) fn input(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).value_name(value).required(true).value_parser(value_parser!(PathBuf)).help(help)
 }
 
-fn output(value: &'static str, help: &'static str) -> Arg {
+pub(crate) fn output(value: &'static str, help: &'static str) -> Arg {
     Arg::new("output")
         .short('o')
         .long("output")
@@ -733,8 +739,8 @@ mod tests {
 
     #[test]
     fn every_option_of_a_family_is_there_with_its_default_and_choices() {
-        let arguments = [lmm_arguments(), simulate_arguments()].concat();
-        for option in OPTIONS.iter().chain(SIMULATE_OPTIONS) {
+        let arguments = [lmm_arguments(), simulate_arguments(), ecotype_arguments()].concat();
+        for option in OPTIONS.iter().chain(SIMULATE_OPTIONS).chain(ferrocyte_ecotype::OPTIONS) {
             for verb in option.verbs {
                 let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
                 let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();

@@ -14,6 +14,7 @@
 //! ferrocyte cells qc|embed|cluster|markers|annotate STUDY -o OUT.h5ad   the steps from counts to named clusters
 //! ferrocyte cells proportion STUDY -o TABLE.tsv              cells of each type in each sample
 //! ferrocyte cells run SAMPLES.tsv -o DIR                     all of that in one command
+//! ferrocyte ecotype train STUDY -o DIR                     models of ecotypes; ensemble, aggregate, recover, deconvolute, cv
 //! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
@@ -41,6 +42,7 @@ mod concat;
 mod config;
 mod convert;
 mod door;
+mod ecotype;
 mod faults;
 mod info;
 mod interrupt;
@@ -60,8 +62,8 @@ use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
 pub use args::{
-    Argument, cells_arguments, cnmf_arguments, help_pages, limma_arguments, lmm_arguments, nmf_arguments,
-    simulate_arguments,
+    Argument, cells_arguments, cnmf_arguments, ecotype_arguments, help_pages, limma_arguments, lmm_arguments,
+    nmf_arguments, simulate_arguments,
 };
 
 use crate::faults::Failure;
@@ -94,6 +96,7 @@ const FAMILIES: &[(&str, &[(&str, Verb)])] = &[
     ("cells", cells::VERBS),
     ("nmf", nmf::VERBS),
     ("cnmf", cnmf::VERBS),
+    ("ecotype", ecotype::VERBS),
     ("simulate", simulate::VERBS),
 ];
 

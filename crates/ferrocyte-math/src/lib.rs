@@ -58,7 +58,7 @@
 //! # Random streams
 //!
 //! [`random::Stream`] depends on a seed and a task number, not on who runs the task when. [`mersenne_twister`] is the
-//! generator of other programs, for where their numbers must be met.
+//! generator of other programs, for where their numbers must be met; [`r_stream`] draws from it as R does.
 //!
 //! # Linear algebra
 //!
@@ -87,6 +87,7 @@ pub mod normal;
 pub mod optimise;
 pub mod pivoted_qr;
 pub mod quadrature;
+pub mod r_stream;
 pub mod random;
 pub mod ranks;
 mod residual_prior;

@@ -38,6 +38,11 @@ impl MersenneTwister {
         Self { state, next: N, spare: None }
     }
 
+    /// The generator that goes on from 624 words of state, the first of which makes the next draw.
+    pub fn from_state(state: [u32; N]) -> Self {
+        Self { state, next: N, spare: None }
+    }
+
     /// 32 random bits.
     pub fn bits(&mut self) -> u32 {
         if self.next == N {

@@ -1,11 +1,12 @@
 """The names of other packages, for scripts that move here: change the import line, keep the rest.
 
-================================  ==========================================================
+=================================  ==========================================================
 :mod:`ferrocyte.compat.cnmf`      the Python package cnmf: a run in a folder, step by step
+:mod:`ferrocyte.compat.ecotyper`  the R package SpatialEcoTyper: models, recovery, evaluation
 :mod:`ferrocyte.compat.flashmm`   the R package FLASHMM: genes x cells in, coefficients x genes out
 :mod:`ferrocyte.compat.pylimma`   the Python package pylimma: dictionaries, or fits within an AnnData
 :mod:`ferrocyte.compat.exprmat`   the Python package exprmat: experiments of several samples
-================================  ==========================================================
+=================================  ==========================================================
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import cnmf, exprmat, flashmm, pylimma
+    from . import cnmf, ecotyper, exprmat, flashmm, pylimma
 
-__all__ = ["cnmf", "exprmat", "flashmm", "pylimma"]
+__all__ = ["cnmf", "ecotyper", "exprmat", "flashmm", "pylimma"]
 
 
 def __getattr__(name: str) -> ModuleType:
