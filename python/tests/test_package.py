@@ -165,7 +165,7 @@ def test_the_compiled_module_is_typed():
     assert typed == {name for name in dir(_core) if not name.startswith("_")}
     for node in stub.body:
         if isinstance(node, ast.ClassDef) and node.name[0] != "_":
-            members = {m.name for m in node.body if isinstance(m, ast.FunctionDef)}
+            members = {m.name for m in node.body if isinstance(m, ast.FunctionDef) and m.name[0] != "_"}
             members |= {m.target.id for m in node.body if isinstance(m, ast.AnnAssign)}
             assert members == {m for m in dir(getattr(_core, node.name)) if not m.startswith("_")}, node.name
 
