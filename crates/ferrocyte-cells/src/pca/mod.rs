@@ -3,7 +3,7 @@
 //! Standardised or not, the matrix is a constant row plus a matrix `W` as sparse as the data (see [`crate::scale`]), so
 //! that its covariance is `(W'W - n m m') / (n - 1)` with `m` the means of `W`. One pass gives `W'W`, an eigenproblem of
 //! the size of the genes the loadings, and another pass the scores `(W - 1 m') V`. With so many genes that `W'W` would be
-//! too large, it is multiplied with a few vectors at a time without being formed, a pass for each ([`implicit`]).
+//! too large, it is multiplied with a few vectors at a time without being formed, a pass for each (`implicit`).
 
 #![allow(clippy::inline_always, reason = "kernels are compiled where they run")]
 

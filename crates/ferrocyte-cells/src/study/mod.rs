@@ -11,7 +11,7 @@
 //!
 //! * [`table`]: what samples there are; [`layout`]: where they lie.
 //! * [`quality`]: which cells and genes of a sample are good.
-//! * [`select`]: samples and cells by what they are called; [`annotate`]: clusters that get names.
+//! * [`select`]: samples and cells by what they are called; [`annotate`](mod@annotate): clusters that get names.
 //! * [`summary`]: what a study holds, as text.
 //!
 //! Fronts open the files, `ferrocyte-io` puts samples one after the other, and the steps are those of this crate.

@@ -89,7 +89,7 @@ pub struct Options {
     pub sweeps: usize,
     /// With how many bits.
     pub precision: Precision,
-    /// Whether [`Trace`] is kept.
+    /// Whether [`super::Trace`] is kept.
     pub trace: bool,
 }
 
