@@ -12,7 +12,7 @@ pub const INTEGRATED: &str = "integrated";
 /// let known = ["ctrl", "stim"].map(str::to_owned);
 /// assert_eq!(ferrocyte_cells::study::samples(&["stim"], &known)?, [1]);
 /// let fault = ferrocyte_cells::study::samples(&["stem"], &known).err();
-/// assert_eq!(fault.and_then(|f| f.way_out().map(str::to_owned)), Some("did you mean stim, ctrl?".to_owned()));
+/// assert_eq!(fault.and_then(|f| f.way_out().map(str::to_owned)), Some("did you mean `stim`, `ctrl`?".to_owned()));
 /// # Ok::<(), ferrocyte_base::Fault>(())
 /// ```
 ///
