@@ -42,6 +42,8 @@ def main() -> int:
     import matplotlib as mpl
 
     mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
     warnings.simplefilter("error")
     FIGURES.mkdir(parents=True, exist_ok=True)
     stale = []
@@ -52,6 +54,8 @@ def main() -> int:
             stale.append(page.name)
             if not check:
                 page.write_text(text)
+        # Figures of a page are no matter of the next.
+        plt.close("all")
         print(f"ran {page.name}")
     if check and stale:
         print(f"output differs: {', '.join(stale)}: run `python scripts/run_tutorials.py`", file=sys.stderr)
