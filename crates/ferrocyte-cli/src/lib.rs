@@ -14,8 +14,8 @@
 //! ferrocyte cells qc|embed|cluster|markers|annotate STUDY -o OUT.h5ad   the steps from counts to named clusters
 //! ferrocyte cells proportion STUDY -o TABLE.tsv              cells of each type in each sample
 //! ferrocyte cells run SAMPLES.tsv -o DIR                     all of that in one command
-//! ferrocyte ecotype train STUDY -o DIR                     models of ecotypes; ensemble, aggregate, recover, deconvolute, cv
-//! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
+//! ferrocyte ecotype train STUDY -o DIR                     models of ecotypes; ensemble, aggregate, recover, deconvolute, cv, discover
+//! ferrocyte simulate study|cohort|rnaseq|ecotype -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
 //! ferrocyte convert IN OUT                                   any study as .h5ad or .h5mu, streaming
