@@ -300,7 +300,7 @@ def ecotype_abundance(
     if not {"X", "Y"} <= set(spots.columns):
         message = "there are no columns `X` and `Y`"
         raise MissingKeyError(message, place="spots", hint="give what fe.ecotype.abundance gives")
-    wanted = natural(known) if ecotypes is None else [str(name) for name in ecotypes]
+    wanted = sorted(natural(known), key=is_none) if ecotypes is None else [str(name) for name in ecotypes]
     absent = next((name for name in wanted if name not in known), None)
     if absent is not None:
         message = f"there is no ecotype `{absent}`"
@@ -492,8 +492,9 @@ def _squares(ax: Axes, spots: pd.DataFrame, name: str, cmap: Any, most: float) -
     # Centres are medians of cells within half a width of index × width.
     width = float((index * places).sum() / max(float((index**2).sum()), 1e-300)) or 1.0
     corners = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]) * width
+    # Without smoothed edges, between which the page would shine through.
     drawn = PolyCollection(
-        list(index[:, None, :] * width + corners), array=shares, edgecolors="face", linewidths=0.2,
+        list(index[:, None, :] * width + corners), array=shares, linewidths=0, antialiaseds=False,
         rasterized=len(spots) > MANY, **how,
     )  # fmt: skip
     ax.add_collection(drawn)
