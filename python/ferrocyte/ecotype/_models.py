@@ -14,6 +14,7 @@ from .. import _core
 from .._run import means
 from ..errors import BadFileError, BadInputError
 from ._inputs import Training, all_or, read_cells, texts
+from ._rds import is_rds, read_rds, write_rds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -48,7 +49,13 @@ class Models(dict[str, "pd.DataFrame"]):
         self.skipped, self.bases, self.logged = {}, {}, False
 
     def write(self, folder: str | os.PathLike[str]) -> None:
-        """Write a table for each cell type, and ``models.json``, which names them, into a folder."""
+        """Write a table for each cell type, and ``models.json``, which names them, into a folder.
+
+        A path that ends in ``.rds`` becomes a file of R: a named list of matrices.
+        """
+        if is_rds(folder):
+            write_rds(folder, self)
+            return
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         files = {name: f"W_{i}.tsv" for i, name in enumerate(self)}
@@ -59,9 +66,20 @@ class Models(dict[str, "pd.DataFrame"]):
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Models:
-        """Read what :meth:`write` wrote, or a folder of tables ``TYPE.tsv`` (with ``.gz``), one for each cell type."""
+        """Read what :meth:`write` wrote, or a folder of tables ``TYPE.tsv`` (with ``.gz``), one for each cell type.
+
+        A path that ends in ``.rds`` is a named list of matrices of R; types that are ``NULL`` there are in ``skipped``.
+        """
         import pandas as pd
 
+        if is_rds(folder):
+            tables, without = read_rds(folder)
+            found_in = cls(tables)
+            found_in.skipped = dict.fromkeys(without, "the file has no model of it")
+            if not found_in:
+                message = "no models given: the list is empty"
+                raise BadFileError(message, place=str(folder))
+            return found_in
         place = Path(folder)
         head = place / "models.json"
         if head.exists():
