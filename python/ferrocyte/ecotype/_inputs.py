@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    #: Columns of cells: a data frame, a table in a file, or several of these.
+    Table: TypeAlias = "pd.DataFrame | str | os.PathLike[str]"
+    Meta: TypeAlias = "Table | Sequence[Table] | None"
+
 Orientation: TypeAlias = Literal["genes_x_cells", "cells_x_genes"]
 Mode: TypeAlias = Literal["exact", "compat"]
 Rng: TypeAlias = Literal["native", "r"]
@@ -78,7 +82,7 @@ class Study:
 
 def read_cells(
     data: Any,
-    meta: Any = None,
+    meta: Meta = None,
     *,
     layer: str | None = None,
     orientation: Orientation = "genes_x_cells",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
 
-    from ._inputs import Mode, Normalize, Orientation
+    from ._inputs import Meta, Mode, Normalize, Orientation
 
 
 @dataclass
@@ -227,7 +227,7 @@ def deconvolute(
 def recover(
     data: Any,
     models: Mapping[str, pd.DataFrame],
-    meta: pd.DataFrame | None = None,
+    meta: Meta = None,
     *,
     cell_type: Any = "CellType",
     layer: str | None = None,
