@@ -72,9 +72,9 @@ def test_speed_of_ecotypes() -> None:
     from_file = [row for row in rows if row[0] in ("one W list", "ensemble of 50")]
     assert len(from_file) == 4
     assert all(row[2].endswith("s") and row[4].endswith("MiB") for row in from_file), done.stdout
-    beside = [row for row in rows if row[0].startswith(("one W list,", "recovery,"))]
+    beside = [row for row in rows if row[0].startswith(("one W list,", "models", "recovery,"))]
     fused = [row for row in rows if row[0].isdigit()]
-    assert (len(beside), len(fused)) == (5, 2)
+    assert (len(beside), len(fused)) == (6, 2)
     # The peer may be absent, ours is not; where both are, they fuse to the same.
     assert all(row[2].endswith("s") for row in beside), done.stdout
     assert all(row[1].endswith("s") for row in fused), done.stdout

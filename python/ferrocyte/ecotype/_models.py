@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ._inputs import Mode, Normalize, Orientation, Rng
+    from ._inputs import Meta, Mode, Normalize, Orientation, Rng
 
     Model: TypeAlias = tuple[str, list[str], list[str], np.ndarray[Any, Any]]
 
@@ -180,7 +180,7 @@ def _columns(
 
 def train(
     data: Any,
-    meta: pd.DataFrame | None = None,
+    meta: Meta = None,
     *,
     cell_type: Any = "CellType",
     label: Any = "SE",
@@ -213,16 +213,18 @@ def train(
     Parameters
     ----------
     data
-        An AnnData (cells × genes), a data frame, or a path.
+        An AnnData (cells × genes), a data frame, or a path: .h5ad, 10x, or text (.tsv, .csv, .mtx, with .gz). Of a list
+        of these the genes are taken that all have, and each is normalised by itself.
     meta
-        One row for each cell, found by name: the index, or a column ``CID``. Of an AnnData it is obs.
+        One row for each cell, found by name: the index, or a column ``CID``, or the first column of a file; a data
+        frame, a path or a list of these. Of an AnnData it is obs.
     cell_type, label, sample
         Columns, or values in the order of the cells. A missing label is `non_se_label`; without `sample` all cells
         are one.
     layer
         The matrix of an AnnData; ``None`` is X.
     orientation
-        Of a data frame.
+        Of a data frame, and of text.
     normalize
         ``"log1p_cp10k"`` for counts; ``"none"`` takes values as they are.
     auto_log
@@ -279,7 +281,7 @@ def train(
 
 def train_ensemble(
     data: Any,
-    meta: pd.DataFrame | None = None,
+    meta: Meta = None,
     *,
     n_runs: int = 50,
     seeds: Sequence[int] | None = None,
