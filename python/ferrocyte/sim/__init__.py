@@ -2,19 +2,22 @@
 
 =================  =========================================================================================
 :func:`cohort`     donors in arms, samples, batches, cell types, covariates, planted effects
+:func:`programs`   cells of planted programs of expression, identities and activities
 :func:`rnaseq`     counts like those of a reference (the distributions of the R package FLASHMM's simulator)
 :func:`study`      cells of samples in two treatments, with cluster and sample effects
 =================  =========================================================================================
 
-Each gives an AnnData, cells x genes, whose ``uns["truth"]`` lists the planted effects (ln of a ratio). Counts depend
-on the seed and the options alone, not on the number of threads. Studies beyond memory are written by the program:
-``ferrocyte simulate cohort --cells 1000000 -o study.h5ad``, which gives the counts that :func:`cohort` gives.
+Each gives an AnnData, cells x genes, whose ``uns["truth"]`` lists the planted effects (ln of a ratio), or programs.
+Counts depend on the seed and the options alone, not on the number of threads. Studies beyond memory are written by
+the program: ``ferrocyte simulate cohort --cells 1000000 -o study.h5ad``, which gives the counts that :func:`cohort`
+gives.
 """
 
 from __future__ import annotations
 
 from ._cohort import cohort
+from ._programs import programs
 from ._rnaseq import rnaseq
 from ._study import study
 
-__all__ = ["cohort", "rnaseq", "study"]
+__all__ = ["cohort", "programs", "rnaseq", "study"]
