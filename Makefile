@@ -50,6 +50,7 @@ bench: setup ## side by side with peers, in one run; writes docs/speed*.md
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/lmm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/limma.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/nmf.py
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/ecotype.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/io.py --large
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/cells.py
 
@@ -57,7 +58,7 @@ bench-million: setup ## a million cells from .h5ad to table; after `make bench`;
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/million.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/nmf_million.py
 
-calibration: develop ## level and power of every test, simulated and on real splits; writes docs/calibration.md
+calibration: develop ## level and power of every test, labels of cells, simulated and on real splits; writes docs/calibration.md
 	python benches/calibration
 
 parity: develop ## errors of every verb of limma against the reference cases; writes docs/parity.md
