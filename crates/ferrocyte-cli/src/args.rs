@@ -1,8 +1,8 @@
 //! The arguments of the program, in one place.
 //!
 //! Options of a family are built from its table, which the Python package follows too: [`ferrocyte_mixed::lmm::OPTIONS`],
-//! [`ferrocyte_limma::OPTIONS`], [`ferrocyte_cells::steps::OPTIONS`], [`ferrocyte_learn::nmf::OPTIONS`], [`ferrocyte_ecotype::OPTIONS`] and
-//! [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`]; only what belongs to files and to the program itself is defined here. Values stay
+//! [`ferrocyte_limma::OPTIONS`], [`ferrocyte_cells::steps::OPTIONS`], [`ferrocyte_learn::nmf::OPTIONS`], [`ferrocyte_ecotype::OPTIONS`],
+//! [`ferrocyte_mixed::ctmm::OPTIONS`] and [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`]; only what belongs to files and to the program itself is defined here. Values stay
 //! text: they may come from the config file as well, and are read in one place ([`crate::config`]).
 
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::door::{OPENING, arguments as opening};
 const REQUIRED: &str = "[required for a study]";
 
 /// Options that may be given several times.
-const REPEATED: [&str; 7] = ["random", "contrast", "pairwise", "test", "joint", "by", "components"];
+const REPEATED: [&str; 8] = ["random", "fixed", "contrast", "pairwise", "test", "joint", "by", "components"];
 
 /// Options that never stand in a config file: they say where, not what.
 const PLACES: [&str; 12] = [
@@ -66,6 +66,11 @@ pub fn nmf_arguments() -> Vec<Argument> {
 /// The options of `ferrocyte cells`, likewise.
 pub fn cells_arguments() -> Vec<Argument> {
     arguments_of(&cells())
+}
+
+/// The options of `ferrocyte ctmm`, likewise.
+pub fn ctmm_arguments() -> Vec<Argument> {
+    arguments_of(&crate::ctmm::arguments::command())
 }
 
 /// The options of `ferrocyte ecotype`, likewise.
@@ -122,6 +127,7 @@ pub(crate) fn command() -> Command {
         .subcommand(cnmf())
         .subcommand(nmf())
         .subcommand(cells())
+        .subcommand(crate::ctmm::arguments::command())
         .subcommand(crate::ecotype::arguments::command())
         .subcommand(simulate())
         .subcommand(concat())
@@ -776,6 +782,19 @@ mod tests {
                     "{verb} {}",
                     option.name
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_of_ctmm_is_there_with_its_default_and_choices() {
+        let arguments = ctmm_arguments();
+        for option in ferrocyte_mixed::ctmm::OPTIONS {
+            for verb in option.verbs {
+                let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
+                let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
+                let found = found.map(|(_, _, d, c)| (d.as_str(), c));
+                assert_eq!(found, Some((option.default, &expected)), "{verb} {}", option.name);
             }
         }
     }

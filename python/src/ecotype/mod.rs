@@ -1,5 +1,6 @@
 //! What `ferrocyte.ecotype` calls: cells, labels and models in, models, scores and tables out.
 
+mod cells;
 mod discovery;
 mod discovery_calls;
 mod evaluation;
@@ -10,6 +11,7 @@ mod scores;
 mod simulation;
 mod statistics;
 
+pub(crate) use cells::ecotype_values;
 pub(crate) use discovery::{
     ecotype_fold_changes, ecotype_fuse, ecotype_integrate, ecotype_metacells, ecotype_networks, ecotype_preprocess,
     ecotype_rank_columns,
