@@ -69,6 +69,9 @@ pub struct Conserved {
     pub of_cells: Vec<Option<usize>>,
 }
 
+/// Samples with their tissues, and the cluster of each cell.
+pub type FineClusters = (Vec<(String, Tissue)>, Vec<Option<String>>);
+
 /// The fine clusters of each sample: what [`discover()`] finds in each, samples in the order of their first cells, and for
 /// each cell `sample..InitSEn`, where it has one.
 ///
@@ -82,7 +85,7 @@ pub fn fine_clusters(
     options: &DiscoverOptions,
     subresolution: f64,
     room: Option<Room<'_>>,
-) -> Result<(Vec<(String, Tissue)>, Vec<Option<String>>)> {
+) -> Result<FineClusters> {
     let n = x.n_cells();
     crate::statistics::check_cells(
         n,

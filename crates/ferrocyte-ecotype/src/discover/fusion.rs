@@ -388,7 +388,7 @@ mod tests {
     }
 
     /// The same by the formulas, on whole matrices.
-    fn plainly(views: &[Network], options: &FusionOptions) -> Matrix {
+    fn plainly(views: &[Network], options: &FusionOptions) -> Result<Matrix> {
         let links: Vec<Matrix> = views.iter().map(|v| v.normalised().largest(options.k).normalised().dense()).collect();
         let mut current: Vec<Matrix> = views.iter().map(|v| v.normalised().dense()).collect();
         let n = current[0].n_rows();
@@ -403,8 +403,7 @@ mod tests {
                 links[m].times(&mean).times(&links[m].transpose())
             });
             let next: Vec<Matrix> = next.collect();
-            current =
-                next.iter().map(|x| Network::of(x).map(|x| x.normalised().dense())).collect::<Result<_>>().unwrap();
+            current = next.iter().map(|x| Network::of(x).map(|x| x.normalised().dense())).collect::<Result<_>>()?;
         }
         let mut fused = Matrix::zeros(n, n);
         for at in 0..n * n {
@@ -412,14 +411,14 @@ mod tests {
             let sum: f64 = current.iter().map(|v| v.entries()[at]).sum();
             fused.entries_mut()[at] = if known > 0 { sum / known as f64 } else { 0.0 };
         }
-        fused
+        Ok(fused)
     }
 
     #[test]
     fn tiles_give_what_whole_matrices_give() -> Result<()> {
         let (views, options) = (views(150, 3), FusionOptions { k: 5, iterations: 4, ..FusionOptions::default() });
         let fused = fuse(&Run::new(), &views, &options, None)?.dense()?;
-        let expected = plainly(&views, &options);
+        let expected = plainly(&views, &options)?;
         for (found, wanted) in fused.entries().iter().zip(expected.entries()) {
             assert!((found - wanted).abs() <= 1e-13 * wanted.abs().max(1e-3), "{found} {wanted}");
         }

@@ -17,7 +17,7 @@ mod tiles;
 mod tissue;
 
 pub use clusters::clusters;
-pub use conserved::{ConserveOptions, Conserved, Placing, conserve, fine_clusters};
+pub use conserved::{ConserveOptions, Conserved, FineClusters, Placing, conserve, fine_clusters};
 pub use fold_changes::{FoldChanges, fold_changes};
 pub use fusion::{Fused, FusionOptions, fuse};
 pub use integrate::{IntegrateOptions, integrate};
