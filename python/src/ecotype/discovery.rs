@@ -90,11 +90,11 @@ pub(crate) fn ecotype_networks<'py>(
 /// Compressed rows: where each begins, columns, values.
 type RowsIn<'py> = (PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, f64>);
 
+/// The same on the way out.
+type RowsOut<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>);
+
 /// The links of a network as compressed rows.
-fn rows_out<'py>(
-    py: Python<'py>,
-    view: &Network,
-) -> (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>) {
+fn rows_out<'py>(py: Python<'py>, view: &Network) -> RowsOut<'py> {
     let (mut starts, mut columns, mut values) = (vec![0_i64], Vec::new(), Vec::new());
     for i in 0..view.n() {
         let (to, strength) = view.row(i);
