@@ -262,7 +262,7 @@ def page(size: Size, *, large: bool) -> list[str]:
         "## Fusion of networks",
         "",
         f"`fe.ecotype.fuse` on {N_VIEWS} networks of so many neighbourhoods, 50 neighbours, 10 rounds, one thread. The",
-        "last column compares the sums of both results. Memory counts the networks that are given, as tables.",
+        "last column compares the sums of both results. Memory counts the fused network, a table.",
         f"Published for R (**quoted**): {QUOTED['fusion']}.",
         "",
         *table(["neighbourhoods", "ferrocyte", "memory", PEER, "memory", "times", "difference"], fused),
