@@ -88,7 +88,8 @@ def measure(*, quick: bool) -> tuple[list[str], list[str]]:
         "",
         "The simulation of the paper: four cell types, Dirichlet proportions, known noise; each study has its own "
         f"individuals and {genes} genes, {studies * genes} null genes in all. `score` is `fe.ctmm.score_tests`; HE, "
-        "REML and ratio tests are those of the package ctmm. Fits without an interior optimum are tested at the boundary.",
+        "REML and ratio tests are those of the package ctmm. Fits without an interior optimum are tested at the "
+        "boundary.",
         "",
         *markdown(("question", "individuals"), rows),
         "",
