@@ -18,12 +18,13 @@ from pathlib import Path
 import ferrocyte as fe
 
 sys.path.insert(0, str(Path(__file__).parent))
+import ctmm
 import ecotype
 import limma
 import lmm
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/calibration.md"
-FAMILIES = {"lmm": lmm, "limma": limma, "ecotype": ecotype}
+FAMILIES = {"lmm": lmm, "limma": limma, "ecotype": ecotype, "ctmm": ctmm}
 
 
 def main() -> int:

@@ -100,7 +100,7 @@ def fit(
     True
     """
     words = {True: "exact", False: "none"}
-    request = Request(model, method, variance, words.get(jackknife, jackknife), mean_test)  # type: ignore[arg-type,call-overload]
+    request = Request(model, method, variance, words.get(jackknife, jackknife), mean_test)  # type: ignore[arg-type]
     handed, overall = _handed(ctp, ctnu, P, level, (genes, individuals, cell_types))
     ids = handed.individuals
     handed.fixed = _covariates(fixed, ids, named=_named(ctp, individuals), membership=False)
@@ -186,7 +186,9 @@ def _handed(ctp: Any, ctnu: Any, share: Any, level: str, names: tuple[Any, Any, 
             raise BadInputError(message, place=what)
         ids.append(found)
     proportions = None if share is None else _proportions(share, ids[1], named=names[1] is not None)
-    return Handed(*ids, "op" if direct else "ctp", values.ravel(), noise.ravel(), proportions, [], []), level == "op"
+    return Handed(
+        ids[0], ids[1], ids[2], "op" if direct else "ctp", values.ravel(), noise.ravel(), proportions, [], []
+    ), level == "op"
 
 
 def _proportions(share: Any, ids: list[str], *, named: bool) -> Floats:

@@ -79,12 +79,10 @@ def prepare(
     (30, 6)
     """
     source = open_source(data, layer)
+    if hasattr(data, "obs"):
+        for name in (donor, cell_type):
+            require(data.obs, name)
     columns = source.columns([donor, cell_type], [])
-    for name in (donor, cell_type):
-        if name not in columns:
-            import pandas as pd
-
-            require(pd.DataFrame(columns=list(columns)), name)
     if isinstance(data, (str, os.PathLike)):
         cells = [str(name) for name in open_path(data).obs_names()]
     else:

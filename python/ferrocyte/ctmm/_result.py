@@ -173,7 +173,7 @@ class CtmmResult:
         }
         arrays = {name: self.V if name == "v" else getattr(self, name) for name in _ARRAYS}
         with open(path, "wb") as file:
-            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
 
 
 def _of(label: str, name: str) -> bool:

@@ -77,9 +77,10 @@ def ctmm(
     """
     from ..ctmm._prepare import of_made
 
-    lists = [None if values is None else [float(x) for x in values] for values in (concentration, ratios)]
+    weights = None if concentration is None else [float(x) for x in concentration]
+    sizes = None if ratios is None else [float(x) for x in ratios]
     request = CtmmRequest(
-        n_genes, n_individuals, truth, *lists, hom2, mean_share, specific_share, noise, noise_variance, seed
+        n_genes, n_individuals, truth, weights, sizes, hom2, mean_share, specific_share, noise, noise_variance, seed
     )
     made = _core.ctmm_simulate(request, means(n_threads, progress=False))
     return of_made(made), {"hom2": made["hom2"], "beta": made["beta"], "V": made["v"]}

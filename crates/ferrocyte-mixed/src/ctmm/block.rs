@@ -4,26 +4,22 @@
 pub(super) const MAX_RATIO: f64 = 1e6;
 
 /// Inverts S = shared 11' + diag(d) into `out`, m × m within rows of length `stride`; the logarithm of its determinant,
-/// or `None` where it is not positive definite or its eigenvalues are too far apart.
-pub(super) fn invert_rank_one(d: &[f64], shared: f64, out: &mut [f64], stride: usize) -> Option<f64> {
+/// or `None` where it is not positive definite or the largest eigenvalue is `wall` times the smallest or more.
+pub(super) fn invert_rank_one(d: &[f64], shared: f64, out: &mut [f64], stride: usize, wall: f64) -> Option<f64> {
     let m = d.len();
     let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
     for &x in d {
         least = least.min(x);
         most = most.max(x);
     }
-    if !(least > 1e-7 * (shared.abs() + most)) {
-        // The formula below loses digits, or S is positive definite with one negative entry.
-        for a in 0..m {
-            for b in 0..m {
-                out[a * stride + b] = shared + if a == b { d[a] } else { 0.0 };
-            }
-        }
-        return invert(out, m, stride);
+    let cancels = shared < 0.0 && least < 1e-7 * most;
+    if !(least > 0.0) || cancels {
+        // The formula below loses digits, or S is positive definite with one entry that is not positive.
+        fill_rank_one(d, shared, out, stride);
+        return invert(out, m, stride, wall);
     }
     let (mut total, mut determinant, mut trace) = (0.0, 1.0, 0.0);
-    for (a, &x) in d.iter().enumerate() {
-        out[a * stride + a] = 1.0 / x;
+    for &x in d {
         total += 1.0 / x;
         determinant *= x;
         trace += x + shared;
@@ -35,35 +31,38 @@ pub(super) fn invert_rank_one(d: &[f64], shared: f64, out: &mut [f64], stride: u
     let factor = shared / growth;
     let mut inverse_trace = 0.0;
     for a in 0..m {
-        let s = out[a * stride + a];
-        for b in 0..a {
-            let value = -factor * s / d[b];
-            out[a * stride + b] = value;
-            out[b * stride + a] = value;
+        let s = 1.0 / d[a];
+        let mut others = 0.0;
+        for b in 0..m {
+            if a != b {
+                let t = 1.0 / d[b];
+                others += t;
+                out[a * stride + b] = -factor * s * t;
+            }
         }
-        out[a * stride + a] = s - factor * s * s;
-        inverse_trace += out[a * stride + a];
+        // 1 - factor s, without a difference of like numbers.
+        let own = s * (1.0 + shared * others) / growth;
+        out[a * stride + a] = own;
+        inverse_trace += own;
+    }
+    let bound = trace * inverse_trace;
+    if bound >= wall {
+        let mut s = vec![0.0; m * m];
+        fill_rank_one(d, shared, &mut s, m);
+        if bound >= wall * (m * m) as f64 || eigenvalue_ratio(&mut s, m) >= wall {
+            return None;
+        }
     }
     let determinant = determinant * growth;
-    if trace * inverse_trace >= MAX_RATIO {
-        return settle(d, shared, out, stride, determinant);
-    }
     Some(if determinant.is_normal() { determinant.ln() } else { ln_determinant(d, growth) })
 }
 
-/// The same where traces do not settle whether the block is well conditioned.
-fn settle(d: &[f64], shared: f64, out: &mut [f64], stride: usize, determinant: f64) -> Option<f64> {
-    let m = d.len();
-    let mut s = vec![0.0; m * m];
-    for a in 0..m {
-        for b in 0..m {
-            s[a * m + b] = shared + if a == b { d[a] } else { 0.0 };
+fn fill_rank_one(d: &[f64], shared: f64, out: &mut [f64], stride: usize) {
+    for (a, &x) in d.iter().enumerate() {
+        for b in 0..d.len() {
+            out[a * stride + b] = shared + if a == b { x } else { 0.0 };
         }
     }
-    let total: f64 = d.iter().map(|x| 1.0 / x).sum();
-    let ln = if determinant.is_normal() { determinant.ln() } else { ln_determinant(d, 1.0 + shared * total) };
-    debug_assert!(out.len() >= m * stride, "the block has room");
-    (eigenvalue_ratio(&mut s, m) < MAX_RATIO).then_some(ln)
 }
 
 fn ln_determinant(d: &[f64], growth: f64) -> f64 {
@@ -72,7 +71,7 @@ fn ln_determinant(d: &[f64], growth: f64) -> f64 {
 
 /// Inverts the symmetric matrix at the head of `s` (m × m within rows of length `stride`) in place by its Cholesky
 /// factor; returns and fails like [`invert_rank_one`].
-pub(super) fn invert(s: &mut [f64], m: usize, stride: usize) -> Option<f64> {
+pub(super) fn invert(s: &mut [f64], m: usize, stride: usize, wall: f64) -> Option<f64> {
     let mut copy: Vec<f64> = (0..m).flat_map(|a| s[a * stride..a * stride + m].to_vec()).collect();
     let trace: f64 = (0..m).map(|a| copy[a * m + a]).sum();
     let mut factor = copy.clone();
@@ -88,7 +87,7 @@ pub(super) fn invert(s: &mut [f64], m: usize, stride: usize) -> Option<f64> {
         inverse_trace += s[a * stride + a];
     }
     let bound = trace * inverse_trace;
-    let fine = bound < MAX_RATIO || (bound < MAX_RATIO * (m * m) as f64 && eigenvalue_ratio(&mut copy, m) < MAX_RATIO);
+    let fine = bound < wall || (bound < wall * (m * m) as f64 && eigenvalue_ratio(&mut copy, m) < wall);
     fine.then_some(ln_determinant)
 }
 
@@ -188,7 +187,7 @@ mod tests {
                     other[a * 5 + b] = shared + if a == b { d[a] } else { 0.0 };
                 }
             }
-            let (x, y) = (invert_rank_one(&d, shared, &mut one, 5), invert(&mut other, 4, 5));
+            let (x, y) = (invert_rank_one(&d, shared, &mut one, 5, MAX_RATIO), invert(&mut other, 4, 5, MAX_RATIO));
             assert!((x.unwrap_or(f64::NAN) - y.unwrap_or(f64::NAN)).abs() < 1e-13);
             for (a, b) in one.iter().zip(&other) {
                 assert!((a - b).abs() < 1e-13, "{a} {b}");
@@ -199,11 +198,12 @@ mod tests {
     #[test]
     fn one_negative_entry_may_be_made_up_for() {
         let mut out = vec![0.0; 9];
-        assert!(invert_rank_one(&[-0.1, 1.0, 2.0], 1.0, &mut out, 3).is_some());
-        assert!(invert_rank_one(&[-0.1, -0.1, 2.0], 1.0, &mut out, 3).is_none());
-        assert!(invert_rank_one(&[1.0, 1.0, 1.0], -0.4, &mut out, 3).is_none());
-        assert!(invert_rank_one(&[1e-7, 1.0, 2.0], 0.0, &mut out, 3).is_none(), "too far apart");
-        assert!(invert_rank_one(&[4e-6, 1.0, 2.0], 0.0, &mut out, 3).is_some());
+        assert!(invert_rank_one(&[-0.1, 1.0, 2.0], 1.0, &mut out, 3, MAX_RATIO).is_some());
+        assert!(invert_rank_one(&[-0.1, -0.1, 2.0], 1.0, &mut out, 3, MAX_RATIO).is_none());
+        assert!(invert_rank_one(&[1.0, 1.0, 1.0], -0.4, &mut out, 3, MAX_RATIO).is_none());
+        assert!(invert_rank_one(&[1e-7, 1.0, 2.0], 0.0, &mut out, 3, MAX_RATIO).is_none(), "too far apart");
+        assert!(invert_rank_one(&[1e-7, 1.0, 2.0], 0.0, &mut out, 3, f64::INFINITY).is_some());
+        assert!(invert_rank_one(&[4e-6, 1.0, 2.0], 0.0, &mut out, 3, MAX_RATIO).is_some());
     }
 
     #[test]

@@ -91,15 +91,13 @@ impl Study {
                 .at(name));
             }
         }
-        if let Some(p) = &self.proportions {
-            if p.len() != n * c {
-                return Err(Fault::bad_input(format!(
-                    "P must have the shape individuals x cell types, {n} x {c} = {} values, found {}",
-                    n * c,
-                    p.len()
-                ))
-                .at("P"));
-            }
+        if let Some(p) = self.proportions.as_ref().filter(|p| p.len() != n * c) {
+            return Err(Fault::bad_input(format!(
+                "P must have the shape individuals x cell types, {n} x {c} = {} values, found {}",
+                n * c,
+                p.len()
+            ))
+            .at("P"));
         }
         for covariate in self.fixed.iter().chain(&self.random) {
             if covariate.values.n_rows() != n {

@@ -112,7 +112,7 @@ pub fn fit(run: &Run, study: Study, options: FitOptions) -> Result<Fit> {
     if !dropped.contains(&false) {
         return Err(Fault::bad_input("no individual has a value in any gene").at("CTP"));
     }
-    gather(run, study, options, fits, &dropped)
+    Ok(gather(run, study, options, fits, &dropped))
 }
 
 /// What the regressions without one individual hold must fit.
@@ -131,7 +131,7 @@ fn gather(
     options: FitOptions,
     fits: Vec<Option<(GeneFit, usize, f64)>>,
     dropped: &[bool],
-) -> Result<Fit> {
+) -> Fit {
     let everyone: Vec<usize> = (0..study.individuals.len()).collect();
     let c = study.cell_types.len();
     let names = kernels(options.model, &study.cell_types).into_iter().map(|k| k.name);
@@ -185,7 +185,7 @@ fn gather(
         let (fit, n, df) = fit.unwrap_or_else(|| (blank.fit(), 0, f64::NAN));
         out.push(fit, n, df);
     }
-    Ok(out)
+    out
 }
 
 /// The sizes of a gene without values.

@@ -108,7 +108,7 @@ impl<'a> Group<'a> {
         y.iter_mut().for_each(|v| *v /= scale);
         noise.iter_mut().for_each(|v| *v /= scale * scale);
         let mut fit = match self.options.method {
-            Method::He => self.by_moments(&y, &noise)?,
+            Method::He => self.by_moments(&y, &noise),
             Method::Reml | Method::Ml => self.by_likelihood(&y, &noise)?,
         };
         self.unscale(&mut fit, scale);
@@ -156,7 +156,7 @@ impl<'a> Group<'a> {
         (theta, left_out)
     }
 
-    fn by_moments(&self, y: &[f64], noise: &[f64]) -> Result<GeneFit> {
+    fn by_moments(&self, y: &[f64], noise: &[f64]) -> GeneFit {
         let design = self.design;
         let jackknife = self.options.jackknife != Jackknife::None;
         let (theta, left_out) = self.moment_estimates(y, noise, jackknife);
@@ -175,7 +175,7 @@ impl<'a> Group<'a> {
             (Ok(w), false) => w.beta.clone(),
             _ => ols,
         };
-        fit.beta_covariance = self.mean_covariance(y, noise, &r, &left_out)?;
+        fit.beta_covariance = self.mean_covariance(y, noise, &r, &left_out);
         fit.theta = theta;
         // The classical test is about the means of ordinary least squares, whatever is reported.
         let means = if self.options.mean_test == MeanTest::GlsJackknife {
@@ -184,11 +184,11 @@ impl<'a> Group<'a> {
             design.least_squares(self.moments.x_inverse(), y, None).0
         };
         self.test(&mut fit, &means);
-        Ok(fit)
+        fit
     }
 
     /// The covariance of the fixed effects after moments, by the test that was asked for.
-    fn mean_covariance(&self, y: &[f64], noise: &[f64], r: &[f64], left_out: &[f64]) -> Result<Vec<f64>> {
+    fn mean_covariance(&self, y: &[f64], noise: &[f64], r: &[f64], left_out: &[f64]) -> Vec<f64> {
         let design = self.design;
         let (p, k) = (design.n_fixed, design.n_variances());
         let mut refits = Vec::with_capacity(design.n * p);
@@ -196,29 +196,29 @@ impl<'a> Group<'a> {
             MeanTest::Ols => {
                 let rss: f64 = r.iter().map(|x| x * x).sum();
                 let s2 = rss / (y.len() as f64 - p as f64);
-                return Ok(self.moments.x_inverse().entries().iter().map(|x| s2 * x).collect());
+                return self.moments.x_inverse().entries().iter().map(|x| s2 * x).collect();
             }
             MeanTest::OlsJackknife => {
                 for i in 0..design.n {
                     let Ok(inverse) = scaled_inverse(&design.fixed_cross_product(Some(i)), 1e-12) else {
-                        return Ok(vec![f64::NAN; p * p]);
+                        return vec![f64::NAN; p * p];
                     };
                     refits.extend(design.least_squares(&inverse, y, Some(i)).0);
                 }
             }
             MeanTest::GlsJackknife => {
                 if left_out.is_empty() {
-                    return Ok(vec![f64::NAN; p * p]);
+                    return vec![f64::NAN; p * p];
                 }
                 for (i, theta) in left_out.chunks_exact(k).enumerate() {
                     match weighted(design, y, noise, theta, Some(i)) {
                         Ok(w) => refits.extend(w.beta),
-                        Err(_) => return Ok(vec![f64::NAN; p * p]),
+                        Err(_) => return vec![f64::NAN; p * p],
                     }
                 }
             }
         }
-        Ok(jackknife_covariance(&refits, p))
+        jackknife_covariance(&refits, p)
     }
 
     fn by_likelihood(&self, y: &[f64], noise: &[f64]) -> Result<GeneFit> {

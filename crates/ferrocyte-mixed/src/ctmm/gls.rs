@@ -35,8 +35,15 @@ pub(super) fn weighted(
     for i in (0..design.n).filter(|&i| Some(i) != skip) {
         let rows = design.rows(i);
         let (m, e) = (rows.len(), rows.len() + 1);
-        fill(design, i, theta, &noise[rows.clone()], &mut s[..e * e]);
-        singular |= !invert(&mut s[..e * e], m, e)?;
+        let block = &mut s[..e * e];
+        let definite = match rank_one(design, i, theta, &noise[rows.clone()], block) {
+            Some(definite) => definite,
+            None => {
+                fill(design, i, theta, &noise[rows.clone()], block);
+                invert(block, m, e)?
+            }
+        };
+        singular |= !definite;
         add_sums(&mut s[..e * e], m);
         add_outer(design, i, &s[..e * e], 1.0, &mut k);
         for (a, out) in sy[..e].iter_mut().enumerate() {
@@ -53,12 +60,47 @@ pub(super) fn weighted(
         }
         g[i * (p + 1) + p] = v[i];
     }
-    eliminate(&mut g, p, p + 1).ok_or_else(|| not_invertible("X'V^-1X"))?;
+    eliminate(&mut g, p, p + 1, 0.0).ok_or_else(|| not_invertible("X'V^-1X"))?;
     Ok(Weighted { beta: (0..p).map(|i| g[i * (p + 1) + p]).collect(), singular })
 }
 
 fn not_invertible(what: &str) -> Fault {
     Fault::internal(format!("{what} cannot be inverted at these variances"))
+}
+
+/// S⁻¹ of one individual where S = hom2 11' + diag(d) with d > 0, which keeps all digits: whether S is positive definite, or
+/// `None` where it is not of that form.
+fn rank_one(design: &Design, i: usize, theta: &[f64], noise: &[f64], s: &mut [f64]) -> Option<bool> {
+    let first = &design.kernels[0].terms;
+    if design.op || first.len() != 1 || first[0].0 != design.c {
+        return None;
+    }
+    let mut d = noise.to_vec();
+    for (kernel, &value) in design.kernels.iter().zip(theta).skip(1) {
+        for &(x, _) in &kernel.terms {
+            let place = design.local(i, x);
+            if place != ABSENT {
+                d[place] += value;
+            }
+        }
+    }
+    if !d.iter().all(|&x| x > 0.0) {
+        return None;
+    }
+    let (m, shared) = (d.len(), theta[0]);
+    let growth = 1.0 + shared * d.iter().map(|x| 1.0 / x).sum::<f64>();
+    if growth == 0.0 {
+        return None;
+    }
+    for a in 0..m {
+        let mut others = 0.0;
+        for b in (0..m).filter(|&b| b != a) {
+            others += 1.0 / d[b];
+            s[a * (m + 1) + b] = -shared / growth / d[a] / d[b];
+        }
+        s[a * (m + 1) + a] = (1.0 + shared * others) / growth / d[a];
+    }
+    Some(growth > 0.0)
 }
 
 /// S = Σ θ_k F_k + diag(noise) of one individual.
@@ -93,7 +135,7 @@ fn invert(s: &mut [f64], m: usize, e: usize) -> Result<bool> {
     }
     let mut copy: Vec<f64> = (0..m).flat_map(|a| s[a * e..a * e + m].to_vec()).collect();
     let definite = super::block::cholesky(&mut copy, m).is_some();
-    eliminate(&mut work, m, 2 * m).ok_or_else(|| not_invertible("the covariance of an individual"))?;
+    eliminate(&mut work, m, 2 * m, 1e-15).ok_or_else(|| not_invertible("the covariance of an individual"))?;
     for a in 0..m {
         for b in 0..m {
             s[a * e + b] = 0.5 * (work[a * 2 * m + m + b] + work[b * 2 * m + m + a]);
@@ -122,7 +164,8 @@ fn absorb_random(design: &Design, theta: &[f64], k: &mut Matrix, v: &mut [f64]) 
             work[a * width + levels + n] = r2 * v[first + a];
         }
         indefinite |= super::block::cholesky(&mut inner, levels).is_none();
-        eliminate(&mut work, levels, width).ok_or_else(|| not_invertible("the covariance of a random covariate"))?;
+        eliminate(&mut work, levels, width, 0.0)
+            .ok_or_else(|| not_invertible("the covariance of a random covariate"))?;
         let columns: Vec<Vec<f64>> = (0..n).map(|j| (0..levels).map(|a| k[(j, first + a)]).collect()).collect();
         for (j, column) in columns.iter().enumerate() {
             for l in 0..n {
@@ -134,12 +177,14 @@ fn absorb_random(design: &Design, theta: &[f64], k: &mut Matrix, v: &mut [f64]) 
     Ok(indefinite)
 }
 
-/// Gauss-Jordan elimination with row pivots: the right part of `a` (n rows of length `width`) becomes the solution.
-fn eliminate(a: &mut [f64], n: usize, width: usize) -> Option<()> {
+/// Gauss-Jordan elimination with row pivots: the right part of `a` (n rows of length `width`) becomes the solution. A
+/// pivot below `tolerance` times the largest entry is none.
+fn eliminate(a: &mut [f64], n: usize, width: usize, tolerance: f64) -> Option<()> {
+    let largest = (0..n).flat_map(|i| &a[i * width..i * width + n]).fold(0.0_f64, |most, x| most.max(x.abs()));
     for column in 0..n {
         let size = |a: &[f64], row: usize| a[row * width + column].abs();
         let pivot = (column..n).max_by(|&x, &y| size(a, x).total_cmp(&size(a, y)))?;
-        if !(size(a, pivot) > 0.0) || !size(a, pivot).is_finite() {
+        if !(size(a, pivot) > tolerance * largest) || !size(a, pivot).is_finite() {
             return None;
         }
         if pivot != column {

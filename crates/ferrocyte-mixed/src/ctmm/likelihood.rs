@@ -26,6 +26,8 @@ pub(super) struct Likelihood<'a> {
     noise: &'a [f64],
     /// An individual that is left out.
     skip: Option<usize>,
+    /// The ratio of a block's eigenvalues at which a point counts as inadmissible.
+    wall: f64,
     /// [I, 1]'S⁻¹[I, 1] of each individual.
     inverse: Vec<f64>,
     /// u = Py of each individual, and its sum.
@@ -64,13 +66,29 @@ impl<'a> Likelihood<'a> {
     pub(super) fn new(design: &'a Design, model: Model, restricted: bool, y: &'a [f64], noise: &'a [f64]) -> Self {
         let e = if design.op { 2 } else { design.c + 1 };
         let inverse = vec![0.0; design.n * e * e];
-        Self { design, model, restricted, y, noise, skip: None, inverse, u: vec![0.0; design.n * e] }
+        Self {
+            design,
+            model,
+            restricted,
+            y,
+            noise,
+            skip: None,
+            wall: block::MAX_RATIO,
+            inverse,
+            u: vec![0.0; design.n * e],
+        }
     }
 
     /// The same without an individual.
     pub(super) fn without(mut self, skip: Option<usize>) -> Self {
         self.skip = skip;
         self
+    }
+
+    /// Whether points count as inadmissible where a block's eigenvalues are far apart. Only variances below zero lead to
+    /// such walls by themselves.
+    pub(super) fn walled(&mut self, walled: bool) {
+        self.wall = if walled { block::MAX_RATIO } else { f64::INFINITY };
     }
 
     /// Which individual is left out.
@@ -110,7 +128,7 @@ impl<'a> Likelihood<'a> {
             let noise = &self.noise[rows.clone()];
             ln += if self.model == Model::Full {
                 fill_full(design, i, theta, noise, s);
-                block::invert(s, m, e)?
+                block::invert(s, m, e, self.wall)?
             } else {
                 for (a, &cell_type) in design.types[rows].iter().enumerate() {
                     d[a] = noise[a]
@@ -120,7 +138,7 @@ impl<'a> Likelihood<'a> {
                             Model::Hom | Model::Full => 0.0,
                         };
                 }
-                block::invert_rank_one(&d[..m], theta[0], s, e)?
+                block::invert_rank_one(&d[..m], theta[0], s, e, self.wall)?
             };
             add_sums(s, m);
         }
@@ -221,7 +239,7 @@ impl<'a> Likelihood<'a> {
             sums.add_gradient(&scratch, s, u, projected);
             sums.add_information(&scratch, s, projected);
             if projected {
-                sums.add_products(design, i, &scratch, s);
+                sums.add_products(design, i, &mut scratch, s);
             }
             sums.add_average(design, i, &mut scratch, s, u, &levels);
         }
@@ -427,6 +445,7 @@ struct Scratch {
     /// A_i H A_i'.
     inner: Vec<f64>,
     half: Vec<f64>,
+    outer: Vec<f64>,
     terms: Vec<Term>,
     q: Vec<f64>,
     room: usize,
@@ -436,7 +455,15 @@ impl Scratch {
     fn new(room: usize, n_variances: usize) -> Self {
         let square = vec![0.0; room * room];
         let q = vec![0.0; n_variances * room];
-        Self { t: square.clone(), inner: square.clone(), half: square, terms: Vec::new(), q, room }
+        Self {
+            t: square.clone(),
+            inner: square.clone(),
+            outer: square.clone(),
+            half: square,
+            terms: Vec::new(),
+            q,
+            room,
+        }
     }
 
     /// T = S⁻¹ (A_i H A_i') S⁻¹ with its sums.
@@ -459,7 +486,7 @@ impl Scratch {
                 }
             }
         }
-        multiply(&s[..], e, &self.inner, m, m, &mut self.half);
+        multiply(s, e, &self.inner, m, m, &mut self.half);
         for a in 0..m {
             for b in 0..m {
                 self.t[a * e + b] = (0..m).map(|k| self.half[a * m + k] * s[k * e + b]).sum();
@@ -538,9 +565,9 @@ impl Sums {
         }
     }
 
-    fn add_products(&mut self, design: &Design, i: usize, scratch: &Scratch, s: &[f64]) {
+    fn add_products(&mut self, design: &Design, i: usize, scratch: &mut Scratch, s: &[f64]) {
         let e = s.len().isqrt();
-        let mut outer = vec![0.0; e * e];
+        let outer = &mut scratch.outer[..e * e];
         for (kernel, g) in self.g.iter_mut().enumerate() {
             outer.fill(0.0);
             for term in scratch.terms.iter().filter(|t| t.kernel == kernel) {
@@ -551,7 +578,7 @@ impl Sums {
                     }
                 }
             }
-            add_outer(design, i, &outer, 1.0, g);
+            add_outer(design, i, outer, 1.0, g);
         }
     }
 

@@ -18,6 +18,10 @@ use super::options::Model;
 const STEPS: usize = 200;
 /// Half of g'H⁻¹g, which is what the likelihood could still gain, at a stationary point.
 const GAIN: f64 = 1e-11;
+/// The same at which Newton's method ends, where rounding lets it come so far.
+const SETTLED: f64 = 1e-15;
+/// A gradient below this, of a log-likelihood of data of unit variance, moves no score test.
+const FLAT: f64 = 1e-4;
 /// A variance below this (of data of unit variance) is at zero.
 const ZERO: f64 = 1e-9;
 
@@ -54,34 +58,56 @@ pub(super) struct Search<'s, 'a> {
 impl Search<'_, '_> {
     /// The estimate by its definition; `None` where the likelihood has no value at any start.
     pub(super) fn unconstrained(&mut self, start: &[f64]) -> Result<Option<Optimum>> {
-        if let Some(found) = self.interior(start)? {
+        if let Some(found) = self.interior(start) {
             return Ok(Some(found));
         }
         let Some(low) = self.nonnegative(start)? else { return Ok(None) };
-        match self.interior(&low.theta)? {
-            Some(found) => Ok(Some(found)),
-            None => Ok(Some(low)),
-        }
+        Ok(Some(self.interior(&low.theta).unwrap_or(low)))
     }
 
     /// (b) from one start, where it counts.
-    pub(super) fn interior(&mut self, start: &[f64]) -> Result<Option<Optimum>> {
-        if self.likelihood.solve(start).is_none() {
-            return Ok(None);
+    pub(super) fn interior(&mut self, start: &[f64]) -> Option<Optimum> {
+        let (mut solved, mut derivatives) = self.at(start)?;
+        let mut theta = start.to_vec();
+        for _ in 0..STEPS {
+            let convex = newton_step(&derivatives.hessian, &derivatives.gradient);
+            let step = match &convex {
+                Some(step) => step.clone(),
+                None => newton_step(&derivatives.expected, &derivatives.gradient)?,
+            };
+            let gain = gain_of(&step, &derivatives.gradient);
+            if convex.is_some() && gain < SETTLED {
+                return Some(self.optimum(theta, solved, derivatives, true, true));
+            }
+            let noise = 4.0 * f64::EPSILON * solved.value.abs().max(1.0);
+            // At the optimum within rounding a full step is all that is tried.
+            let trials = if gain < GAIN { 1 } else { 60 };
+            let accepted = (0..trials).find_map(|halvings| {
+                let length = 0.5_f64.powi(halvings);
+                let trial: Vec<f64> = theta.iter().zip(&step).map(|(t, s)| t + length * s).collect();
+                let (there, slopes) = self.at(&trial)?;
+                let falls = there.value <= solved.value - 1e-4 * 2.0 * gain * length;
+                let rounding =
+                    gain < GAIN && (there.value - solved.value).abs() <= noise && is_lower(&slopes, &derivatives);
+                (falls || rounding).then_some((trial, there, slopes))
+            });
+            match accepted {
+                Some(point) => (theta, solved, derivatives) = point,
+                None if convex.is_some() && gain < GAIN => {
+                    return Some(self.optimum(theta, solved, derivatives, true, true));
+                }
+                None => return None,
+            }
         }
-        let bounds = vec![f64::INFINITY; start.len()];
-        let lower: Vec<f64> = bounds.iter().map(|b| -b).collect();
-        let found = self.descend(start, &lower, &bounds, |search, theta| Ok(search.evaluate(theta)))?;
-        let Some((solved, derivatives)) = self.at(&found.point) else { return Ok(None) };
-        if !is_stationary(&derivatives) {
-            return Ok(None);
-        }
-        Ok(Some(self.optimum(found.point, solved, derivatives, true, true)))
+        None
     }
 
     /// (a): the best fit with variances of zero or more.
     pub(super) fn nonnegative(&mut self, start: &[f64]) -> Result<Option<Optimum>> {
-        if self.model == Model::Full { self.semidefinite(start) } else { self.in_box(start) }
+        self.likelihood.walled(false);
+        let found = if self.model == Model::Full { self.semidefinite(start) } else { self.in_box(start) };
+        self.likelihood.walled(true);
+        found
     }
 
     fn in_box(&mut self, start: &[f64]) -> Result<Option<Optimum>> {
@@ -119,12 +145,13 @@ impl Search<'_, '_> {
         let n = start.len();
         let clipped: Vec<f64> = start.iter().zip(&upper).map(|(x, u)| x.max(0.0).min(*u)).collect();
         let level: Vec<f64> = upper.iter().map(|u| u.min(1.0 / (self.n_random + 2) as f64)).collect();
+        self.likelihood.walled(false);
         for start in [clipped, level] {
             if self.likelihood.solve(&start).is_none() {
                 continue;
             }
             let found = self.descend(&start, &vec![0.0; n], &upper, |search, x| Ok(search.evaluate(x)))?;
-            if found.converged {
+            if found.converged || found.gradient_norm < FLAT {
                 return Ok(self.at(&found.point).map(|(solved, derivatives)| (found.point, derivatives, solved)));
             }
         }
@@ -138,8 +165,10 @@ impl Search<'_, '_> {
         let n_triangle = n - self.n_random;
         let level = 1.0 / (self.n_random + 2) as f64;
         let mut best: Option<Minimum> = None;
-        for floor in [0.05, 0.3, 1.0] {
-            let Some(l) = root(&covariance(Model::Full, start, c), c, floor * level) else { continue };
+        // The surface over L has saddles where a column is zero: the best of a few starts is taken.
+        let (given, none) = (covariance(Model::Full, start, c), vec![0.0; c * c]);
+        for (v, floor) in [(&given, 0.3), (&given, 0.05), (&given, 1.0), (&none, 1.0), (&none, 0.05)] {
+            let Some(l) = root(v, c, floor * level) else { continue };
             let mut x = pack(&l, c);
             x.extend(start[n_triangle..].iter().map(|r2| r2.max(0.0)));
             if self.likelihood.solve(&squared(&x, c, n_triangle)).is_none() {
@@ -150,9 +179,6 @@ impl Search<'_, '_> {
             let found = self.descend(&x, &lower, &vec![f64::INFINITY; n], |search, x| Ok(search.over_root(x)))?;
             if best.as_ref().is_none_or(|b| found.value < b.value) {
                 best = Some(found);
-            }
-            if best.as_ref().is_some_and(|b| b.converged) {
-                break;
             }
         }
         let Some(found) = best else { return Ok(None) };
@@ -172,7 +198,7 @@ impl Search<'_, '_> {
         mut objective: impl FnMut(&mut Self, &[f64]) -> Result<Evaluation>,
     ) -> Result<Minimum> {
         // The rule is on gradient over value; data are of unit variance, so that values are of the size of their number.
-        let stop = Stop { gradient: 1e-10, steps: STEPS };
+        let stop = Stop { gradient: 1e-9, steps: STEPS };
         minimise(start, lower, upper, stop, |theta| objective(self, theta))
     }
 
@@ -242,7 +268,7 @@ impl Search<'_, '_> {
     /// One Newton step from a point, in full.
     pub(super) fn one_step(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
         let (_, derivatives) = self.at(theta)?;
-        let step = newton_step(&derivatives)?;
+        let step = newton_step(&derivatives.hessian, &derivatives.gradient)?;
         Some(theta.iter().zip(step).map(|(t, s)| t + s).collect())
     }
 
@@ -266,11 +292,11 @@ fn is_positive_definite(a: &Matrix) -> bool {
     cholesky_in_place(&mut a.clone()).is_ok()
 }
 
-/// -H⁻¹g; `None` where the Hessian is not positive definite.
-fn newton_step(derivatives: &Derivatives) -> Option<Vec<f64>> {
-    let mut factor = derivatives.hessian.clone();
+/// -H⁻¹g; `None` where H is not positive definite.
+fn newton_step(hessian: &Matrix, gradient: &[f64]) -> Option<Vec<f64>> {
+    let mut factor = hessian.clone();
     cholesky_in_place(&mut factor).ok()?;
-    let mut step: Vec<f64> = derivatives.gradient.iter().map(|g| -g).collect();
+    let mut step: Vec<f64> = gradient.iter().map(|g| -g).collect();
     ferrocyte_math::linalg::solve_lower(&factor, &mut step);
     ferrocyte_math::linalg::solve_lower_transposed(&factor, &mut step);
     Some(step)
@@ -278,9 +304,19 @@ fn newton_step(derivatives: &Derivatives) -> Option<Vec<f64>> {
 
 /// A gradient of zero, measured by what a step could gain, and a positive definite Hessian.
 fn is_stationary(derivatives: &Derivatives) -> bool {
-    let Some(step) = newton_step(derivatives) else { return false };
-    let gain: f64 = step.iter().zip(&derivatives.gradient).map(|(s, g)| -0.5 * s * g).sum();
-    gain < GAIN
+    let step = newton_step(&derivatives.hessian, &derivatives.gradient);
+    step.is_some_and(|step| gain_of(&step, &derivatives.gradient) < GAIN)
+}
+
+/// What a Newton step gains if the function is the parabola that it is near the optimum.
+fn gain_of(step: &[f64], gradient: &[f64]) -> f64 {
+    step.iter().zip(gradient).map(|(s, g)| -0.5 * s * g).sum()
+}
+
+/// Whether a gradient is smaller than another.
+fn is_lower(there: &Derivatives, here: &Derivatives) -> bool {
+    let square = |d: &Derivatives| d.gradient.iter().map(|g| g * g).sum::<f64>();
+    square(there) < 0.81 * square(here)
 }
 
 /// Places (row, column) of a lower triangle, row by row, diagonal included.

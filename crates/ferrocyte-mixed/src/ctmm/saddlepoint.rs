@@ -46,9 +46,9 @@ fn saddle(lambda: &[f64], q: f64) -> Option<(f64, f64, f64)> {
             return Some((t, k, curvature));
         }
         if slope > 0.0 {
-            high = t
+            high = t;
         } else {
-            low = t
+            low = t;
         }
         let step = t - slope / curvature;
         t = if step > low && step < high {
