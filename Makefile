@@ -48,13 +48,14 @@ bench: setup ## side by side with peers, in one run; writes docs/speed*.md
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/lmm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/limma.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/nmf.py
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/ecotype.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/io.py --large
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/cells.py
 
 bench-million: setup ## a million cells from .h5ad to table; after `make bench`; writes docs/million.md
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/million.py
 
-calibration: develop ## level and power of every test, simulated and on real splits; writes docs/calibration.md
+calibration: develop ## level and power of every test, labels of cells, simulated and on real splits; writes docs/calibration.md
 	python benches/calibration
 
 parity: develop ## errors of every verb of limma against the reference cases; writes docs/parity.md

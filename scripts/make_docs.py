@@ -174,6 +174,23 @@ def ecotype_page() -> str:
     )
 
 
+def ctmm_page() -> str:
+    """Options and statuses of the family `ctmm`."""
+    options = [
+        [f"`{name}`", ", ".join(verbs), code(default), ", ".join(map(code, choices)), meaning]
+        for name, verbs, default, choices, meaning in _core.ctmm_options()
+    ]
+    statuses = [[f"`{word}`", severity, sentence] for word, severity, sentence in _core.ctmm_statuses()]
+    return (
+        f"{HEAD}# Reference: ctmm\n\n## Options\n\n"
+        "The same words are keyword arguments in Python, `--flags` (with dashes) of the program and keys of its config "
+        "file. `ferrocyte ctmm fit STUDY` takes those of `prepare` too; in Python `fit` takes what `prepare` gives.\n\n"
+        + table(["option", "taken by", "default", "choices", "meaning"], options)
+        + "\n## What can become of a gene\n\n"
+        + table(["status", "severity", "reason"], statuses)
+    )
+
+
 def sim_page() -> str:
     """Options of the simulators."""
     parts = [
@@ -208,6 +225,7 @@ PAGES = {
     "docs/reference/nmf.md": nmf_page,
     "docs/reference/cells.md": cells_page,
     "docs/reference/ecotype.md": ecotype_page,
+    "docs/reference/ctmm.md": ctmm_page,
     "docs/reference/sim.md": sim_page,
     "docs/reference/program.md": command_page,
 }

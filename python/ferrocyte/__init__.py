@@ -3,6 +3,7 @@
 ``import ferrocyte as fe`` is light: pandas, anndata and matplotlib load when they are first used.
 
 =====================  =====================================================================
+:mod:`ferrocyte.ctmm`  which genes vary between people only in some cell types
 :mod:`ferrocyte.ecotype`  communities of cells that recur over tissues: models, recovery, statistics
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
@@ -38,12 +39,13 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from . import cnmf, compat, ecotype, errors, experiment, get, io, limma, lmm, nmf, pl, pp, sim, tl
+    from . import cnmf, compat, ctmm, ecotype, errors, experiment, get, io, limma, lmm, nmf, pl, pp, sim, tl
     from .experiment import Experiment, load_experiment, setwd, version
 
 _MODULES = (
     "cnmf",
     "compat",
+    "ctmm",
     "ecotype",
     "errors",
     "experiment",
@@ -74,6 +76,7 @@ __all__ = [
     "__version__",
     "cnmf",
     "compat",
+    "ctmm",
     "ecotype",
     "errors",
     "experiment",

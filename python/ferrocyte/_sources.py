@@ -68,9 +68,9 @@ def open_source(data: ad.AnnData | str | os.PathLike[str] | Sequence[Any], layer
     ``None`` is ``X``; a layer; ``"raw"``.
     """
     if isinstance(data, (str, os.PathLike)):
-        return _of_path(open_path(data), os.path.basename(os.fspath(data)), layer)
+        return source_of(open_path(data), os.path.basename(os.fspath(data)), layer)
     if isinstance(data, (list, tuple)) and data and all(isinstance(path, (str, os.PathLike)) for path in data):
-        return _of_path(open_paths(data), f"{len(data)} files", layer)
+        return source_of(open_paths(data), f"{len(data)} files", layer)
     if not all(hasattr(data, attribute) for attribute in ("obs", "var_names", "X", "layers")):
         message = f"expected an AnnData, a path or Sums, found {type(data).__name__}"
         raise BadInputError(message, place="data")
@@ -80,7 +80,8 @@ def open_source(data: ad.AnnData | str | os.PathLike[str] | Sequence[Any], layer
 # Paths
 
 
-def _of_path(study: Study, name: str, layer: str | None) -> Source:
+def source_of(study: Study, name: str, layer: str | None) -> Source:
+    """Describe an open study that is called `name`, and the matrix of it that `layer` names."""
     element = layer or "X"
     (n_cells, n_genes), genes, matrices = study.index(element)
     full = _path_of(element)

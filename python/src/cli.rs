@@ -42,6 +42,12 @@ pub(crate) fn cells_arguments() -> Vec<(String, String, String, Vec<String>)> {
     ferrocyte_cli::cells_arguments()
 }
 
+/// The options of `ferrocyte ctmm`, likewise.
+#[pyfunction]
+pub(crate) fn ctmm_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::ctmm_arguments()
+}
+
 /// The options of `ferrocyte ecotype`, likewise.
 #[pyfunction]
 pub(crate) fn ecotype_arguments() -> Vec<(String, String, String, Vec<String>)> {

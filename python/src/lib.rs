@@ -5,7 +5,7 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `cells`, `cnmf`, `ecotype`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the
+//! * `cells`, `cnmf`, `ctmm`, `ecotype`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the
 //!   package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
@@ -13,6 +13,7 @@
 mod cells;
 mod cli;
 mod cnmf;
+mod ctmm;
 mod ecotype;
 mod faults;
 mod io;
@@ -47,8 +48,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::cli::{
-        cells_arguments, cli_help_pages, cnmf_arguments, ecotype_arguments, limma_arguments, lmm_arguments,
-        nmf_arguments, run_program, simulate_arguments,
+        cells_arguments, cli_help_pages, cnmf_arguments, ctmm_arguments, ecotype_arguments, limma_arguments,
+        lmm_arguments, nmf_arguments, run_program, simulate_arguments,
     };
     #[pymodule_export]
     use super::cnmf::{
@@ -56,13 +57,19 @@ mod _core {
         cnmf_prepare, cnmf_prepare_folder, cnmf_project, cnmf_suggest_threshold, cnmf_variable_genes,
     };
     #[pymodule_export]
+    use super::ctmm::{
+        ctmm_align, ctmm_fit, ctmm_impute, ctmm_ln_equal_means, ctmm_ln_f, ctmm_ln_likelihood_ratio, ctmm_ln_upper_t,
+        ctmm_options, ctmm_prepare, ctmm_simulate, ctmm_standardize, ctmm_statuses, ctmm_test,
+    };
+    #[pymodule_export]
     use super::ecotype::{
         RStream, ecotype_abundance, ecotype_aggregate, ecotype_block_test, ecotype_coassociation,
-        ecotype_colocalization, ecotype_cross_validate, ecotype_deconvolute, ecotype_ensemble, ecotype_fold_changes,
-        ecotype_fuse, ecotype_infer_ncells, ecotype_integrate, ecotype_meta, ecotype_metacells, ecotype_metrics,
-        ecotype_moran, ecotype_networks, ecotype_nmf, ecotype_nmf_clustering, ecotype_options, ecotype_partition,
-        ecotype_predict, ecotype_preprocess, ecotype_pseudobulks, ecotype_rank_columns, ecotype_recover, ecotype_scale,
-        ecotype_select_rank, ecotype_simulate, ecotype_smooth, ecotype_train, ecotype_train_w,
+        ecotype_colocalization, ecotype_conserve, ecotype_cross_validate, ecotype_deconvolute, ecotype_discover,
+        ecotype_ensemble, ecotype_fold_changes, ecotype_fuse, ecotype_infer_ncells, ecotype_integrate, ecotype_meta,
+        ecotype_metacells, ecotype_metrics, ecotype_moran, ecotype_networks, ecotype_nmf, ecotype_nmf_clustering,
+        ecotype_options, ecotype_partition, ecotype_predict, ecotype_preprocess, ecotype_pseudobulks,
+        ecotype_rank_columns, ecotype_recover, ecotype_scale, ecotype_select_rank, ecotype_simulate, ecotype_smooth,
+        ecotype_subclusters, ecotype_train, ecotype_train_w, ecotype_values,
     };
     #[pymodule_export]
     use super::io::read::{io_anndata, io_kind, io_mudata};

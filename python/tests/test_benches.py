@@ -61,3 +61,21 @@ def test_speed_of_factorisations() -> None:
     assert len(rows) == 6 + 4
     assert all(float(cells[4]) > 0 for cells in rows[:6]), done.stdout
     assert "MiB at most" in done.stdout
+
+
+@pytest.mark.slow
+def test_speed_of_ecotypes() -> None:
+    command = [sys.executable, str(BENCHES / "ecotype.py"), "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:2] == "| "]
+    from_file = [row for row in rows if row[0] in ("one W list", "ensemble of 50")]
+    assert len(from_file) == 4
+    assert all(row[2].endswith("s") and row[4].endswith("MiB") for row in from_file), done.stdout
+    beside = [row for row in rows if row[0].startswith(("one W list,", "models", "recovery,"))]
+    fused = [row for row in rows if row[0].isdigit()]
+    assert (len(beside), len(fused)) == (6, 2)
+    # The peer may be absent, ours is not; where both are, they fuse to the same.
+    assert all(row[2].endswith("s") for row in beside), done.stdout
+    assert all(row[1].endswith("s") for row in fused), done.stdout
+    assert all(float(row[6]) < 1e-9 for row in fused if row[6]), done.stdout

@@ -5,6 +5,7 @@ import io
 import itertools
 
 import cell_figures
+import ecotype_figures
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -102,10 +103,11 @@ DRAW = {
     "variance_shares": lambda **kw: fe.pl.variance_shares(SHARES, **kw),
     "variance_shares_top": lambda **kw: fe.pl.variance_shares_top(SHARES, "donor", n=5, **kw),
     **cell_figures.DRAW,
+    **ecotype_figures.DRAW,
 }
 
 #: Those that make a figure of several axes.
-OF_SEVERAL = {"volcano_grid", *cell_figures.DRAW_MANY}
+OF_SEVERAL = {"volcano_grid", *cell_figures.DRAW_MANY, *ecotype_figures.DRAW_MANY}
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +134,7 @@ def test_all_but_what_is_drawn_is_keyword_only(name):
     positional = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     drawn = {"plot_gene": ["data", "gene"], "variance_shares_top": ["data", "part"]}
     drawn |= {"heatmap_genes": ["values", "table"], "barcode": ["statistics", "index"], **cell_figures.POSITIONAL}
+    drawn |= ecotype_figures.POSITIONAL
     assert positional == drawn.get(name, [parameters[0].name])
 
 

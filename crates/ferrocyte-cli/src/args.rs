@@ -1,8 +1,8 @@
 //! The arguments of the program, in one place.
 //!
 //! Options of a family are built from its table, which the Python package follows too: [`ferrocyte_mixed::lmm::OPTIONS`],
-//! [`ferrocyte_limma::OPTIONS`], [`ferrocyte_cells::steps::OPTIONS`], [`ferrocyte_learn::nmf::OPTIONS`], [`ferrocyte_ecotype::OPTIONS`] and
-//! [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`]; only what belongs to files and to the program itself is defined here. Values stay
+//! [`ferrocyte_limma::OPTIONS`], [`ferrocyte_cells::steps::OPTIONS`], [`ferrocyte_learn::nmf::OPTIONS`], [`ferrocyte_ecotype::OPTIONS`],
+//! [`ferrocyte_mixed::ctmm::OPTIONS`] and [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`]; only what belongs to files and to the program itself is defined here. Values stay
 //! text: they may come from the config file as well, and are read in one place ([`crate::config`]).
 
 use std::path::PathBuf;
@@ -18,11 +18,23 @@ use crate::door::{OPENING, arguments as opening};
 const REQUIRED: &str = "[required for a study]";
 
 /// Options that may be given several times.
-const REPEATED: [&str; 7] = ["random", "contrast", "pairwise", "test", "joint", "by", "components"];
+const REPEATED: [&str; 8] = ["random", "fixed", "contrast", "pairwise", "test", "joint", "by", "components"];
 
 /// Options that never stand in a config file: they say where, not what.
-const PLACES: [&str; 9] =
-    ["config", "output", "table", "support", "reference", "mapping", "counts", "output_dir", "run_name"];
+const PLACES: [&str; 12] = [
+    "config",
+    "output",
+    "table",
+    "support",
+    "reference",
+    "mapping",
+    "counts",
+    "output_dir",
+    "run_name",
+    "neighbourhoods",
+    "fine",
+    "tests",
+];
 
 /// Options that change time and memory, never the answer.
 pub(crate) const MEANS: [&str; 2] = ["threads", "max_memory"];
@@ -54,6 +66,11 @@ pub fn nmf_arguments() -> Vec<Argument> {
 /// The options of `ferrocyte cells`, likewise.
 pub fn cells_arguments() -> Vec<Argument> {
     arguments_of(&cells())
+}
+
+/// The options of `ferrocyte ctmm`, likewise.
+pub fn ctmm_arguments() -> Vec<Argument> {
+    arguments_of(&crate::ctmm::arguments::command())
 }
 
 /// The options of `ferrocyte ecotype`, likewise.
@@ -110,6 +127,7 @@ pub(crate) fn command() -> Command {
         .subcommand(cnmf())
         .subcommand(nmf())
         .subcommand(cells())
+        .subcommand(crate::ctmm::arguments::command())
         .subcommand(crate::ecotype::arguments::command())
         .subcommand(simulate())
         .subcommand(concat())
@@ -608,6 +626,12 @@ fn simulate() -> Command {
             .args(written()),
         )
         .subcommand(
+            Command::new("ecotype")
+                .about("Spatial samples with planted ecotypes")
+                .args(ferrocyte_ecotype::SIMULATE_OPTIONS.iter().map(option_arg))
+                .args(written()),
+        )
+        .subcommand(
             verb("rnaseq", "Counts like those of a reference (the distributions of FLASHMM's simuRNAseq)")
                 .arg(
                     Arg::new("reference")
@@ -740,7 +764,15 @@ mod tests {
     #[test]
     fn every_option_of_a_family_is_there_with_its_default_and_choices() {
         let arguments = [lmm_arguments(), simulate_arguments(), ecotype_arguments()].concat();
-        for option in OPTIONS.iter().chain(SIMULATE_OPTIONS).chain(ferrocyte_ecotype::OPTIONS) {
+        for option in [
+            OPTIONS,
+            SIMULATE_OPTIONS,
+            ferrocyte_ecotype::OPTIONS,
+            ferrocyte_ecotype::SIMULATE_OPTIONS,
+            ferrocyte_ecotype::STATS_OPTIONS,
+        ]
+        .concat()
+        {
             for verb in option.verbs {
                 let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
                 let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
@@ -750,6 +782,19 @@ mod tests {
                     "{verb} {}",
                     option.name
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_of_ctmm_is_there_with_its_default_and_choices() {
+        let arguments = ctmm_arguments();
+        for option in ferrocyte_mixed::ctmm::OPTIONS {
+            for verb in option.verbs {
+                let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
+                let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
+                let found = found.map(|(_, _, d, c)| (d.as_str(), c));
+                assert_eq!(found, Some((option.default, &expected)), "{verb} {}", option.name);
             }
         }
     }

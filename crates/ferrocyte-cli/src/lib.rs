@@ -14,8 +14,10 @@
 //! ferrocyte cells qc|embed|cluster|markers|annotate STUDY -o OUT.h5ad   the steps from counts to named clusters
 //! ferrocyte cells proportion STUDY -o TABLE.tsv              cells of each type in each sample
 //! ferrocyte cells run SAMPLES.tsv -o DIR                     all of that in one command
-//! ferrocyte ecotype train STUDY -o DIR                     models of ecotypes; ensemble, aggregate, recover, deconvolute, cv
-//! ferrocyte simulate study|cohort|rnaseq -o OUT.h5ad        studies of which the truth is known
+//! ferrocyte ctmm prepare STUDY --donor D --cell-type C -o OUT.npz   means of individuals and cell types with their noise
+//! ferrocyte ctmm fit STUDY|OUT.npz -o TABLE                 which genes vary between people only in some cell types
+//! ferrocyte ecotype train STUDY -o DIR                     models of ecotypes; ensemble, aggregate, recover, deconvolute, cv, discover
+//! ferrocyte simulate study|cohort|rnaseq|ecotype -o OUT.h5ad        studies of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
 //! ferrocyte convert IN OUT                                   any study as .h5ad or .h5mu, streaming
@@ -41,6 +43,7 @@ pub mod cnmf;
 mod concat;
 mod config;
 mod convert;
+mod ctmm;
 mod door;
 mod ecotype;
 mod faults;
@@ -62,8 +65,8 @@ use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
 pub use args::{
-    Argument, cells_arguments, cnmf_arguments, ecotype_arguments, help_pages, limma_arguments, lmm_arguments,
-    nmf_arguments, simulate_arguments,
+    Argument, cells_arguments, cnmf_arguments, ctmm_arguments, ecotype_arguments, help_pages, limma_arguments,
+    lmm_arguments, nmf_arguments, simulate_arguments,
 };
 
 use crate::faults::Failure;
@@ -96,6 +99,7 @@ const FAMILIES: &[(&str, &[(&str, Verb)])] = &[
     ("cells", cells::VERBS),
     ("nmf", nmf::VERBS),
     ("cnmf", cnmf::VERBS),
+    ("ctmm", ctmm::VERBS),
     ("ecotype", ecotype::VERBS),
     ("simulate", simulate::VERBS),
 ];

@@ -323,6 +323,32 @@ fn one_long_text_that_is_claimed_many_times_is_refused() {
 }
 
 #[test]
+fn a_text_that_claims_more_than_its_object_has_is_refused_before_room_is_made_for_it() {
+    let scratch = Scratch::new();
+    for storage in [Storage::Contiguous, Storage::Chunked] {
+        let mut start = 0;
+        let path = scratch.file(&example(), true, |file| {
+            let uns = file.create_group("uns").unwrap();
+            write_1d(&uns, "texts", &[text("first"), text("second")], storage);
+            let texts = uns.dataset("texts").unwrap();
+            start = texts.offset().or_else(|| Some(texts.chunk_info(0)?.addr)).unwrap() as usize;
+        });
+        let good = std::fs::read(&path).unwrap();
+        for (at, byte, words) in [
+            (3, 0xf0, "bytes of an object of 5"),
+            // The number of the object.
+            (12, 200, "object 200 is not there"),
+        ] {
+            let mut bytes = good.clone();
+            bytes[start + at] = byte;
+            std::fs::write(&path, bytes).unwrap();
+            let fault = H5ad::open(&path).and_then(|study| study.tree(&Run::new())).err().unwrap();
+            expect(&fault, Kind::BadFile, &["study.h5ad: uns/texts: the texts at byte", words]);
+        }
+    }
+}
+
+#[test]
 fn parts_that_do_not_fit_are_named() {
     let fault = fault_of_all(&Run::new(), |file| {
         let group = file.create_group("obsm").unwrap();

@@ -1,7 +1,9 @@
 //! Mixed models over genes.
 //!
+//! * [`ctmm`]: which genes vary between people only in some cell types, from pseudobulk with known noise.
 //! * [`lmm`]: linear mixed models of many genes from additive sums (FLASH-MM's models, any number of cells).
 //!
 //! Everything here starts from sums or from a stream of cells and ends in a [`ferrocyte_base::Table`]; no file is opened.
 
+pub mod ctmm;
 pub mod lmm;

@@ -2,10 +2,11 @@
 
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{RowChunks, SelectGenes, SelectRows, fold};
-use ferrocyte_learn::nmf::{Loss, Products, Refit, Rule, refit, refit_products};
+use ferrocyte_learn::nmf::{self, Loss, Portions, Products, Refit, Rule, refit_products};
 use ferrocyte_math::linalg::{Matrix, symmetric_eigen};
 
 use crate::cluster::{ClusterOptions, Clusters, cluster, stability};
+use crate::factorised::{DividedRows, Factorised, lay_out};
 use crate::options::Dialect;
 use crate::sparse::{SparseRows, gram, turned};
 use crate::stream::{ByCell, ByGene, GeneStats};
@@ -132,10 +133,10 @@ pub struct Consensus {
 ///
 /// # Errors
 /// What [`cluster`] refuses, a pool of other genes, expression of another shape, and the wish to stop.
-pub fn consensus(
+pub fn consensus<X: Factorised>(
     run: &Run,
     pool: &Pool,
-    prepared: &Prepared,
+    prepared: &Prepared<X>,
     expression: &mut dyn RowChunks,
     fit: &FactoriseOptions,
     options: &ConsensusOptions,
@@ -159,10 +160,10 @@ pub fn consensus(
 ///
 /// # Errors
 /// Spectra of other genes, expression of another shape, and the wish to stop.
-pub fn programs(
+pub fn programs<X: Factorised>(
     run: &Run,
     given: &[f64],
-    prepared: &Prepared,
+    prepared: &Prepared<X>,
     expression: &mut dyn RowChunks,
     fit: &FactoriseOptions,
     options: &ConsensusOptions,
@@ -248,7 +249,7 @@ pub struct Selection {
 pub fn select(
     run: &Run,
     pool: &Pool,
-    x: &SparseRows,
+    x: &dyn Factorised,
     fit: &FactoriseOptions,
     options: &ConsensusOptions,
 ) -> Result<Selection> {
@@ -268,7 +269,7 @@ pub fn select(
     })
 }
 
-fn check_shapes(n_genes: usize, prepared: &Prepared, expression: &dyn RowChunks) -> Result<()> {
+fn check_shapes<X: Factorised>(n_genes: usize, prepared: &Prepared<X>, expression: &dyn RowChunks) -> Result<()> {
     if n_genes != prepared.x.n_cols() {
         let message = format!("spectra of {n_genes} genes for a matrix of {}", prepared.x.n_cols());
         return Err(Fault::bad_input(message).hint("combine the replicates anew"));
@@ -289,14 +290,14 @@ struct First {
     error: f64,
 }
 
-fn first_usages(fits: &Fits, x: &SparseRows, spectra: &[f64], k: usize) -> Result<First> {
-    let cross = x.times_spectra(fits.run, spectra, k)?;
+fn first_usages(fits: &Fits, x: &dyn Factorised, spectra: &[f64], k: usize) -> Result<First> {
+    let (cross, squares) = x.products(fits.run, spectra, k)?;
     let gram_h = gram(spectra, k);
-    let products = Products { cross: &cross, gram: &gram_h, columns: x.n_cols(), squares: x.squares() };
+    let products = Products { cross: &cross, gram: &gram_h, columns: x.n_cols(), squares };
     let w = if fits.fit.loss == Loss::FROBENIUS {
         fits.products(&products, k)?
     } else {
-        refit(fits.run, &x.input()?, spectra, k, &fits.fit.of_nmf(), fits.rule)?.w
+        fits.laid_out(&x.lay_out(fits.run, fits.portions(x.n_cols()))?, spectra, k)?
     };
     let along: f64 = w.iter().zip(&cross).map(|(w, p)| w * p).sum();
     let gram_w = gram(&turned(&w, x.n_rows()), k);
@@ -361,6 +362,16 @@ impl Fits<'_> {
         self.heed(refit_products(self.run, products, k, &self.fit.of_nmf(), self.rule)?)
     }
 
+    /// An empty layout for refits of rows of `g` numbers.
+    fn portions(&self, g: usize) -> Portions {
+        Portions::for_refits(g, self.fit.precision)
+    }
+
+    /// Usages for fixed spectra of a matrix that is laid out.
+    fn laid_out(&self, x: &nmf::Prepared, spectra: &[f64], k: usize) -> Result<Vec<f64>> {
+        self.heed(x.refit(self.run, spectra, k, &self.fit.of_nmf(), self.rule)?)
+    }
+
     fn heed(&self, refit: Refit) -> Result<Vec<f64>> {
         self.run.check()?;
         Ok(refit.w)
@@ -374,11 +385,32 @@ impl Fits<'_> {
             let gram_u = gram(&by_program, k);
             self.products(&Products { cross: with_shares, gram: &gram_u, columns: n, squares: 0.0 }, k)?
         } else {
-            let held = SparseRows::collect(self.run, expressed)?;
-            self.heed(refit(self.run, &held.turned()?, &by_program, k, &self.fit.of_nmf(), self.rule)?)?
+            self.laid_out(&by_genes(self.run, expressed, self.portions(n))?, &by_program, k)?
         };
         Ok(turned(&by_gene, g))
     }
+}
+
+/// Expression turned over, a row for each gene, laid out a few genes at a time: one pass for each portion of them.
+fn by_genes(run: &Run, expressed: &mut dyn RowChunks, mut portions: Portions) -> Result<nmf::Prepared> {
+    /// Values that are in memory beside the layout.
+    const AT_ONCE: f64 = 2_097_152.0;
+    let n_genes = expressed.n_cols();
+    let mut stored = ByGene::new(n_genes, 1, |_, x, s: &mut [f64]| s[0] += f64::from(u8::from(x != 0.0)));
+    fold(run, expressed, &mut [&mut stored])?;
+    let mut from = 0;
+    while from < n_genes {
+        let (mut to, mut values) = (from, 0.0);
+        while to < n_genes && (to == from || values + stored.sums[to] <= AT_ONCE) {
+            values += stored.sums[to];
+            to += 1;
+        }
+        let some: Vec<usize> = (from..to).collect();
+        let held = SparseRows::collect(run, &mut SelectGenes::new(&mut *expressed, &some)?)?;
+        portions.add_rows_of(&held.turned()?)?;
+        from = to;
+    }
+    Ok(portions.finish())
 }
 
 /// Least squares of standardised genes on usages, of least norm, without a dense matrix: `k x G`.
@@ -436,7 +468,13 @@ fn never_zero(sd: Vec<f64>) -> Vec<f64> {
 }
 
 /// Spectra per million over the standard deviation of genes, selected genes only: `k x g`.
-fn reference(spectra_tpm: &[f64], n_genes: usize, places: &[usize], prepared: &Prepared, dialect: Dialect) -> Vec<f64> {
+fn reference<X>(
+    spectra_tpm: &[f64],
+    n_genes: usize,
+    places: &[usize],
+    prepared: &Prepared<X>,
+    dialect: Dialect,
+) -> Vec<f64> {
     let sd = never_zero(prepared.stats.sd(Some(&prepared.genes), dialect.ddof()));
     let mut scaled = spectra_tpm.to_vec();
     rows_to_sum(&mut scaled, n_genes, 1e6);
@@ -445,12 +483,12 @@ fn reference(spectra_tpm: &[f64], n_genes: usize, places: &[usize], prepared: &P
 }
 
 /// Usages of the spectra over all expression of the selected genes: `n x k`.
-fn last_usages(
+fn last_usages<X>(
     fits: &Fits,
     expressed: &mut dyn RowChunks,
     spectra_tpm: &[f64],
     places: &[usize],
-    prepared: &Prepared,
+    prepared: &Prepared<X>,
     dialect: Dialect,
     k: usize,
 ) -> Result<Vec<f64>> {
@@ -461,9 +499,9 @@ fn last_usages(
     let row = |row: &[f64]| places.iter().zip(&of_spectra).map(|(&at, sd)| row[at] / sd).collect::<Vec<f64>>();
     let h: Vec<f64> = spectra_tpm.chunks_exact(n_genes).flat_map(row).collect();
     if fits.fit.loss != Loss::FROBENIUS {
-        let mut held = SparseRows::collect(fits.run, &mut SelectGenes::new(expressed, places)?)?;
-        held.divide_columns(&of_cells);
-        return fits.heed(refit(fits.run, &held.input()?, &h, k, &fits.fit.of_nmf(), fits.rule)?);
+        let mut scaled = DividedRows { source: SelectGenes::new(expressed, places)?, by: of_cells };
+        let laid_out = lay_out(fits.run, &mut scaled, fits.portions(selected.len()))?;
+        return fits.laid_out(&laid_out, &h, k);
     }
     // Of every gene its row of the spectra, divided by what its expression is divided by; nothing for other genes.
     let by_gene = turned(&h, k);

@@ -12,11 +12,13 @@
 //! 4. [`project()`]: usages of new cells.
 //!
 //! Cells are rows. No file is opened here, and nothing of the size cells × cells or cells × all genes is ever in memory
-//! under the squared norm: expression passes as a stream ([`ferrocyte_data::RowChunks`]).
+//! under the squared norm: expression passes as a stream ([`ferrocyte_data::RowChunks`]), and so may the matrix that is
+//! factorised ([`Factorised`]). Other losses hold expression in the layout of refits, a few bytes for each value.
 
 mod cluster;
 mod consensus;
 mod distances;
+mod factorised;
 mod kmeans;
 mod linkage;
 mod names;
@@ -33,11 +35,12 @@ mod variable;
 pub use cluster::{ClusterOptions, Clusters, cluster};
 pub use consensus::{Consensus, ConsensusOptions, Programs, Selection, consensus, programs, select};
 pub use distances::UnitSpectra;
+pub use factorised::{Factorised, ReadRows};
 pub use kmeans::{PeerKmeans, peer_kmeans};
 pub use names::Names;
 pub use options::{Dialect, Init, Iterates, OPTIONS};
 pub use pool::{FactoriseOptions, Pool, Replica, factorise, gaps, share};
-pub use prepare::{Expression, PrepareOptions, Prepared, align, prepare};
+pub use prepare::{Expression, PrepareOptions, Prepared, Scale, align, prepare, survey};
 pub use project::{Projection, Reference, project};
 pub use report::{ReplicaSummary, genes_table, programs_table, replicates_table, selection_table};
 pub use selection::{SETTLED, STABLE, Threshold, WIDE, suggest_k, suggest_threshold};

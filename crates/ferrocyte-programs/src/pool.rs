@@ -1,11 +1,9 @@
 //! Replicas: which are to be made, how they are made, and the pool of their spectra.
 
 use ferrocyte_base::{Fault, Result, Run};
-use ferrocyte_learn::nmf::{
-    Factorisation, Job, Loss, Options, Precision, Replicate, Solver, Start, Stop, factorise_each,
-};
+use ferrocyte_learn::nmf::{Factorisation, Job, Loss, Options, Portions, Precision, Replicate, Solver, Start, Stop};
 
-use crate::SparseRows;
+use crate::Factorised;
 use crate::options::{Init, Iterates};
 
 /// How replicas are made.
@@ -66,11 +64,24 @@ impl FactoriseOptions {
     ///
     /// # Errors
     /// A loss that needs values above 0 on a matrix with zeros.
-    pub fn check(&self, x: &SparseRows, ks: &[usize], replicates: usize) -> Result<Vec<String>> {
-        let zeros = x.n_rows() * x.n_cols() - x.values().iter().filter(|x| **x > 0.0).count();
+    pub fn check(&self, x: &dyn Factorised, ks: &[usize], replicates: usize) -> Result<Vec<String>> {
+        self.check_sizes((x.n_rows(), x.n_cols()), x.n_positive(), ks, replicates)
+    }
+
+    /// [`FactoriseOptions::check`] for a matrix of `n x g` with so many values above 0.
+    ///
+    /// # Errors
+    /// Those of [`FactoriseOptions::check`].
+    pub fn check_sizes(
+        &self,
+        (n, g): (usize, usize),
+        n_positive: usize,
+        ks: &[usize],
+        replicates: usize,
+    ) -> Result<Vec<String>> {
+        let zeros = (n * g).saturating_sub(n_positive);
         if self.loss.value() <= 0.0 && zeros > 0 {
-            let message =
-                format!("this loss needs values above 0, and {zeros} of {} x {} are 0", x.n_rows(), x.n_cols());
+            let message = format!("this loss needs values above 0, and {zeros} of {n} x {g} are 0");
             return Err(Fault::bad_input(message).at("beta_loss").hint("frobenius and kullback-leibler take zeros"));
         }
         if self.solver == Iterates::Accelerated && self.loss != Loss::FROBENIUS {
@@ -91,13 +102,8 @@ impl FactoriseOptions {
         if replicates < 4 {
             warnings.push(format!("{replicates} replicates are too few to judge which spectra are outliers"));
         }
-        let most = x.n_cols().min(x.n_rows());
-        if let Some(k) = ks.iter().find(|k| **k > most) {
-            warnings.push(format!(
-                "{k} programs of {} cells and {} genes are more than the matrix has dimensions",
-                x.n_rows(),
-                x.n_cols()
-            ));
+        if let Some(k) = ks.iter().find(|k| **k > g.min(n)) {
+            warnings.push(format!("{k} programs of {n} cells and {g} genes are more than the matrix has dimensions"));
         }
         Ok(warnings)
     }
@@ -136,7 +142,7 @@ pub fn share(jobs: &[Replicate], worker: usize, n_workers: usize) -> Result<Vec<
 /// What factorisations refuse, what `each` cannot do, and the wish to stop.
 pub fn factorise(
     run: &Run,
-    x: &SparseRows,
+    x: &dyn Factorised,
     options: &FactoriseOptions,
     replicates: &[Replicate],
     each: &(dyn Fn(Replica) -> Result<()> + Sync),
@@ -153,7 +159,8 @@ pub fn factorise(
         let Factorisation { h, iterations, objective, stop, .. } = one;
         each(Replica { replicate: replicates[at], spectra: h, iterations, error: scale * objective, stop })
     };
-    factorise_each(run, &x.input()?, &options.of_nmf(), &jobs, &hand_on)
+    let laid_out = x.lay_out(run, Portions::new(x.n_cols(), options.precision))?;
+    laid_out.factorise_each(run, &options.of_nmf(), &jobs, hand_on)
 }
 
 /// Spectra of all replicas of one k.

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use ferrocyte_base::{Fault, Result, Run, listing};
 use ferrocyte_data::{RowChunks, SelectGenes, SelectRows};
 
+use crate::factorised::DividedRows;
 use crate::names::repeated;
 use crate::sparse::SparseRows;
-use crate::stream::{ByGene, Door, GeneStats};
+use crate::stream::{ByCell, ByGene, Door, GeneStats};
 use crate::variable::{Genes, VariableGenes, variable_genes};
 use crate::{Dialect, Names};
 
@@ -31,11 +32,12 @@ impl Default for PrepareOptions {
     }
 }
 
-/// What is factorised, and what is known of all genes.
+/// What is factorised, and what is known of all genes. The matrix is in memory, or as [`Factorised`](crate::Factorised)
+/// has it, or only how counts become it ([`Scale`]).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Prepared {
+pub struct Prepared<X = SparseRows> {
     /// Cells that are kept × selected genes.
-    pub x: SparseRows,
+    pub x: X,
     /// The selected genes among all, in the order of the columns of `x`.
     pub genes: Vec<usize>,
     /// The cells that are kept among all, rising.
@@ -50,6 +52,36 @@ pub struct Prepared {
     pub judged: Option<VariableGenes>,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+impl<X> Prepared<X> {
+    /// The same with another form of the matrix.
+    pub fn with<Y>(self, x: Y) -> Prepared<Y> {
+        let Self { genes, cells, dropped_cells, dropped_genes, stats, judged, warnings, .. } = self;
+        Prepared { x, genes, cells, dropped_cells, dropped_genes, stats, judged, warnings }
+    }
+}
+
+/// How counts become the matrix that is factorised, and its size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scale {
+    /// What the counts of each selected gene are divided by.
+    pub divisors: Vec<f64>,
+    /// Number of cells that are kept.
+    pub n_rows: usize,
+    /// How many counts of the selected genes are not 0.
+    pub n_values: usize,
+}
+
+impl Prepared<Scale> {
+    /// The matrix as a stream over the counts that were surveyed.
+    ///
+    /// # Errors
+    /// Counts of fewer cells or genes.
+    pub fn rows<'a>(&self, counts: &'a mut dyn RowChunks) -> Result<impl RowChunks + 'a> {
+        let kept = SelectRows::list(counts, self.cells.clone())?;
+        Ok(DividedRows { source: SelectGenes::new(kept, &self.genes)?, by: self.x.divisors.clone() })
+    }
 }
 
 /// A matrix of expression beside the counts, and the names of its rows.
@@ -86,11 +118,10 @@ pub fn align(counts: &[String], expression: &[String]) -> Result<Option<Vec<usiz
     Ok(Some(counts.iter().map(|name| known[name.as_str()]).collect()))
 }
 
-/// Makes counts ready: one pass for the moments of all genes, one for the values of the selected ones.
+/// Makes counts ready, the matrix in memory.
 ///
 /// # Errors
-/// Genes of one name; values that are missing, infinite or negative; expression that does not fit; genes that do not
-/// exist, or none that varies; cells without a count in the selected genes, all of them counted, unless they are dropped.
+/// Those of [`survey`], and a matrix that does not fit the memory of the run.
 pub fn prepare(
     run: &Run,
     counts: &mut dyn RowChunks,
@@ -98,6 +129,24 @@ pub fn prepare(
     names: &Names,
     options: &PrepareOptions,
 ) -> Result<Prepared> {
+    let found = survey(run, counts, expression, names, options)?;
+    let x = SparseRows::collect(run, &mut found.rows(counts)?)?;
+    Ok(found.with(x))
+}
+
+/// Finds out how counts are made ready, and holds none of them: one pass for the moments of all genes, two for those of
+/// the selected ones.
+///
+/// # Errors
+/// Genes of one name; values that are missing, infinite or negative; expression that does not fit; genes that do not
+/// exist, or none that varies; cells without a count in the selected genes, all of them counted, unless they are dropped.
+pub fn survey(
+    run: &Run,
+    counts: &mut dyn RowChunks,
+    expression: Option<Expression>,
+    names: &Names,
+    options: &PrepareOptions,
+) -> Result<Prepared<Scale>> {
     names.check_genes()?;
     check_shape(counts, names)?;
     let mut warnings = Vec::new();
@@ -134,15 +183,20 @@ pub fn prepare(
         let counted = if expression.is_some() { totals(run, &mut part, &here)? } else { stats.mean.clone() };
         let (genes, dropped_genes): (Vec<usize>, Vec<usize>) = chosen.into_iter().partition(|&j| counted[j] > 0.0);
         tell_genes(&options.genes, &genes, &dropped_genes, names, &mut warnings)?;
-        let mut x = SparseRows::collect(run, &mut SelectGenes::new(&mut part, &genes)?)?;
+        let mut chosen = SelectGenes::new(&mut part, &genes)?;
         let least = if options.min_counts > 0.0 { options.min_counts } else { f64::MIN_POSITIVE };
-        let total = |i: usize| x.row(i).1.iter().sum::<f64>();
-        let poor: Vec<usize> = (0..x.n_rows()).filter(|&i| total(i) < least).collect();
+        let (moments, totals) = moments(run, &mut chosen)?;
+        let poor: Vec<usize> = (0..totals.len()).filter(|&i| totals[i] < least).collect();
         if poor.is_empty() {
-            if options.dialect.scales_genes() {
-                scale_genes(&mut x, &genes, names, &mut warnings);
-            }
+            let divisors = if options.dialect.scales_genes() {
+                let named = |at: usize| names.genes[genes[at]].as_str();
+                deviations(run, &mut chosen, &moments, named, &mut warnings)?
+            } else {
+                vec![1.0; genes.len()]
+            };
             warnings.dedup();
+            let n_values = moments.iter().map(|m| m.stored as usize).sum();
+            let x = Scale { divisors, n_rows: totals.len(), n_values };
             return Ok(Prepared { x, genes, cells, dropped_cells: dropped, dropped_genes, stats, judged, warnings });
         }
         if !options.drop_empty && options.min_counts <= 0.0 {
@@ -238,33 +292,59 @@ fn empty_cells(poor: &[usize], names: &Names) -> Fault {
     Fault::bad_input(message).at("counts").hint("leave these cells out (drop_empty), or select more genes")
 }
 
-/// Divides each gene by its standard deviation (ddof 1); a gene that does not vary stays as it is.
-fn scale_genes(x: &mut SparseRows, genes: &[usize], names: &Names, warnings: &mut Vec<String>) {
-    let (n, g) = (x.n_rows() as f64, x.n_cols());
-    let (mut sums, mut stored) = (vec![0.0; g], vec![0.0; g]);
-    let (mut least, mut most) = (vec![f64::INFINITY; g], vec![f64::NEG_INFINITY; g]);
-    for (&j, &value) in x.columns().iter().zip(x.values()) {
-        let j = j as usize;
-        sums[j] += value;
-        stored[j] += 1.0;
-        least[j] = value.min(least[j]);
-        most[j] = value.max(most[j]);
-    }
-    let means: Vec<f64> = sums.iter().map(|sum| sum / n).collect();
-    let mut squares: Vec<f64> = means.iter().zip(&stored).map(|(m, stored)| m * m * (n - stored)).collect();
-    for (&j, &value) in x.columns().iter().zip(x.values()) {
-        let off = value - means[j as usize];
-        squares[j as usize] += off * off;
-    }
-    let constant = |j: usize| least[j] == most[j] && stored[j] == n;
-    let factor = |j: usize| if constant(j) || n < 2.0 { 1.0 } else { (squares[j] / (n - 1.0)).sqrt() };
-    let factors: Vec<f64> = (0..g).map(factor).collect();
-    let still: Vec<&str> = (0..g).filter(|&j| constant(j)).map(|j| names.genes[genes[j]].as_str()).collect();
+/// What is known of a selected gene after one pass.
+struct Moments {
+    sum: f64,
+    /// Counts that are not 0.
+    stored: f64,
+    least: f64,
+    most: f64,
+}
+
+/// Moments of all genes of a stream, and the total of each cell.
+fn moments(run: &Run, chosen: &mut dyn RowChunks) -> Result<(Vec<Moments>, Vec<f64>)> {
+    let (n, g) = (chosen.n_rows(), chosen.n_cols());
+    let mut by_gene = ByGene::new(g, 4, |_, x, s: &mut [f64]| {
+        if x != 0.0 {
+            s[0] += x;
+            s[1] += 1.0;
+            s[2] = x.min(s[2]);
+            s[3] = x.max(s[3]);
+        }
+    });
+    by_gene.sums = [0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY].repeat(g);
+    let mut by_cell = ByCell::new(n, 1, |_, x, s: &mut [f64]| s[0] += x);
+    ferrocyte_data::fold(run, chosen, &mut [&mut by_gene, &mut by_cell])?;
+    let of = |s: &[f64]| Moments { sum: s[0], stored: s[1], least: s[2], most: s[3] };
+    Ok((by_gene.sums.chunks_exact(4).map(of).collect(), by_cell.sums))
+}
+
+/// The standard deviation of each gene (ddof 1), 1 for a gene that does not vary, in a second pass.
+fn deviations<'a>(
+    run: &Run,
+    chosen: &mut dyn RowChunks,
+    moments: &[Moments],
+    named: impl Fn(usize) -> &'a str,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<f64>> {
+    let n = chosen.n_rows() as f64;
+    let mean = |m: &Moments| m.sum / n;
+    // Of each gene its mean, which stays, and the squares of what is off it, beginning with those of its zeros.
+    let mut squares = ByGene::new(moments.len(), 2, |_, x, s: &mut [f64]| {
+        if x != 0.0 {
+            s[1] += (x - s[0]) * (x - s[0]);
+        }
+    });
+    squares.sums = moments.iter().flat_map(|m| [mean(m), mean(m) * mean(m) * (n - m.stored)]).collect();
+    ferrocyte_data::fold(run, chosen, &mut [&mut squares])?;
+    let constant = |m: &Moments| m.least == m.most && m.stored == n;
+    let still: Vec<&str> = (0..moments.len()).filter(|&at| constant(&moments[at])).map(named).collect();
     if !still.is_empty() {
         let list = listing(&still, 20);
         warnings.push(format!("{} selected genes do not vary and are not scaled: {list}", still.len()));
     }
-    x.divide_columns(&factors);
+    let deviation = |(m, s): (&Moments, &[f64])| if constant(m) || n < 2.0 { 1.0 } else { (s[1] / (n - 1.0)).sqrt() };
+    Ok(moments.iter().zip(squares.sums.chunks_exact(2)).map(deviation).collect())
 }
 
 #[cfg(test)]

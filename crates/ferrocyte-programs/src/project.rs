@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use ferrocyte_base::{Fault, Result, Run, listing};
 use ferrocyte_data::{RowChunks, SelectGenes};
-use ferrocyte_learn::nmf::{Options, Rule, Solver, refit};
+use ferrocyte_learn::nmf::{Options, Portions, Rule, Solver};
 
 use crate::Names;
 use crate::consensus::shares;
+use crate::factorised::{DividedRows, lay_out};
 use crate::names::repeated;
-use crate::sparse::SparseRows;
 use crate::stream::GeneStats;
 
 /// Programs that are known: spectra over genes, each gene in units of its standard deviation.
@@ -91,18 +91,17 @@ pub fn project(
     let mut chosen = SelectGenes::new(counts, &columns)?;
     let here = Names { cells: names.cells.clone(), genes: columns.iter().map(|&j| names.genes[j].clone()).collect() };
     let stats = GeneStats::of(run, &mut chosen, &here, false)?;
-    let mut x = SparseRows::collect(run, &mut chosen)?;
     let sd: Vec<f64> = stats.sd(None, 0).into_iter().map(|sd| if sd == 0.0 { 1.0 } else { sd }).collect();
-    x.divide_columns(&sd);
     let spectra: Vec<f64> = reference
         .spectra
         .chunks_exact(reference.genes.len())
         .flat_map(|row| shared.iter().map(|&at| row[at]))
         .collect();
     let options = Options { solver: Solver::Multiplicative, ..Options::default() };
-    let usages = refit(run, &x.input()?, &spectra, k, &options, rule)?.w;
-    let idle_cells: Vec<usize> =
-        (0..x.n_rows()).filter(|&i| usages[i * k..(i + 1) * k].iter().all(|u| *u == 0.0)).collect();
+    let portions = Portions::for_refits(shared.len(), options.precision);
+    let x = lay_out(run, &mut DividedRows { source: chosen, by: sd }, portions)?;
+    let usages = x.refit(run, &spectra, k, &options, rule)?.w;
+    let idle_cells: Vec<usize> = (0..x.n()).filter(|&i| usages[i * k..(i + 1) * k].iter().all(|u| *u == 0.0)).collect();
     if !idle_cells.is_empty() {
         warnings.push(format!("{} cells use no program; their shares are 0", idle_cells.len()));
     }

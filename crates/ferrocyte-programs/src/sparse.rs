@@ -98,21 +98,12 @@ impl SparseRows {
         self.starts.windows(2).map(|w| self.values[w[0]..w[1]].iter().map(|x| x * x).sum::<f64>()).sum()
     }
 
-    /// Divides each column by its factor.
-    pub(crate) fn divide_columns(&mut self, by: &[f64]) {
-        self.values.iter_mut().zip(&self.columns).for_each(|(x, &j)| *x /= by[j as usize]);
-    }
-
     /// X H' of `n x k` for spectra of `k x g`, row after row.
     ///
     /// # Errors
     /// Spectra of another number of columns.
     pub fn times_spectra(&self, run: &Run, spectra: &[f64], k: usize) -> Result<Vec<f64>> {
-        if k == 0 || k.checked_mul(self.n_cols) != Some(spectra.len()) {
-            let message =
-                format!("{k} spectra of {} genes were expected, found {} numbers", self.n_cols, spectra.len());
-            return Err(Fault::bad_input(message));
-        }
+        check_spectra(spectra, k, self.n_cols)?;
         let by_gene = turned(spectra, k);
         let mut out = vec![0.0; self.n_rows() * k];
         run.for_each_chunk(&mut out, ROWS * k, |block, part| {
@@ -126,6 +117,14 @@ impl SparseRows {
         })?;
         Ok(out)
     }
+}
+
+/// Refuses spectra of another size than `k x g`.
+pub(crate) fn check_spectra(spectra: &[f64], k: usize, g: usize) -> Result<()> {
+    if k > 0 && k.checked_mul(g) == Some(spectra.len()) {
+        return Ok(());
+    }
+    Err(Fault::bad_input(format!("{k} spectra of {g} genes were expected, found {} numbers", spectra.len())))
 }
 
 /// A matrix of `rows` rows, columns first.

@@ -64,7 +64,10 @@ class HowFound:
 
 
 def inputs(counts: Any, layer: str | None = None, tpm: Any = None) -> Inputs:
-    """Describe counts and expression: each an AnnData, a data frame, a path; `tpm` may be a layer of the counts."""
+    """Describe counts and expression: each an AnnData, a data frame, a path; `tpm` may be a layer of the counts.
+
+    Counts in memory may be of some of the genes of the expression: the others then have none.
+    """
     rows, cells, genes = _matrix(counts, layer)
     if tpm is None:
         return Inputs(rows, cells, genes)
@@ -77,9 +80,27 @@ def inputs(counts: Any, layer: str | None = None, tpm: Any = None) -> Inputs:
         if missing:
             message = f"{len(missing)} genes of the counts have no expression, the first is `{missing[0]}`"
             raise BadInputError(message, place="tpm")
+        if len(columns) > len(genes) and not isinstance(counts, (str, os.PathLike)):
+            return Inputs(_widened(counts, layer, columns), cells, columns, (expression, named))
         order = [place[name] for name in genes]
         expression.genes = order if expression.genes is None else [expression.genes[j] for j in order]
     return Inputs(rows, cells, genes, (expression, named))
+
+
+def _widened(counts: Any, layer: str | None, columns: list[str]) -> Matrix:
+    """Counts with a column for each of these genes."""
+    from scipy import sparse
+
+    if hasattr(counts, "columns") and hasattr(counts, "to_numpy"):
+        values, own = counts.to_numpy(dtype=np.float64), [str(name) for name in counts.columns]
+    else:
+        values = counts.X if layer in (None, "X") else counts.layers[layer]
+        own = [str(name) for name in counts.var_names]
+    place = {name: j for j, name in enumerate(columns)}
+    given = sparse.coo_matrix(values)
+    where = np.array([place[name] for name in own], dtype=np.int64)
+    wide = sparse.csr_matrix((given.data, (given.row, where[given.col])), shape=(given.shape[0], len(columns)))
+    return matrix_of(wide, "counts")
 
 
 def _matrix(data: Any, layer: str | None) -> tuple[Matrix, list[str], list[str]]:

@@ -2,6 +2,7 @@
 
 =================================  ==========================================================
 :mod:`ferrocyte.compat.cnmf`      the Python package cnmf: a run in a folder, step by step
+:mod:`ferrocyte.compat.ctmm`      the Python package ctmm: one gene at a time, from arrays or text tables
 :mod:`ferrocyte.compat.ecotyper`  the R package SpatialEcoTyper: models, recovery, evaluation
 :mod:`ferrocyte.compat.flashmm`   the R package FLASHMM: genes x cells in, coefficients x genes out
 :mod:`ferrocyte.compat.pylimma`   the Python package pylimma: dictionaries, or fits within an AnnData
@@ -17,9 +18,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import cnmf, ecotyper, exprmat, flashmm, pylimma
+    from . import cnmf, ctmm, ecotyper, exprmat, flashmm, pylimma
 
-__all__ = ["cnmf", "ecotyper", "exprmat", "flashmm", "pylimma"]
+__all__ = ["cnmf", "ctmm", "ecotyper", "exprmat", "flashmm", "pylimma"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -12,7 +12,7 @@ from ._inputs import Recovery, Training, all_or, column_of, read_cells, texts
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ._inputs import Mode, Normalize, Orientation, Rng
+    from ._inputs import Meta, Mode, Normalize, Orientation, Rng
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Pseudobulks:
 
 def cross_validate(
     data: Any,
-    meta: pd.DataFrame | None = None,
+    meta: Meta = None,
     *,
     cell_type: Any = "CellType",
     label: Any = "SE",
@@ -182,7 +182,7 @@ def metrics(
 def pseudobulks(
     data: Any,
     groups: Any,
-    meta: pd.DataFrame | None = None,
+    meta: Meta = None,
     *,
     counts: bool = True,
     n_mixtures: int = 100,

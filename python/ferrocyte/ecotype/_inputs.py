@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from .._opening import open_path
-from .._sources import Matrix, matrix_of, open_source
-from ..errors import BadInputError, MissingKeyError
+from .. import _core
+from .._opening import Opening, open_path
+from .._run import means
+from .._sources import Matrix, matrix_of, open_source, source_of
+from ..errors import BadFileError, BadInputError, MissingKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import pandas as pd
+
+    #: Columns of cells: a data frame, a table in a file, or several of these.
+    Table: TypeAlias = "pd.DataFrame | str | os.PathLike[str]"
+    Meta: TypeAlias = "Table | Sequence[Table] | None"
 
 Orientation: TypeAlias = Literal["genes_x_cells", "cells_x_genes"]
 Mode: TypeAlias = Literal["exact", "compat"]
@@ -76,7 +82,7 @@ class Study:
 
 def read_cells(
     data: Any,
-    meta: pd.DataFrame | None = None,
+    meta: Meta = None,
     *,
     layer: str | None = None,
     orientation: Orientation = "genes_x_cells",
@@ -84,35 +90,114 @@ def read_cells(
     auto_log: bool = True,
     nan: str = "error",
 ) -> Study:
-    """Describe cells: an AnnData, a data frame (its orientation is `orientation`), or a path.
+    """Describe cells: an AnnData, a data frame, a path, or a list of these, of which the genes that all have are taken.
 
-    `meta` has a row for each cell, found by its name: the index, or a column ``CID``. Of an AnnData it is ``obs``
-    unless it is given.
+    `orientation` is that of data frames and of text (.tsv, .csv, .txt, .mtx, each also with .gz). `meta`, a data frame,
+    a path or a list of these, has a row for each cell, found by its name: the index, or a column ``CID``, or the first
+    column of a file. Of an AnnData it is ``obs`` unless it is given. Each part of a list is normalised by itself, with
+    all of its genes.
     """
+    if isinstance(data, (list, tuple)):
+        parts = [
+            read_cells(part, layer=layer, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan)
+            for part in data
+        ]
+        found, cells, genes, columns = _joined(parts)
+        normalize, nan = "none", "error"
+    else:
+        found, cells, genes, columns = _described(data, layer, orientation)
+    if meta is not None:
+        columns = aligned(_table(meta), cells)
+    named = Cells(found, cells, genes, normalize=normalize, nan=nan, auto_log=auto_log)
+    return Study(named, columns)
+
+
+def _described(
+    data: Any, layer: str | None, orientation: Orientation
+) -> tuple[Matrix, list[str], list[str], pd.DataFrame | None]:
+    """The matrix of one study, its cells and genes, and what columns it has itself."""
     import pandas as pd
 
-    columns: pd.DataFrame | None = None
     if isinstance(data, pd.DataFrame):
         by_cells = data if orientation == "cells_x_genes" else data.T
         values = by_cells.to_numpy(dtype=np.float64)
-        found = matrix_of(values, "a data frame")
         cells, genes = [str(name) for name in by_cells.index], [str(name) for name in by_cells.columns]
-    elif isinstance(data, (str, os.PathLike)):
-        source, study = open_source(data, layer), open_path(data)
-        found, genes, cells = source.matrix, source.genes, [str(name) for name in study.obs_names()]
+        return matrix_of(values, "a data frame"), cells, genes, None
+    if isinstance(data, (str, os.PathLike)):
+        study = open_path(data, Opening(transpose=_is_text(data) and orientation == "genes_x_cells"))
+        source = source_of(study, os.path.basename(os.fspath(data)), layer)
+        cells = [str(name) for name in study.obs_names()]
         held = study.obs([], [], all_columns=True)
         columns = pd.DataFrame({name: _values(column) for name, column in held.items()}, index=cells)
-    elif hasattr(data, "obs_names"):
+        return source.matrix, cells, source.genes, columns
+    if hasattr(data, "obs_names"):
         source = open_source(data, layer)
-        found, genes, cells = source.matrix, source.genes, [str(name) for name in data.obs_names]
-        columns = data.obs.set_axis(cells, axis=0)
-    else:
-        message = f"expected an AnnData, a data frame or a path, found {type(data).__name__}"
+        cells = [str(name) for name in data.obs_names]
+        return source.matrix, cells, source.genes, data.obs.set_axis(cells, axis=0)
+    message = f"expected an AnnData, a data frame or a path, or a list of these, found {type(data).__name__}"
+    raise BadInputError(message, place="data")
+
+
+def _joined(parts: Sequence[Study]) -> tuple[Matrix, list[str], list[str], pd.DataFrame | None]:
+    """The cells of several studies, and the genes and columns that all have, in the order of the first."""
+    import pandas as pd
+    from scipy import sparse
+
+    if not parts:
+        message = "there is no study in the list"
         raise BadInputError(message, place="data")
-    if meta is not None:
-        columns = aligned(meta, cells)
-    named = Cells(found, cells, genes, normalize=normalize, nan=nan, auto_log=auto_log)
-    return Study(named, columns)
+    known = [set(part.cells.genes) for part in parts]
+    genes = [gene for gene in parts[0].cells.genes if all(gene in one for one in known)]
+    if not genes:
+        message = f"{len(parts)} studies have no gene in common"
+        raise BadInputError(message, place="data", hint="are names of genes of one kind, and cells not for genes?")
+    cells = [name for part in parts for name in part.cells.names]
+    if len(set(cells)) != len(cells):
+        twice = _twice(cells)
+        message = f"{len(twice)} cells stand in more than one study: {some(twice)}"
+        raise BadInputError(
+            message, place="data", hint="give cells names that differ, such as with their sample before"
+        )
+    rows = []
+    for part in parts:
+        indptr, indices, values = _core.ecotype_values(part.cells, means(progress=False))
+        whole = sparse.csr_matrix((values, indices, indptr), shape=(len(part.cells.names), len(part.cells.genes)))
+        place = {gene: i for i, gene in enumerate(part.cells.genes)}
+        rows.append(whole[:, [place[gene] for gene in genes]])
+    stacked = sparse.csr_matrix(sparse.vstack(rows))
+    stacked.sort_indices()
+    tables = [part.columns for part in parts if part.columns is not None]
+    columns = pd.concat(tables, join="inner") if len(tables) == len(parts) else None
+    return matrix_of(stacked, f"{len(parts)} studies"), cells, genes, columns
+
+
+def _is_text(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is that of a table or matrix in text, which does not say what its rows are."""
+    name = os.fspath(path).lower().removesuffix(".gz")
+    return name.endswith((".tsv", ".csv", ".txt", ".mtx")) and not os.path.isdir(path)
+
+
+def _table(meta: Any) -> pd.DataFrame:
+    """Columns of cells: a data frame, a table in a file, or several of these, one below the other."""
+    import pandas as pd
+
+    if isinstance(meta, (list, tuple)):
+        return pd.concat([_table(one).pipe(_by_name) for one in meta])
+    if not isinstance(meta, (str, os.PathLike)):
+        return meta
+    separator = "," if ".csv" in os.path.basename(os.fspath(meta)).lower() else "\t"
+    try:
+        first = pd.read_csv(meta, sep=separator, nrows=0).columns
+        names = "CID" if "CID" in first else first[0]
+        # Names stay texts, also where they are numbers that begin with 0.
+        return pd.read_csv(meta, sep=separator, dtype={names: str}).set_index(names)
+    except (OSError, ValueError, IndexError) as error:
+        message = f"this is no table of cells: {error}"
+        raise BadFileError(message, place=os.fspath(meta)) from error
+
+
+def _by_name(table: pd.DataFrame) -> pd.DataFrame:
+    return table.set_index("CID") if "CID" in table.columns else table
 
 
 def _values(column: Any) -> Any:
@@ -126,18 +211,18 @@ def _values(column: Any) -> Any:
 
 def aligned(meta: pd.DataFrame, cells: Sequence[str]) -> pd.DataFrame:
     """The rows of `meta` in the order of `cells`, found by name."""
-    table = meta.set_index("CID") if "CID" in meta.columns else meta
+    table = _by_name(meta)
     names = [str(name) for name in table.index]
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1}) if len(names) < 10_000 else _twice(names)
-        message = f"{len(twice)} cells stand in the table more than once: {_some(twice)}"
+        message = f"{len(twice)} cells stand in the table more than once: {some(twice)}"
         raise BadInputError(message, place="meta", hint="leave one row for each cell")
     table = table.set_axis(names, axis=0)
     known = set(names)
     missing = [name for name in cells if name not in known]
     if missing:
         extra = known.difference(cells)
-        message = f"{len(missing)} cells have no row in the table: {_some(missing)}"
+        message = f"{len(missing)} cells have no row in the table: {some(missing)}"
         hint = f"its index, or a column CID, holds their names; {len(extra)} of its rows are of no cell"
         raise BadInputError(message, place="meta", hint=hint)
     return table.loc[list(cells)]
@@ -150,7 +235,8 @@ def _twice(names: list[str]) -> list[str]:
     return sorted({str(name) for name in index[index.duplicated()]})
 
 
-def _some(names: Iterable[str]) -> str:
+def some(names: Iterable[str]) -> str:
+    """The first of names, and how many more there are."""
     listed = list(names)
     shown = ", ".join(f"`{name}`" for name in listed[:_SHOWN])
     return shown if len(listed) <= _SHOWN else f"{shown} and {len(listed) - _SHOWN} more"
@@ -167,7 +253,7 @@ def texts(study: Study, key: Any, place: str, missing: str | None = None) -> lis
         if study.columns is None or key not in study.columns.columns:
             known = [] if study.columns is None else [str(name) for name in study.columns.columns]
             message = f"there is no column `{key}`"
-            raise MissingKeyError(message, place=place, hint=f"columns are {_some(known) if known else 'none'}")
+            raise MissingKeyError(message, place=place, hint=f"columns are {some(known) if known else 'none'}")
         values = study.columns[key]
     elif isinstance(key, pd.Series):
         values = key if len(key) != len(study.cells.names) else _of_series(key, study.cells.names)
@@ -235,5 +321,5 @@ def column_of(table: Any, name: str) -> list[str]:
     frame = frame_of(table)
     if name not in frame.columns:
         message = f"there is no column `{name}`"
-        raise MissingKeyError(message, place="columns of cells", hint=f"columns are {_some(map(str, frame.columns))}")
+        raise MissingKeyError(message, place="columns of cells", hint=f"columns are {some(map(str, frame.columns))}")
     return strings(frame[name], f"column `{name}`")

@@ -14,6 +14,7 @@ from .. import _core
 from .._run import means
 from ..errors import BadFileError, BadInputError
 from ._inputs import Training, all_or, read_cells, texts
+from ._rds import is_rds, read_rds, write_rds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ._inputs import Mode, Normalize, Orientation, Rng
+    from ._inputs import Meta, Mode, Normalize, Orientation, Rng
 
     Model: TypeAlias = tuple[str, list[str], list[str], np.ndarray[Any, Any]]
 
@@ -48,7 +49,13 @@ class Models(dict[str, "pd.DataFrame"]):
         self.skipped, self.bases, self.logged = {}, {}, False
 
     def write(self, folder: str | os.PathLike[str]) -> None:
-        """Write a table for each cell type, and ``models.json``, which names them, into a folder."""
+        """Write a table for each cell type, and ``models.json``, which names them, into a folder.
+
+        A path that ends in ``.rds`` becomes a file of R: a named list of matrices.
+        """
+        if is_rds(folder):
+            write_rds(folder, self)
+            return
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         files = {name: f"W_{i}.tsv" for i, name in enumerate(self)}
@@ -59,9 +66,20 @@ class Models(dict[str, "pd.DataFrame"]):
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Models:
-        """Read what :meth:`write` wrote, or a folder of tables ``TYPE.tsv`` (with ``.gz``), one for each cell type."""
+        """Read what :meth:`write` wrote, or a folder of tables ``TYPE.tsv`` (with ``.gz``), one for each cell type.
+
+        A path that ends in ``.rds`` is a named list of matrices of R; types that are ``NULL`` there are in ``skipped``.
+        """
         import pandas as pd
 
+        if is_rds(folder):
+            tables, without = read_rds(folder)
+            found_in = cls(tables)
+            found_in.skipped = dict.fromkeys(without, "the file has no model of it")
+            if not found_in:
+                message = "no models given: the list is empty"
+                raise BadFileError(message, place=str(folder))
+            return found_in
         place = Path(folder)
         head = place / "models.json"
         if head.exists():
@@ -162,7 +180,7 @@ def _columns(
 
 def train(
     data: Any,
-    meta: pd.DataFrame | None = None,
+    meta: Meta = None,
     *,
     cell_type: Any = "CellType",
     label: Any = "SE",
@@ -195,16 +213,18 @@ def train(
     Parameters
     ----------
     data
-        An AnnData (cells × genes), a data frame, or a path.
+        An AnnData (cells × genes), a data frame, or a path: .h5ad, 10x, or text (.tsv, .csv, .mtx, with .gz). Of a list
+        of these the genes are taken that all have, and each is normalised by itself.
     meta
-        One row for each cell, found by name: the index, or a column ``CID``. Of an AnnData it is obs.
+        One row for each cell, found by name: the index, or a column ``CID``, or the first column of a file; a data
+        frame, a path or a list of these. Of an AnnData it is obs.
     cell_type, label, sample
         Columns, or values in the order of the cells. A missing label is `non_se_label`; without `sample` all cells
         are one.
     layer
         The matrix of an AnnData; ``None`` is X.
     orientation
-        Of a data frame.
+        Of a data frame, and of text.
     normalize
         ``"log1p_cp10k"`` for counts; ``"none"`` takes values as they are.
     auto_log
@@ -261,7 +281,7 @@ def train(
 
 def train_ensemble(
     data: Any,
-    meta: pd.DataFrame | None = None,
+    meta: Meta = None,
     *,
     n_runs: int = 50,
     seeds: Sequence[int] | None = None,

@@ -10,7 +10,8 @@ import numpy as np
 from .. import _core
 from .._run import means
 from .._tables import frame
-from ._inputs import Recovery, read_cells, texts
+from ..errors import BadInputError
+from ._inputs import Recovery, read_cells, some, texts
 from ._models import model_in, models_in
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
 
-    from ._inputs import Mode, Normalize, Orientation
+    from ._inputs import Meta, Mode, Normalize, Orientation
 
 
 @dataclass
@@ -86,11 +87,21 @@ class Recovered:
             An AnnData with the cells that were labelled.
         key
             The name of the labels.
+
+        Raises
+        ------
+        BadInputError
+            Cells that were not labelled.
         """
         import pandas as pd
 
         names = [str(name) for name in adata.obs_names]
-        table = self.table.set_index("CID").loc[names]
+        table = self.table.set_index("CID")
+        strange = [name for name in names if name not in table.index]
+        if strange:
+            message = f"{len(strange)} cells were not labelled: {some(strange)}"
+            raise BadInputError(message, place="adata", hint="store labels with the cells that they were found for")
+        table = table.loc[names]
         adata.obs[key] = pd.Categorical(table["SE"])
         adata.obs[f"{key}_score"] = table["PredScore"].to_numpy()
         adata.obs[f"{key}_margin"] = table["margin"].to_numpy()
@@ -216,7 +227,7 @@ def deconvolute(
 def recover(
     data: Any,
     models: Mapping[str, pd.DataFrame],
-    meta: pd.DataFrame | None = None,
+    meta: Meta = None,
     *,
     cell_type: Any = "CellType",
     layer: str | None = None,

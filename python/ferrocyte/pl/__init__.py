@@ -49,6 +49,14 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 :func:`cnmf_distance_usages`  programs: distances between cells
 :func:`cnmf_distance_modules`  programs: distances between genes
 :func:`cnmf_usages`          programs on an embedding
+:func:`spatial`              cells of a tissue where they lie, coloured by type, ecotype or gene
+:func:`spatials`             the same for several samples, columns and genes
+:func:`ecotype_signatures`   ecotypes: weights of the genes that mark them
+:func:`ecotype_stability`    ecotypes: how surely genes mark them over the runs of an ensemble
+:func:`ecotype_confusion`    ecotypes: what cells of each were taken for
+:func:`ecotype_coassociation`  ecotypes: states that rise and fall together over samples
+:func:`ecotype_colocalization`  ecotypes: states that are near one another
+:func:`ecotype_abundance`    ecotypes: their shares over a tissue
 :func:`style`                the style, for figures of one's own
 :func:`save`                 a file, fonts embedded
 ===========================  ==============================================================================
@@ -58,6 +66,13 @@ from __future__ import annotations
 
 from ._clusters import coolmap
 from ._dots import dotplot, matrixplot
+from ._ecotypes import (
+    ecotype_coassociation,
+    ecotype_colocalization,
+    ecotype_confusion,
+    ecotype_signatures,
+    ecotype_stability,
+)
 from ._embedding import embedding, embeddings
 from ._gene import plot_gene
 from ._heatmap import heatmap_top
@@ -77,6 +92,7 @@ from ._quality import elbow, highly_variable_genes, qc, qc_scatter, qc_violin
 from ._quantiles import p_histogram, qq, qq_normal
 from ._samples import densities, library_sizes, mds, voom_trend
 from ._shares import variance_shares, variance_shares_top
+from ._spatial import ecotype_abundance, spatial, spatials
 from ._splice import splice
 from ._style import PALETTE, save, style
 from ._trees import dendrogram
@@ -98,6 +114,12 @@ __all__ = [
     "dendrogram",
     "densities",
     "dotplot",
+    "ecotype_abundance",
+    "ecotype_coassociation",
+    "ecotype_colocalization",
+    "ecotype_confusion",
+    "ecotype_signatures",
+    "ecotype_stability",
     "elbow",
     "embedding",
     "embeddings",
@@ -120,6 +142,8 @@ __all__ = [
     "qq_normal",
     "sa",
     "save",
+    "spatial",
+    "spatials",
     "splice",
     "stacked_violin",
     "style",

@@ -158,7 +158,8 @@ def cnmf_clustergram(
         levels, place = np.unique(codes, return_inverse=True)
         _bands(ax, place, category_colours(len(levels)))
     if density is not None:
-        _histogram(ax.inset_axes((1.24, 0.55, 0.5, 0.45)), density, threshold, small=True)
+        # Its note stands above it, within the height of the map.
+        _histogram(ax.inset_axes((1.24, 0.55, 0.5, 0.39)), density, threshold, small=True)
     return ax
 
 

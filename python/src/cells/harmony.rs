@@ -64,8 +64,8 @@ impl How<'_> {
     }
 }
 
-/// A `dict` of `corrected` (cells × components), `observed` and `expected` (clusters × batches), `objective`, `rounds`
-/// and `converged`.
+/// A `dict` of `corrected` (cells × components), `memberships` (cells × clusters), `observed` and `expected` (clusters ×
+/// batches), `objective`, `rounds` and `converged`.
 #[pyfunction]
 pub(crate) fn cells_harmony<'py>(
     py: Python<'py>,
@@ -82,8 +82,13 @@ pub(crate) fn cells_harmony<'py>(
         harmony(run, Points::new(values, n, d)?, &batches.iter().collect::<Vec<_>>(), &options)
     })?;
     let out = PyDict::new(py);
-    for (name, part) in [("corrected", &found.corrected), ("observed", &found.observed), ("expected", &found.expected)]
-    {
+    let parts = [
+        ("corrected", &found.corrected),
+        ("memberships", &found.memberships),
+        ("observed", &found.observed),
+        ("expected", &found.expected),
+    ];
+    for (name, part) in parts {
         out.set_item(name, matrix(py, part.n_rows(), part.n_cols(), part.entries().to_vec())?)?;
     }
     out.set_item("objective", found.objective.into_pyarray(py))?;

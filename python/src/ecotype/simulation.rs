@@ -5,6 +5,7 @@ use numpy::IntoPyArray;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::cells::rows_out;
 use crate::monitor::{Means, attended};
 
 /// A `dict` of `counts` (indptr, indices, data), `cells`, `genes`, columns of cells and `programmes` (type, ecotype, gene,
@@ -21,15 +22,8 @@ pub(crate) fn ecotype_simulate(
     let (nonse, depth, strength) = numbers;
     let options = SimulateOptions { seed, samples, cells, genes, types, ecotypes, nonse, patches, depth, strength };
     let found = attended(py, &means, |run| simulate(run, &options))?;
-    let (mut pointers, mut indices, mut data) = (vec![0_i64], Vec::new(), Vec::new());
-    for cell in 0..found.counts.n_cells() {
-        let (genes, values) = found.counts.cell(cell);
-        indices.extend(genes.iter().map(|&gene| gene as i32));
-        data.extend_from_slice(values);
-        pointers.push(data.len() as i64);
-    }
     let out = PyDict::new(py);
-    out.set_item("counts", (pointers.into_pyarray(py), indices.into_pyarray(py), data.into_pyarray(py)))?;
+    out.set_item("counts", rows_out(py, &found.counts))?;
     out.set_item("cells", found.counts.cells())?;
     out.set_item("genes", found.counts.genes())?;
     out.set_item("sample", found.sample)?;

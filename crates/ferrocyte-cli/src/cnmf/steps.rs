@@ -12,7 +12,8 @@ use ferrocyte_io::{
 use ferrocyte_learn::nmf::{Precision, Replicate};
 use ferrocyte_programs::{
     Consensus, ConsensusOptions, Expression, FactoriseOptions, GeneStats, Iterates, Names, PerMillion, Pool,
-    PrepareOptions, Prepared, SparseRows, align, consensus, factorise, gaps, prepare, select, selection_table, share,
+    PrepareOptions, Prepared, ReadRows, Scale, align, consensus, factorise, gaps, prepare, select, selection_table,
+    share, survey,
 };
 
 use super::folder::{Folder, threshold_word};
@@ -28,14 +29,22 @@ pub struct Study<'a> {
 }
 
 impl Study<'_> {
-    /// Makes the counts ready.
+    /// Makes the counts ready, the matrix in memory.
     ///
     /// # Errors
     /// As [`prepare`].
     pub fn prepare(&mut self, run: &Run, options: &PrepareOptions) -> Result<Prepared> {
-        let given =
-            self.expression.as_mut().map(|(rows, cells)| Expression { rows: &mut **rows, cells: cells.clone() });
-        prepare(run, &mut *self.counts, given, &self.names, options)
+        let Self { counts, names, expression } = self;
+        prepare(run, &mut **counts, given(expression), names, options)
+    }
+
+    /// Finds out how the counts are made ready; none is held.
+    ///
+    /// # Errors
+    /// As [`survey`].
+    pub fn survey(&mut self, run: &Run, options: &PrepareOptions) -> Result<Prepared<Scale>> {
+        let Self { counts, names, expression } = self;
+        survey(run, &mut **counts, given(expression), names, options)
     }
 
     /// Expression of all cells in the order of the counts.
@@ -51,6 +60,11 @@ impl Study<'_> {
             },
         }
     }
+}
+
+/// Expression, if it is given.
+fn given<'a>(expression: &'a mut Option<(Box<dyn RowChunks + '_>, Vec<String>)>) -> Option<Expression<'a>> {
+    expression.as_mut().map(|(rows, cells)| Expression { rows: &mut **rows, cells: cells.clone() })
 }
 
 /// What is asked of a run: which k, how many replicates, from which seed, made how.
@@ -73,7 +87,7 @@ impl Plan {
     }
 }
 
-/// Makes counts ready and writes them, with the table of jobs. Spectra that are there stay only where `resume` finds the
+/// Makes counts ready and writes them, with the table of jobs; they pass as a stream. Spectra that are there stay only where `resume` finds the
 /// same preparation: the same matrix, jobs and rules.
 ///
 /// # Errors
@@ -85,13 +99,16 @@ pub fn prepare_folder(
     options: &PrepareOptions,
     plan: &Plan,
     resume: bool,
-) -> Result<Prepared> {
-    let prepared = study.prepare(run, options)?;
-    for warning in prepared.warnings.iter().chain(&plan.fit.check(&prepared.x, &plan.ks, plan.n_iter)?) {
+) -> Result<Prepared<Scale>> {
+    let prepared = study.survey(run, options)?;
+    let size = (prepared.x.n_rows, prepared.genes.len());
+    for warning in
+        prepared.warnings.iter().chain(&plan.fit.check_sizes(size, prepared.x.n_values, &plan.ks, plan.n_iter)?)
+    {
         run.warn(warning);
     }
     folder.make()?;
-    if resume && is_same(run, folder, &prepared, &study.names, plan) {
+    if resume && is_same(run, folder, &prepared, study, plan) {
         run.info("the folder holds this preparation already; replicates that are there are kept");
         return Ok(prepared);
     }
@@ -102,15 +119,9 @@ pub fn prepare_folder(
     let genes: Vec<String> = prepared.genes.iter().map(|&j| study.names.genes[j].clone()).collect();
     let form = H5adOptions { values: MatrixType::F64, storage: Storage::default() };
     let obs = Annotation::new(cells);
-    let pointers: Vec<i64> = prepared.x.starts().iter().map(|p| *p as i64).collect();
-    let mut x = ferrocyte_data::Csr::new(
-        prepared.x.n_rows(),
-        genes.len(),
-        prepared.x.values(),
-        prepared.x.columns(),
-        &pointers,
-    )?;
+    let mut x = prepared.rows(&mut *study.counts)?;
     write_h5ad(run, &folder.between("norm_counts.h5ad"), &mut x, &obs, &Annotation::new(genes.clone()), form)?;
+    drop(x);
     let all_genes = study.names.genes.clone();
     let mut kept = SelectRows::list(study.expressed()?, prepared.cells.clone())?;
     write_h5ad(run, &folder.between("tpm.h5ad"), &mut kept, &obs, &Annotation::new(all_genes.clone()), form)?;
@@ -128,28 +139,28 @@ pub fn prepare_folder(
 }
 
 /// Whether a folder holds this preparation. What cannot be read is another one.
-fn is_same(run: &Run, folder: &Folder, prepared: &Prepared, names: &Names, plan: &Plan) -> bool {
+fn is_same(run: &Run, folder: &Folder, prepared: &Prepared<Scale>, study: &mut Study, plan: &Plan) -> bool {
     let jobs = folder.jobs().is_ok_and(|jobs| jobs == plan.jobs());
     let fit = folder
         .fit()
         .is_ok_and(|fit| fit == FactoriseOptions { precision: fit.precision, solver: fit.solver, ..plan.fit });
-    let matrix = || {
+    let mut matrix = || {
         let open = Open::new(run, folder)?;
         let same_genes = open
             .prepared
             .genes
             .iter()
             .map(|&j| &open.names.genes[j])
-            .eq(prepared.genes.iter().map(|&j| &names.genes[j]));
-        Ok::<bool, Fault>(same_genes && open.prepared.x == prepared.x)
+            .eq(prepared.genes.iter().map(|&j| &study.names.genes[j]));
+        Ok::<bool, Fault>(same_genes && open.prepared.x.is(run, &mut prepared.rows(&mut *study.counts)?)?)
     };
     jobs && fit && matrix().unwrap_or(false)
 }
 
 /// A folder that was prepared, opened.
 pub struct Open {
-    /// The matrix, its genes, the moments of expression.
-    pub prepared: Prepared,
+    /// The matrix, which is read for each pass, its genes, the moments of expression.
+    pub prepared: Prepared<ReadRows>,
     /// Names of cells and of all genes.
     pub names: Names,
     /// How replicates are made.
@@ -171,7 +182,7 @@ impl Open {
         let tpm = open_study(run, folder.between("tpm.h5ad"), &OpenOptions::default())?;
         let names = Names { cells: counts.obs_names()?, genes: tpm.var_names("X")? };
         let genes = names.positions(&counts.var_names("X")?)?;
-        let x = SparseRows::collect(run, &mut *counts.matrix("X")?)?;
+        let x = ReadRows::new(counts.matrix("X")?);
         let moments = read_named_npz(&folder.frame("tpm_stats"))?;
         let column = |name: &str| {
             let at = moments.column_names.iter().position(|c| c == name);

@@ -221,7 +221,7 @@ fn ready(
     if let Some(tpm) = &given {
         provenance.inputs.push(Input { name: "tpm".to_owned(), fingerprint: tpm.fingerprint(run, "X")? });
     }
-    Ok((prepared.x.n_rows(), prepared.x.n_cols(), plan, provenance))
+    Ok((prepared.x.n_rows, prepared.genes.len(), plan, provenance))
 }
 
 /// Columns of expression in the order of the genes of the counts.

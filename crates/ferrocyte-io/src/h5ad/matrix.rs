@@ -11,7 +11,7 @@ use crate::element::columns::encoding;
 use crate::element::sparse::Header;
 use crate::h5ad::csc::Columns;
 use crate::store::window::Window;
-use crate::store::{Dtype, Node, Store};
+use crate::store::{Dtype, Node, Numbers, Store};
 
 /// How a matrix is laid out in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,14 +244,17 @@ fn read_rows(
     for pointer in &mut pointers {
         *pointer -= low;
     }
-    let columns = indices.read(run, low..high)?.into_indices(n_cols).map_err(|bad| {
+    let (columns, values) = run.both(
+        || indices.read(run, low..high).map(|numbers| numbers.into_indices(n_cols)),
+        || data.read(run, low..high).map(Numbers::into_values),
+    )?;
+    let columns = columns?.map_err(|bad| {
         let row = pointers.partition_point(|&p| p <= bad.position) - 1;
         Fault::bad_file(format!("column index {}, but there are {n_cols} columns", bad.value))
             .at(format!("row {}", start + row))
             .hint("the file is damaged")
     })?;
-    let values = data.read(run, low..high)?.into_values();
-    RowBlock::from_raw(start, n_cols, pointers, Cow::Owned(columns), values)
+    RowBlock::from_raw(start, n_cols, pointers, Cow::Owned(columns), values?)
 }
 
 /// The pointers of a range of rows (or columns): one more than the range is long, checked not to fall.

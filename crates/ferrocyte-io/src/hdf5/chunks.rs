@@ -77,6 +77,12 @@ impl Pipeline {
         Ok(if shuffled { unshuffle(&bytes, size) } else { bytes })
     }
 
+    /// Whether a chunk is a zlib stream of its elements one behind another.
+    fn is_plain_gzip(self, skipped: u32) -> bool {
+        let shuffled = self.shuffle && skipped & 1 == 0;
+        self.packing == Packing::Gzip && !shuffled && skipped >> u32::from(self.shuffle) & 1 == 0
+    }
+
     /// A chunk that is decompressed, its bytes in the order in which they were compressed.
     fn unpack(self, stored: Vec<u8>, skipped: u32, expected: usize) -> std::result::Result<Unpacked, String> {
         let skips = |position: u32| skipped >> position & 1 == 1;
@@ -125,15 +131,22 @@ impl Unpacked {
     }
 }
 
-/// A zlib stream of exactly `expected` bytes; its checksum is checked.
-///
-/// libdeflate takes whole buffers only, and for these it takes 0.56 of the time of zlib-rs.
+/// A zlib stream of exactly `expected` bytes.
 fn inflate(stored: &[u8], expected: usize) -> std::result::Result<Vec<u8>, String> {
     let mut out = vec![0; expected];
-    let wrong = || format!("it does not decompress to {expected} bytes");
-    match libdeflater::Decompressor::new().zlib_decompress(stored, &mut out) {
-        Ok(n) if n == expected => Ok(out),
-        Ok(_) | Err(libdeflater::DecompressionError::InsufficientSpace) => Err(wrong()),
+    inflate_to(stored, &mut out)?;
+    Ok(out)
+}
+
+/// A zlib stream of exactly as many bytes as there is room for; its checksum is checked.
+///
+/// libdeflate takes whole buffers only, and for these it takes 0.56 of the time of zlib-rs.
+fn inflate_to(stored: &[u8], out: &mut [u8]) -> std::result::Result<(), String> {
+    match libdeflater::Decompressor::new().zlib_decompress(stored, out) {
+        Ok(n) if n == out.len() => Ok(()),
+        Ok(_) | Err(libdeflater::DecompressionError::InsufficientSpace) => {
+            Err(format!("it does not decompress to {} bytes", out.len()))
+        }
         Err(error) => Err(format!("it cannot be decompressed: {error}")),
     }
 }
@@ -245,9 +258,15 @@ impl ChunkedFile {
         (n_chunks == places.len()).then_some(Self { file, pipeline, extents, chunk, size, places })
     }
 
-    /// The numbers of a range of rows, in row-major order. `None` if a chunk was never written: what it holds is the
-    /// library's to say.
-    pub(crate) fn numbers(&self, run: &Run, dtype: &Dtype, rows: Range<usize>) -> Result<Option<Numbers>> {
+    /// The numbers of a range of rows, in row-major order, behind those that are `known`. `None` if a chunk was never
+    /// written, for what it holds is the library's to say, or if what is known is of another type.
+    pub(crate) fn numbers(
+        &self,
+        run: &Run,
+        dtype: &Dtype,
+        known: Option<&Numbers>,
+        rows: Range<usize>,
+    ) -> Result<Option<Numbers>> {
         let across = self.extents[1].div_ceil(self.chunk[1]);
         if rows.is_empty() || across == 0 {
             return Ok(None);
@@ -259,11 +278,14 @@ impl ChunkedFile {
         };
         macro_rules! read {
             ($($variant:ident($t:ty)),*) => {
-                match dtype {
-                    $(Dtype::$variant => {
-                        Some(Numbers::$variant(self.read(run, &rows, first, &places, <$t>::from_le_bytes)?))
+                match (dtype, known) {
+                    $((Dtype::$variant, None) => {
+                        Some(Numbers::$variant(self.read(run, &[], &rows, first, &places, <$t>::from_le_bytes)?))
+                    }
+                    (Dtype::$variant, Some(Numbers::$variant(known))) => {
+                        Some(Numbers::$variant(self.read(run, known, &rows, first, &places, <$t>::from_le_bytes)?))
                     })*
-                    Dtype::Bool | Dtype::Text | Dtype::Other(_) => None,
+                    _ => None,
                 }
             };
         }
@@ -279,7 +301,7 @@ impl ChunkedFile {
         let read = |group: &[Range<usize>]| -> Result<Option<Vec<Numbers>>> {
             let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(Some(Vec::new())) };
             let from = first.start;
-            let Some(all) = self.numbers(run, dtype, from..last.end)? else { return Ok(None) };
+            let Some(all) = self.numbers(run, dtype, None, from..last.end)? else { return Ok(None) };
             Ok(Some(group.iter().map(|r| all.slice((r.start - from) * width..(r.end - from) * width)).collect()))
         };
         let read =
@@ -287,35 +309,36 @@ impl ChunkedFile {
         Ok(read.into_iter().flatten().collect::<Option<Vec<_>>>().map(|found| found.into_iter().flatten().collect()))
     }
 
-    /// The elements of a range of rows, from the chunks with the numbers `first..`.
-    fn read<const N: usize, T: Copy + Default + Send>(
+    /// The elements of a range of rows, from the chunks with the numbers `first..`, behind those that are known.
+    fn read<const N: usize, T: Copy + Default + Send + bytemuck::Pod>(
         &self,
         run: &Run,
+        known: &[T],
         rows: &Range<usize>,
         first: usize,
         places: &[Place],
         element: impl Fn([u8; N]) -> T + Sync,
     ) -> Result<Vec<T>> {
         let width = self.extents[1];
+        let mut out = Vec::with_capacity(known.len() + rows.len() * width);
+        out.extend_from_slice(known);
         if self.chunk[1] != width || !rows.start.is_multiple_of(self.chunk[0]) {
             let decoded = run.map_quietly(places.len(), 1, |which| {
                 which.map(|i| self.decode(first + i, places[i])).collect::<Result<Vec<Unpacked>>>()
             })?;
             let decoded: Vec<Unpacked> = decoded.into_iter().flatten().collect();
-            return Ok(self.assemble(rows, first, &decoded, element));
+            out.extend(self.assemble(rows, first, &decoded, element));
+            return Ok(out);
         }
         // Chunks are whole rows, the usual case: each is decoded to where it belongs.
-        let mut out = vec![T::default(); rows.len() * width];
+        out.resize(known.len() + rows.len() * width, T::default());
         let failed: Mutex<Option<(usize, Fault)>> = Mutex::new(None);
-        run.for_each_chunk(&mut out, self.chunk[0] * width, |i, part| {
-            match run.check().and_then(|()| self.decode(first + i, places[i])) {
-                Ok(chunk) => chunk.elements(0, part, &element),
-                Err(fault) => {
-                    let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                    // The first chunk that fails is told, whoever came to it first.
-                    if failed.as_ref().is_none_or(|(at, _)| i < *at) {
-                        *failed = Some((i, fault));
-                    }
+        run.for_each_chunk(&mut out[known.len()..], self.chunk[0] * width, |i, part| {
+            if let Err(fault) = run.check().and_then(|()| self.decode_to(first + i, places[i], part, &element)) {
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                // The first chunk that fails is told, whoever came to it first.
+                if failed.as_ref().is_none_or(|(at, _)| i < *at) {
+                    *failed = Some((i, fault));
                 }
             }
         })?;
@@ -325,17 +348,42 @@ impl ChunkedFile {
         }
     }
 
+    /// The first elements of a chunk, as many as there is room for.
+    fn decode_to<const N: usize, T: bytemuck::Pod>(
+        &self,
+        index: usize,
+        place: Place,
+        out: &mut [T],
+        element: &impl Fn([u8; N]) -> T,
+    ) -> Result<()> {
+        let whole = size_of_val(out) == self.chunk_bytes();
+        if whole && cfg!(target_endian = "little") && self.pipeline.is_plain_gzip(place.skipped) {
+            let stored = self.stored(index, place)?;
+            return inflate_to(&stored, bytemuck::cast_slice_mut(out)).map_err(|what| damaged(index, what));
+        }
+        self.decode(index, place)?.elements(0, out, element);
+        Ok(())
+    }
+
     /// Reads and decodes one chunk.
     fn decode(&self, index: usize, place: Place) -> Result<Unpacked> {
-        let expected = self.chunk[0] * self.chunk[1] * self.size;
-        let name = || format!("chunk {index}");
+        let stored = self.stored(index, place)?;
+        self.pipeline.unpack(stored, place.skipped, self.chunk_bytes()).map_err(|what| damaged(index, what))
+    }
+
+    /// Bytes of a chunk that is decoded.
+    fn chunk_bytes(&self) -> usize {
+        self.chunk[0] * self.chunk[1] * self.size
+    }
+
+    /// The bytes of a chunk as they are in the file.
+    fn stored(&self, index: usize, place: Place) -> Result<Vec<u8>> {
         let mut stored = vec![0; place.bytes as usize];
         read_at(&self.file, &mut stored, place.address).map_err(|error| {
-            Fault::bad_file(format!("{} bytes at {} cannot be read: {error}", place.bytes, place.address)).at(name())
+            Fault::bad_file(format!("{} bytes at {} cannot be read: {error}", place.bytes, place.address))
+                .at(format!("chunk {index}"))
         })?;
-        self.pipeline
-            .unpack(stored, place.skipped, expected)
-            .map_err(|what| Fault::bad_file(what).at(name()).hint("the file is damaged: copy or download it again"))
+        Ok(stored)
     }
 
     /// Joins decoded chunks, from that with number `first` on, to the rows asked for.
@@ -368,6 +416,10 @@ impl ChunkedFile {
         }
         out
     }
+}
+
+fn damaged(index: usize, what: String) -> Fault {
+    Fault::bad_file(what).at(format!("chunk {index}")).hint("the file is damaged: copy or download it again")
 }
 
 /// Bytes of a number; none for what is not decoded here.

@@ -2,14 +2,15 @@
 //!
 //! Texts of variable length stand in global heaps, blocks that begin with `GCOL` and hold one object behind the other,
 //! each with its size. The library (2.2.0) follows these sizes without end when one of them is zero, as in a file with a
-//! hole of zeros that a download left behind. So the heaps that an element refers to are walked here first, each once.
+//! hole of zeros that a download left behind, and makes room for as many bytes as a reference says before it looks at the
+//! object. So the heaps that an element refers to are walked here first, each once, and references are held against them.
 //!
 //! Layout: HDF5 File Format Specification 3.0, sections II.A (superblock), III.E (global heap), IV.A (object headers).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ferrocyte_base::{Fault, Result};
 use hdf5_metno as hdf5;
@@ -30,6 +31,9 @@ const FIRST: u64 = 48;
 /// The most blocks that one header may have: each continues the one before.
 const BLOCKS: usize = 1 << 12;
 
+/// Objects of heaps whose sizes are kept (16 bytes each); beyond that heaps are walked again.
+const KEPT: usize = 1 << 21;
+
 /// The global heaps of a file, as far as they were looked at.
 #[derive(Debug)]
 pub(super) struct Heaps {
@@ -39,8 +43,40 @@ pub(super) struct Heaps {
     base: u64,
     /// Bytes of an address and of a length.
     widths: (usize, usize),
-    /// Addresses of heaps that are sound, and of headers that refer to such alone.
+    /// Addresses of headers that refer to sound heaps alone.
     sound: Mutex<HashSet<u64>>,
+    known: Mutex<Known>,
+}
+
+/// Heaps that are sound, by their addresses.
+#[derive(Debug, Default)]
+struct Known {
+    heaps: HashMap<u64, Arc<Objects>>,
+    /// Objects of all of them.
+    objects: usize,
+}
+
+impl Known {
+    /// Keeps the objects of a heap, and forgets those of all others where they are too many.
+    fn keep(&mut self, address: u64, objects: &Arc<Objects>) {
+        if self.objects > KEPT {
+            *self = Self::default();
+        }
+        self.objects += objects.0.len();
+        self.heaps.insert(address, Arc::clone(objects));
+    }
+}
+
+/// Number and bytes of each object of a heap, the numbers rising.
+#[derive(Debug)]
+struct Objects(Vec<(u16, u64)>);
+
+impl Objects {
+    /// The bytes of an object; `None` if there is no such object.
+    fn bytes(&self, index: u64) -> Option<u64> {
+        let at = self.0.binary_search_by_key(&index, |&(index, _)| u64::from(index)).ok()?;
+        Some(self.0[at].1)
+    }
 }
 
 impl Heaps {
@@ -56,7 +92,7 @@ impl Heaps {
         };
         let known = |width: u8| matches!(width, 2 | 4 | 8).then_some(usize::from(width));
         let widths = (known(offsets)?, known(lengths)?);
-        Some(Self { file, length, base: start, widths, sound: Mutex::default() })
+        Some(Self { file, length, base: start, widths, sound: Mutex::default(), known: Mutex::default() })
     }
 
     /// Bytes of a reference to an object of a heap: length, address, number.
@@ -68,31 +104,52 @@ impl Heaps {
     ///
     /// # Errors
     ///
-    /// A heap is damaged: an object that has no size, or is larger than its heap.
+    /// A heap is damaged: an object that has no size, or is larger than its heap. A reference to an object that is not
+    /// there, or to more bytes than it has.
     pub(super) fn check_references(&self, references: &[u8]) -> Result<()> {
-        let mut last = u64::MAX;
+        let mut last = None;
         for reference in references.chunks_exact(self.reference_bytes()) {
-            let address = number(&reference[4..4 + self.widths.0]);
+            let (length, address, index) = self.parts(reference);
             // An empty text refers to nothing.
-            if reference[..4] != [0; 4] && address != last {
-                self.check(address)?;
-                last = address;
+            if length == 0 {
+                continue;
             }
+            let objects = match last.take() {
+                Some((known, objects)) if known == address => objects,
+                _ => self.heap(address)?,
+            };
+            // What is no heap at all the library refuses by itself.
+            if let Some(objects) = &objects {
+                match objects.bytes(index) {
+                    Some(bytes) if length <= bytes => {}
+                    Some(bytes) => return Err(damaged(address, &format!("{length} bytes of an object of {bytes}"))),
+                    None => return Err(damaged(address, &format!("object {index} is not there"))),
+                }
+            }
+            last = Some((address, objects));
         }
         Ok(())
     }
 
-    /// Walks the heaps of whatever in these bytes reads as a reference: a length and an address within the file, and a
-    /// small number. What looks like one and is none does no harm.
+    /// Length, address and number of a reference.
+    fn parts(&self, reference: &[u8]) -> (u64, u64, u64) {
+        let end = 4 + self.widths.0;
+        (number(&reference[..4]), number(&reference[4..end]), number(&reference[end..]))
+    }
+
+    /// Walks the heaps of whatever in these bytes reads as a reference: the address of a heap between a length and a small
+    /// number. What looks like one and is none does no harm: only a length beyond the whole file is refused.
     pub(super) fn check_bytes(&self, bytes: &[u8]) -> Result<()> {
-        let (wide, mut last) = (self.widths.0, u64::MAX);
         for window in bytes.windows(self.reference_bytes()) {
-            let (length, address, index) =
-                (number(&window[..4]), number(&window[4..4 + wide]), number(&window[4 + wide..]));
-            let fits = length > 0 && length < self.length && (1..1 << 16).contains(&index);
-            if fits && address != last && self.mark(address).as_ref() == Some(b"GCOL") {
-                self.check(address)?;
-                last = address;
+            let (length, address, index) = self.parts(window);
+            if length == 0 || !(1..1 << 16).contains(&index) || self.mark(address).as_ref() != Some(b"GCOL") {
+                continue;
+            }
+            if let Some(objects) = self.heap(address)?
+                && length > self.length
+                && let Some(bytes) = objects.bytes(index)
+            {
+                return Err(damaged(address, &format!("{length} bytes of an object of {bytes}")));
             }
         }
         Ok(())
@@ -167,8 +224,12 @@ impl Heaps {
                 _ => self.check_bytes(&bytes),
             });
         }
-        let (Some(chunk), Dtype::Text) = (&info.chunk, &info.dtype) else { return Ok(()) };
-        let size = self.reference_bytes();
+        let Some(chunk) = &info.chunk else { return Ok(()) };
+        let size = match info.dtype {
+            Dtype::Text => self.reference_bytes(),
+            // The type in the file, where a text is a reference.
+            _ => array.dtype().map_or(0, |stored| stored.size()),
+        };
         let expected = chunk.iter().try_fold(size, |bytes, &n| bytes.checked_mul(n)).filter(|&b| b < LARGEST_CHUNK);
         let Some(expected) = expected else { return Ok(()) };
         let pipeline = Pipeline::of(&info.filters);
@@ -193,8 +254,10 @@ impl Heaps {
                 None => Ok(stored),
             };
             // A chunk that cannot be decoded is told by the library.
-            if let Ok(references) = references {
-                self.check_references(&references)?;
+            match (references, &info.dtype) {
+                (Ok(references), Dtype::Text) => self.check_references(&references)?,
+                (Ok(records), _) => self.check_bytes(&records)?,
+                (Err(_), _) => {}
             }
         }
         Ok(())
@@ -218,48 +281,58 @@ impl Heaps {
         Some(bytes)
     }
 
-    /// Walks one heap.
-    fn check(&self, address: u64) -> Result<()> {
-        if self.is_sound(address) {
-            return Ok(());
+    /// The objects of a heap; `None` if no heap begins there. Each is walked once.
+    fn heap(&self, address: u64) -> Result<Option<Arc<Objects>>> {
+        if let Some(objects) = self.known().heaps.get(&address) {
+            return Ok(Some(Arc::clone(objects)));
         }
         let lengths = self.widths.1;
         let head =
             self.bytes(address, 8 + lengths).filter(|head| head.len() == 8 + lengths && head.starts_with(b"GCOL"));
-        // What is no heap at all the library refuses by itself.
-        let Some(head) = head else { return Ok(()) };
+        let Some(head) = head else { return Ok(None) };
         let size = number(&head[8..]);
         let end = self.base.checked_add(address).and_then(|at| at.checked_add(size));
-        let damaged = |what: String| {
-            Fault::bad_file(format!("the texts at byte {address} of the file are damaged: {what}"))
-                .hint("copy or download the file again")
-        };
         if end.is_none_or(|end| end > self.length) {
-            return Err(damaged(format!("a heap of {size} bytes, beyond the end of the file")));
+            return Err(damaged(address, &format!("a heap of {size} bytes, beyond the end of the file")));
         }
         let heap = self.bytes(address, size as usize).unwrap_or_default();
-        walk(&heap, lengths).map_err(damaged)?;
-        self.set_sound(address);
-        Ok(())
+        let objects = Arc::new(walk(&heap, lengths).map_err(|what| damaged(address, &what))?);
+        self.known().keep(address, &objects);
+        Ok(Some(objects))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+fn damaged(address: u64, what: &str) -> Fault {
+    Fault::bad_file(format!("the texts at byte {address} of the file are damaged: {what}"))
+        .hint("copy or download the file again")
+}
+
 /// Follows the objects of a heap to its end.
-fn walk(heap: &[u8], lengths: usize) -> std::result::Result<(), String> {
+fn walk(heap: &[u8], lengths: usize) -> std::result::Result<Objects, String> {
     let head = (8 + lengths).next_multiple_of(8);
-    let mut at = head;
+    let (mut at, mut objects) = (head, Vec::new());
     while at + head <= heap.len() {
         let index = u16::from_le_bytes([heap[at], heap[at + 1]]);
         let size = number(&heap[at + 8..at + 8 + lengths]);
         let left = (heap.len() - at) as u64;
         // The free space, object 0, counts its own head.
-        let takes = if index == 0 { Some(size) } else { size.checked_next_multiple_of(8).map(|s| s + head as u64) };
+        let takes = if index == 0 {
+            Some(size)
+        } else {
+            objects.push((index, size));
+            size.checked_next_multiple_of(8).and_then(|s| s.checked_add(head as u64))
+        };
         match takes {
             Some(takes) if takes >= head as u64 && takes <= left => at += takes as usize,
             _ => return Err(format!("object {index} has {size} bytes, of which {left} are left")),
         }
     }
-    Ok(())
+    objects.sort_unstable();
+    Ok(Objects(objects))
 }
 
 /// How many bytes the first block of an object header has.
@@ -302,7 +375,8 @@ mod tests {
     #[test]
     fn objects_fill_their_heap() {
         // The head takes 16, the object 16 + 8, the free space 24.
-        assert_eq!(walk(&heap(), 8), Ok(()));
+        let objects = walk(&heap(), 8).map(|objects| (objects.bytes(1), objects.bytes(2)));
+        assert_eq!(objects, Ok((Some(5), None)));
     }
 
     #[test]

@@ -98,7 +98,7 @@ mod tests {
         let path = "obsmap/mod1";
         let array = Hdf5Array::new(file.dataset(path).unwrap(), path, &file).unwrap();
         let chunks = array.find_chunks().unwrap();
-        let decoded = chunks.numbers(&Run::new(), &array.info().dtype, 0..array.info().n_rows()).unwrap();
+        let decoded = chunks.numbers(&Run::new(), &array.info().dtype, None, 0..array.info().n_rows()).unwrap();
         assert_eq!(decoded, Some(array.numbers(0..array.info().n_rows()).unwrap()));
     }
 }

@@ -287,6 +287,25 @@ impl Hdf5Array {
         bytes / 8 > most.saturating_add(UNWRITTEN)
     }
 
+    /// The numbers of a range of rows, decoded here where that is possible, behind those that are known.
+    fn decoded(&self, run: &Run, known: Option<Numbers>, rows: Range<usize>) -> Result<Numbers> {
+        self.check(&rows, size_of::<f64>())?;
+        let behind = |known: Option<Numbers>, numbers: Numbers| match known {
+            Some(mut known) => known.append(numbers).map(|()| known),
+            None => Ok(numbers),
+        };
+        let Some(chunks) = self.chunks.get_or_init(|| self.find_chunks()) else {
+            return behind(known, self.numbers(rows)?);
+        };
+        match chunks.numbers(run, &self.info.dtype, known.as_ref(), rows.clone()) {
+            Ok(Some(numbers)) => Ok(numbers),
+            Ok(None) => behind(known, self.numbers(rows)?),
+            Err(fault) if fault.kind() == Kind::Cancelled => Err(fault),
+            // The library has the last word; if it cannot read them either, the fault that names the chunk is told.
+            Err(fault) => behind(known, self.numbers(rows).map_err(|_| fault.at(self.info.path.as_str()))?),
+        }
+    }
+
     fn read<T: hdf5::H5Type + bytemuck::Pod>(&self, rows: Range<usize>) -> Result<Vec<T>> {
         self.check(&rows, size_of::<T>())?;
         self.part(None, 1).numbers(rows.clone()).map_err(|e| {
@@ -368,15 +387,11 @@ impl StoredArray for Hdf5Array {
     }
 
     fn numbers_with(&self, run: &Run, rows: Range<usize>) -> Result<Numbers> {
-        self.check(&rows, size_of::<f64>())?;
-        let Some(chunks) = self.chunks.get_or_init(|| self.find_chunks()) else { return self.numbers(rows) };
-        match chunks.numbers(run, &self.info.dtype, rows.clone()) {
-            Ok(Some(numbers)) => Ok(numbers),
-            Ok(None) => self.numbers(rows),
-            Err(fault) if fault.kind() == Kind::Cancelled => Err(fault),
-            // The library has the last word; if it cannot read them either, the fault that names the chunk is told.
-            Err(fault) => self.numbers(rows).map_err(|_| fault.at(self.info.path.as_str())),
-        }
+        self.decoded(run, None, rows)
+    }
+
+    fn numbers_behind(&self, run: &Run, known: Numbers, rows: Range<usize>) -> Result<Numbers> {
+        self.decoded(run, Some(known), rows)
     }
 
     fn numbers_of(&self, run: &Run, ranges: &[Range<usize>]) -> Result<Vec<Numbers>> {

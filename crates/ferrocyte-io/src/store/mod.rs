@@ -68,6 +68,13 @@ pub trait StoredArray: Send {
         self.numbers(rows)
     }
 
+    /// Numbers that are known already and behind them those of a range of rows: one block of a stream, without a copy of
+    /// what is read where that can be avoided.
+    fn numbers_behind(&self, run: &Run, mut known: Numbers, rows: Range<usize>) -> Result<Numbers> {
+        known.append(self.numbers_with(run, rows)?)?;
+        Ok(known)
+    }
+
     /// The numbers of several ranges of rows, which rise, with the threads of a run where that is faster.
     fn numbers_of(&self, _run: &Run, ranges: &[Range<usize>]) -> Result<Vec<Numbers>> {
         ranges.iter().map(|rows| self.numbers(rows.clone())).collect()

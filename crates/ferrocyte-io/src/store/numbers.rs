@@ -347,7 +347,9 @@ fn floats<T: Number>(v: &[T]) -> Vec<f64> {
 /// One pass that narrows and one that checks: both are vector code, unlike a pass that does both.
 fn indices<T: Copy + TryInto<u64> + ToString>(v: Vec<T>, limit: u64) -> std::result::Result<Vec<u32>, BadIndex> {
     let bad = |x: T| x.try_into().map_or(true, |x: u64| x >= limit);
-    match v.iter().position(|&x| bad(x)) {
+    // Counting has no early exit, so that several are looked at at a time; where one is bad is looked for afterwards.
+    let any = v.iter().map(|&x| u64::from(bad(x))).sum::<u64>() > 0;
+    match any.then(|| v.iter().position(|&x| bad(x))).flatten() {
         Some(position) => Err(BadIndex { position, value: v[position].to_string() }),
         None => Ok(v.into_iter().map(|x| x.try_into().map_or(0, |x: u64| x as u32)).collect()),
     }

@@ -56,29 +56,31 @@ impl Window {
         }
         match known {
             Some(known) if start == rows.end => Ok(known),
-            Some(mut known) => {
-                known.append(self.fetch(run, start..rows.end)?)?;
-                Ok(known)
-            }
-            None => self.fetch(run, rows),
+            Some(known) => self.fetch(run, Some(known), start..rows.end),
+            None => self.fetch(run, None, rows),
         }
     }
 
-    /// Decodes all chunks that a range touches, and keeps the last one if there is more in it.
-    fn fetch(&mut self, run: &Run, rows: Range<usize>) -> Result<Numbers> {
+    /// Decodes all chunks that a range touches, behind what is known of the rows before it, and keeps the last one if
+    /// there is more in it.
+    fn fetch(&mut self, run: &Run, known: Option<Numbers>, rows: Range<usize>) -> Result<Numbers> {
         let width = self.info().width();
         let from = rows.start / self.step * self.step;
         let to = rows.end.next_multiple_of(self.step).min(self.n_rows()).max(rows.end);
-        let mut whole = self.array.numbers_with(run, from..to)?;
-        let slice =
-            |whole: &Numbers, rows: Range<usize>| whole.slice((rows.start - from) * width..(rows.end - from) * width);
+        // What is known ends with a chunk.
+        let before = known.as_ref().map_or(0, Numbers::len);
+        let mut whole = match known {
+            Some(known) => self.array.numbers_behind(run, known, from..to)?,
+            None => self.array.numbers_with(run, from..to)?,
+        };
+        let place = |row: usize| before + (row - from) * width;
         let last = (to - 1) / self.step * self.step;
-        self.held = (to > rows.end).then(|| (last..to, slice(&whole, last..to)));
+        self.held = (to > rows.end).then(|| (last..to, whole.slice(place(last)..place(to))));
         if from < rows.start {
-            return Ok(slice(&whole, rows));
+            return Ok(whole.slice(place(rows.start)..place(rows.end)));
         }
         // The usual case: reads that follow each other begin with a chunk. No copy is made of what may be large.
-        whole.truncate(rows.len() * width);
+        whole.truncate(place(rows.end));
         Ok(whole)
     }
 }

@@ -90,6 +90,10 @@ impl Prepared {
         done: impl Fn(usize, Factorisation) -> Result<()> + Sync,
     ) -> Result<()> {
         self.check(options)?;
+        if with_tiles!(self, tiles => tiles.rows_only) {
+            let message = "the matrix was laid out for refits only";
+            return Err(Fault::bad_input(message).hint("lay it out with Portions::new"));
+        }
         if let Some(at) = jobs.iter().position(|job| job.components == 0) {
             let message = format!("job {at} has no components, at least 1 is needed");
             return Err(Fault::bad_input(message).at("components"));
@@ -139,8 +143,17 @@ impl Portions {
     /// For a matrix of `g` columns.
     pub fn new(g: usize, precision: Precision) -> Self {
         Self(match precision {
-            Precision::Double => Growing::Double(Builder::new(g)),
-            Precision::Single => Growing::Single(Builder::new(g)),
+            Precision::Double => Growing::Double(Builder::new(g, false)),
+            Precision::Single => Growing::Single(Builder::new(g, false)),
+        })
+    }
+
+    /// For a matrix of `g` columns of which only usages of fixed spectra are wanted ([`Prepared::refit`]): half the
+    /// memory.
+    pub fn for_refits(g: usize, precision: Precision) -> Self {
+        Self(match precision {
+            Precision::Double => Growing::Double(Builder::new(g, true)),
+            Precision::Single => Growing::Single(Builder::new(g, true)),
         })
     }
 
@@ -153,6 +166,25 @@ impl Portions {
             Growing::Double(builder) => builder.rows(starts, columns, values),
             Growing::Single(builder) => builder.rows(starts, columns, values),
         }
+    }
+
+    /// Adds the rows of a matrix of as many columns, in whatever layout.
+    ///
+    /// # Errors
+    /// Another number of columns.
+    pub fn add_rows_of(&mut self, input: &Input) -> Result<()> {
+        let g = match &self.0 {
+            Growing::Double(builder) => builder.g(),
+            Growing::Single(builder) => builder.g(),
+        };
+        if input.g() != g {
+            return Err(Fault::bad_input(format!("rows of {g} columns were expected, found {}", input.g())));
+        }
+        input.each_row(|columns, values| match &mut self.0 {
+            Growing::Double(builder) => builder.row(columns, values),
+            Growing::Single(builder) => builder.row(columns, values),
+        });
+        Ok(())
     }
 
     /// The matrix of all rows that were added.
@@ -195,7 +227,7 @@ pub fn factorise(run: &Run, input: &Input, options: &Options, jobs: &[Job]) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nmf::Start;
+    use crate::nmf::{Loss, Rule, Start};
 
     #[test]
     fn portions_are_the_matrix_and_name_their_rows() -> Result<()> {
@@ -215,6 +247,30 @@ mod tests {
         assert_eq!(fit(&prepared)?, fit(&whole)?);
         let single = Options { precision: Precision::Single, ..options };
         assert!(prepared.factorise(&Run::new(), &single, &jobs).is_err_and(|f| f.place() == Some("precision")));
+        Ok(())
+    }
+
+    #[test]
+    fn a_layout_for_refits_gives_the_same_usages() -> Result<()> {
+        let values: Vec<f64> = (0..3000).map(|x| f64::from(x * 7 % 5) / f64::from(1 + x % 10)).collect();
+        let input = Input::dense(Values::Double(&values), 300, 10)?;
+        let mut half = Portions::for_refits(10, Precision::Double);
+        half.add_rows_of(&input)?;
+        assert!(half.add_rows_of(&input.transposed()).is_err());
+        let (half, whole) = (half.finish(), Prepared::new(&input, Precision::Double));
+        let h: Vec<f64> = (0..30).map(|t| f64::from(t * 13 % 7)).collect();
+        for loss in [Loss::FROBENIUS, Loss::KULLBACK_LEIBLER, Loss::from_word("1.5")?] {
+            let solver = super::super::solver_of("auto", loss)?;
+            let options = Options { loss, solver, ..Options::default() };
+            for rule in [Rule::Peer, Rule::Exact] {
+                let fit = |p: &Prepared| p.refit(&Run::new(), &h, 3, &options, rule);
+                let (a, b) = (fit(&half)?, fit(&whole)?);
+                assert_eq!((&a.w, a.iterations, a.stop), (&b.w, b.iterations, b.stop));
+                assert!((a.objective - b.objective).abs() < 1e-12 * b.objective);
+            }
+        }
+        let jobs = [Job { components: 2, start: Start::Random(3) }];
+        assert!(half.factorise(&Run::new(), &Options::default(), &jobs).is_err());
         Ok(())
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Block<T> {
     pub(super) rows: usize,
     /// From columns to the rows of the block.
     pub(super) to_rows: Vec<Piece<T>>,
-    /// From the rows of the block to columns.
+    /// From the rows of the block to columns; empty where the matrix is for refits of its rows.
     pub(super) to_columns: Vec<Piece<T>>,
 }
 
@@ -39,6 +39,8 @@ pub(super) struct Block<T> {
 pub(super) struct Tiles<T> {
     pub(super) n: usize,
     pub(super) g: usize,
+    /// Whether only usages of fixed spectra are wanted, so that the direction to columns is not kept.
+    pub(super) rows_only: bool,
     pub(super) blocks: Vec<Block<T>>,
     /// What a unit of each column is.
     pub(super) units: Vec<T>,
@@ -54,7 +56,7 @@ pub(super) struct Tiles<T> {
 
 impl<T: Real> Tiles<T> {
     pub(super) fn new(input: &Input) -> Self {
-        let mut builder = Builder::new(input.g());
+        let mut builder = Builder::new(input.g(), false);
         input.each_row(|columns, values| builder.row(columns, values));
         builder.finish()
     }
@@ -81,9 +83,10 @@ impl<T: Real> Tiles<T> {
 
 impl<T: Real> Block<T> {
     /// Of rows, columns and values each, the first of which is row `from` of a matrix of `g` columns.
-    fn new(from: usize, g: usize, rows: &[(&[u32], &[f64])]) -> Self {
+    fn new(from: usize, g: usize, rows: &[(&[u32], &[f64])], rows_only: bool) -> Self {
         let to_rows = (0..g).step_by(WIDTH).filter_map(|column| Self::to_rows(rows, column, g)).collect();
-        Self { from, rows: rows.len(), to_rows, to_columns: Self::to_columns(rows, g) }
+        let to_columns = if rows_only { Vec::new() } else { Self::to_columns(rows, g) };
+        Self { from, rows: rows.len(), to_rows, to_columns }
     }
 
     /// The columns from `from` on.
@@ -138,6 +141,9 @@ impl<T: Real> Block<T> {
 /// Rows from which the units of columns are guessed.
 const SAMPLE: usize = 4096;
 
+/// Values that are as good a sample as those rows; they are held until units are guessed.
+const SAMPLE_VALUES: usize = 4 << 20;
+
 /// Multiples that the smallest value of a column is tried as.
 const FIRST: usize = 3;
 
@@ -184,10 +190,10 @@ pub(super) struct Builder<T> {
 }
 
 impl<T: Real> Builder<T> {
-    /// Of a matrix of `g` columns.
-    pub(super) fn new(g: usize) -> Self {
-        let tiles =
-            Tiles { n: 0, g, blocks: Vec::new(), units: Vec::new(), n_values: 0, total: 0.0, squares: 0.0, logs: 0.0 };
+    /// Of a matrix of `g` columns, for refits of its rows only or for all.
+    pub(super) fn new(g: usize, rows_only: bool) -> Self {
+        let (blocks, units) = (Vec::new(), Vec::new());
+        let tiles = Tiles { n: 0, g, rows_only, blocks, units, n_values: 0, total: 0.0, squares: 0.0, logs: 0.0 };
         Self { tiles, exact: None, starts: vec![0], columns: Vec::new(), values: Vec::new() }
     }
 
@@ -208,7 +214,9 @@ impl<T: Real> Builder<T> {
         self.tiles.squares += squares;
         self.tiles.logs += logs;
         self.starts.push(self.columns.len());
-        if self.starts.len() > if self.exact.is_some() { BLOCK } else { SAMPLE } {
+        let rows = self.starts.len() - 1;
+        let sampled = rows >= SAMPLE || (self.columns.len() >= SAMPLE_VALUES && rows.is_multiple_of(BLOCK));
+        if if self.exact.is_some() { rows >= BLOCK } else { sampled } {
             self.close();
         }
     }
@@ -224,6 +232,11 @@ impl<T: Real> Builder<T> {
     /// How many rows there are.
     pub(super) fn n(&self) -> usize {
         self.tiles.n + self.starts.len() - 1
+    }
+
+    /// How many columns there are.
+    pub(super) fn g(&self) -> usize {
+        self.tiles.g
     }
 
     pub(super) fn finish(mut self) -> Tiles<T> {
@@ -245,7 +258,7 @@ impl<T: Real> Builder<T> {
         for ends in starts.windows(2).collect::<Vec<_>>().chunks(BLOCK) {
             let rows: Vec<(&[u32], &[f64])> =
                 ends.iter().map(|e| (&columns[e[0]..e[1]], &values[e[0]..e[1]])).collect();
-            tiles.blocks.push(Block::new(tiles.n, tiles.g, &rows));
+            tiles.blocks.push(Block::new(tiles.n, tiles.g, &rows, tiles.rows_only));
             tiles.n += rows.len();
         }
         tiles.n_values += values.len();
@@ -314,7 +327,7 @@ mod tests {
         let (n, g) = (600, 3);
         let dense: Vec<f64> = (0..n * g).map(|t| (t % 5) as f64 + 1.0).collect();
         let whole = Tiles::<f64>::new(&Input::dense(Values::Double(&dense), n, g)?);
-        let mut builder = Builder::<f64>::new(g);
+        let mut builder = Builder::<f64>::new(g, false);
         for portion in dense.chunks(100 * g) {
             let rows = portion.len() / g;
             let starts: Vec<usize> = (0..=rows).map(|i| i * g).collect();

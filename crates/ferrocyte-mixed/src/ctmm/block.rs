@@ -1,0 +1,217 @@
+//! The covariance of one individual's values, inverted.
+
+/// A block whose largest eigenvalue is this many times the smallest counts as singular (the reference's own wall).
+pub(super) const MAX_RATIO: f64 = 1e6;
+
+/// Inverts S = shared 11' + diag(d) into `out`, m × m within rows of length `stride`; the logarithm of its determinant,
+/// or `None` where it is not positive definite or its eigenvalues are too far apart.
+pub(super) fn invert_rank_one(d: &[f64], shared: f64, out: &mut [f64], stride: usize) -> Option<f64> {
+    let m = d.len();
+    let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
+    for &x in d {
+        least = least.min(x);
+        most = most.max(x);
+    }
+    if !(least > 1e-7 * (shared.abs() + most)) {
+        // The formula below loses digits, or S is positive definite with one negative entry.
+        for a in 0..m {
+            for b in 0..m {
+                out[a * stride + b] = shared + if a == b { d[a] } else { 0.0 };
+            }
+        }
+        return invert(out, m, stride);
+    }
+    let (mut total, mut determinant, mut trace) = (0.0, 1.0, 0.0);
+    for (a, &x) in d.iter().enumerate() {
+        out[a * stride + a] = 1.0 / x;
+        total += 1.0 / x;
+        determinant *= x;
+        trace += x + shared;
+    }
+    let growth = 1.0 + shared * total;
+    if !(growth > 0.0) {
+        return None;
+    }
+    let factor = shared / growth;
+    let mut inverse_trace = 0.0;
+    for a in 0..m {
+        let s = out[a * stride + a];
+        for b in 0..a {
+            let value = -factor * s / d[b];
+            out[a * stride + b] = value;
+            out[b * stride + a] = value;
+        }
+        out[a * stride + a] = s - factor * s * s;
+        inverse_trace += out[a * stride + a];
+    }
+    let determinant = determinant * growth;
+    if trace * inverse_trace >= MAX_RATIO {
+        return settle(d, shared, out, stride, determinant);
+    }
+    Some(if determinant.is_normal() { determinant.ln() } else { ln_determinant(d, growth) })
+}
+
+/// The same where traces do not settle whether the block is well conditioned.
+fn settle(d: &[f64], shared: f64, out: &mut [f64], stride: usize, determinant: f64) -> Option<f64> {
+    let m = d.len();
+    let mut s = vec![0.0; m * m];
+    for a in 0..m {
+        for b in 0..m {
+            s[a * m + b] = shared + if a == b { d[a] } else { 0.0 };
+        }
+    }
+    let total: f64 = d.iter().map(|x| 1.0 / x).sum();
+    let ln = if determinant.is_normal() { determinant.ln() } else { ln_determinant(d, 1.0 + shared * total) };
+    debug_assert!(out.len() >= m * stride, "the block has room");
+    (eigenvalue_ratio(&mut s, m) < MAX_RATIO).then_some(ln)
+}
+
+fn ln_determinant(d: &[f64], growth: f64) -> f64 {
+    d.iter().map(|x| x.ln()).sum::<f64>() + growth.ln()
+}
+
+/// Inverts the symmetric matrix at the head of `s` (m × m within rows of length `stride`) in place by its Cholesky
+/// factor; returns and fails like [`invert_rank_one`].
+pub(super) fn invert(s: &mut [f64], m: usize, stride: usize) -> Option<f64> {
+    let mut copy: Vec<f64> = (0..m).flat_map(|a| s[a * stride..a * stride + m].to_vec()).collect();
+    let trace: f64 = (0..m).map(|a| copy[a * m + a]).sum();
+    let mut factor = copy.clone();
+    let ln_determinant = cholesky(&mut factor, m)?;
+    invert_lower(&mut factor, m);
+    let mut inverse_trace = 0.0;
+    for a in 0..m {
+        for b in 0..=a {
+            let sum: f64 = (a..m).map(|k| factor[k * m + a] * factor[k * m + b]).sum();
+            s[a * stride + b] = sum;
+            s[b * stride + a] = sum;
+        }
+        inverse_trace += s[a * stride + a];
+    }
+    let bound = trace * inverse_trace;
+    let fine = bound < MAX_RATIO || (bound < MAX_RATIO * (m * m) as f64 && eigenvalue_ratio(&mut copy, m) < MAX_RATIO);
+    fine.then_some(ln_determinant)
+}
+
+/// The lower Cholesky factor in place, and the logarithm of the determinant.
+pub(super) fn cholesky(a: &mut [f64], m: usize) -> Option<f64> {
+    let mut ln = 0.0;
+    for j in 0..m {
+        for i in j..m {
+            let mut value = a[i * m + j];
+            for k in 0..j {
+                value -= a[i * m + k] * a[j * m + k];
+            }
+            if i == j {
+                if !(value > 0.0) {
+                    return None;
+                }
+                ln += value.ln();
+                a[j * m + j] = value.sqrt();
+            } else {
+                a[i * m + j] = value / a[j * m + j];
+            }
+        }
+    }
+    Some(ln)
+}
+
+/// The inverse of a lower triangle, in place.
+fn invert_lower(l: &mut [f64], m: usize) {
+    for j in 0..m {
+        l[j * m + j] = 1.0 / l[j * m + j];
+        for i in j + 1..m {
+            let sum: f64 = (j..i).map(|k| l[i * m + k] * l[k * m + j]).sum();
+            l[i * m + j] = -sum / l[i * m + i];
+        }
+    }
+}
+
+/// Eigenvalues of a small symmetric matrix by Jacobi's rotations; the matrix is overwritten.
+pub(super) fn eigenvalues(a: &mut [f64], m: usize) -> Vec<f64> {
+    for _ in 0..60 {
+        let off: f64 = (0..m).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a[i * m + j].powi(2)).sum();
+        let on: f64 = (0..m).map(|i| a[i * m + i].powi(2)).sum();
+        if off <= 1e-32 * on {
+            break;
+        }
+        for p in 1..m {
+            for q in 0..p {
+                rotate(a, m, p, q);
+            }
+        }
+    }
+    (0..m).map(|i| a[i * m + i]).collect()
+}
+
+/// One rotation that makes entry (p, q) zero.
+fn rotate(a: &mut [f64], m: usize, p: usize, q: usize) {
+    let entry = a[p * m + q];
+    if entry == 0.0 {
+        return;
+    }
+    let theta = (a[q * m + q] - a[p * m + p]) / (2.0 * entry);
+    let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
+    let t = if theta == 0.0 { 1.0 } else { t };
+    let cosine = 1.0 / t.hypot(1.0);
+    let sine = t * cosine;
+    for k in 0..m {
+        let (x, y) = (a[k * m + p], a[k * m + q]);
+        a[k * m + p] = cosine * x - sine * y;
+        a[k * m + q] = sine * x + cosine * y;
+    }
+    for k in 0..m {
+        let (x, y) = (a[p * m + k], a[q * m + k]);
+        a[p * m + k] = cosine * x - sine * y;
+        a[q * m + k] = sine * x + cosine * y;
+    }
+}
+
+/// The largest eigenvalue over the smallest; infinite where one is not positive.
+fn eigenvalue_ratio(a: &mut [f64], m: usize) -> f64 {
+    let values = eigenvalues(a, m);
+    let (low, high) = values.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), &x| (l.min(x), h.max(x)));
+    if low > 0.0 { high / low } else { f64::INFINITY }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_to_invert_agree() {
+        let d = [0.7, 1.9, 0.2, 3.0];
+        for shared in [0.4, 0.0, -0.02] {
+            let mut one = vec![0.0; 20];
+            let mut other = vec![0.0; 20];
+            for a in 0..4 {
+                for b in 0..4 {
+                    other[a * 5 + b] = shared + if a == b { d[a] } else { 0.0 };
+                }
+            }
+            let (x, y) = (invert_rank_one(&d, shared, &mut one, 5), invert(&mut other, 4, 5));
+            assert!((x.unwrap_or(f64::NAN) - y.unwrap_or(f64::NAN)).abs() < 1e-13);
+            for (a, b) in one.iter().zip(&other) {
+                assert!((a - b).abs() < 1e-13, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_negative_entry_may_be_made_up_for() {
+        let mut out = vec![0.0; 9];
+        assert!(invert_rank_one(&[-0.1, 1.0, 2.0], 1.0, &mut out, 3).is_some());
+        assert!(invert_rank_one(&[-0.1, -0.1, 2.0], 1.0, &mut out, 3).is_none());
+        assert!(invert_rank_one(&[1.0, 1.0, 1.0], -0.4, &mut out, 3).is_none());
+        assert!(invert_rank_one(&[1e-7, 1.0, 2.0], 0.0, &mut out, 3).is_none(), "too far apart");
+        assert!(invert_rank_one(&[4e-6, 1.0, 2.0], 0.0, &mut out, 3).is_some());
+    }
+
+    #[test]
+    fn eigenvalues_have_the_right_sums() {
+        let a = [2.0, 0.3, -0.4, 0.3, 1.0, 0.9, -0.4, 0.9, 0.5];
+        let values = eigenvalues(&mut a.to_vec(), 3);
+        assert!((values.iter().sum::<f64>() - 3.5).abs() < 1e-14);
+        let square: f64 = a.iter().map(|x| x * x).sum();
+        assert!((values.iter().map(|x| x * x).sum::<f64>() - square).abs() < 1e-13);
+    }
+}
