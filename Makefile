@@ -45,6 +45,8 @@ bench: setup ## side by side with peers, in one run; writes docs/speed*.md
 	pip install --quiet --disable-pip-version-check --no-deps --target target/bench-site target/wheels/*.whl
 	python -m venv --clear target/bench-snapatac2
 	target/bench-snapatac2/bin/pip install --quiet --disable-pip-version-check snapatac2 || rm -rf target/bench-snapatac2
+	python -m venv --clear target/bench-cnmf
+	target/bench-cnmf/bin/pip install --quiet --disable-pip-version-check cnmf || rm -rf target/bench-cnmf
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/lmm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/limma.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/nmf.py
@@ -52,8 +54,9 @@ bench: setup ## side by side with peers, in one run; writes docs/speed*.md
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/io.py --large
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/cells.py
 
-bench-million: setup ## a million cells from .h5ad to table; after `make bench`; writes docs/million.md
+bench-million: setup ## a million cells from .h5ad to table; after `make bench`; writes docs/million*.md
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/million.py
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/nmf_million.py
 
 calibration: develop ## level and power of every test, labels of cells, simulated and on real splits; writes docs/calibration.md
 	python benches/calibration

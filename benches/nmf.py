@@ -4,6 +4,9 @@ Every program runs in a process of its own (`nmf_work.py`) on the same counts ov
 that the page names. What is compared are milliseconds for each iteration of each replica, so that stopping rules do not
 matter. A program that is not installed is named as such.
 
+A whole small run of consensus NMF is made beside the package cnmf (`nmf_run.py`), where `make bench` installed it. The
+whole job of M is measured on a share of its replicas and scaled.
+
 `--quick` tries everything on a small study and writes nothing; `--slow` lets programs run that take minutes.
 """
 
@@ -22,9 +25,11 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from page import ROOT, last_line, machine, say, table, times, versions
+from nmf_work import JOB
+from page import ROOT, last_line, machine, processors, say, table, times, versions
 from scipy import sparse
 
+import ferrocyte as fe
 from ferrocyte import _core
 
 PAGE = ROOT / "docs/speed_nmf.md"
@@ -64,33 +69,8 @@ AIMS = {
 
 def simulate(size: Size) -> sparse.csr_matrix:
     """Counts of cells with an identity program each and some with an activity program too."""
-    draws = np.random.RandomState(size.seed)
-    n, g, p = size.cells, N_GENES, size.programs
-    n_act = max(1, round(p / 4))
-    base = draws.gamma(0.35, size=g) + 1e-3
-    base /= base.sum()
-    spectra = np.empty((p, g))
-    for program in spectra:
-        markers = draws.rand(g) < 0.08
-        fold = np.ones(g)
-        fold[markers] = np.exp(1.4 + 0.5 * draws.standard_normal(int(markers.sum())))
-        program[:] = base * fold / (base * fold).sum()
-    weights = 1 / np.sqrt(np.arange(1, p - n_act + 1))
-    identity = draws.choice(p - n_act, n, p=weights / weights.sum())
-    has = draws.rand(n) < 0.4
-    activity = p - n_act + draws.randint(0, n_act, n)
-    share = 0.1 + 0.6 * draws.rand(n)
-    usage = np.zeros((n, p))
-    usage[np.arange(n), identity] = np.where(has, 1 - share, 1.0)
-    usage[np.flatnonzero(has), activity[has]] = share[has]
-    library = np.exp(np.log(size.library) - 0.45**2 / 2 + 0.45 * draws.standard_normal(n))
-    blocks = []
-    for at in range(0, n, 20_000):
-        mean = library[at : at + 20_000, None] * (base / 2 + usage[at : at + 20_000] @ spectra / 2)
-        blocks.append(sparse.csr_matrix(draws.poisson(mean)))
-    counts = sparse.vstack(blocks).tocsc()
-    counts = counts[:, np.diff(counts.indptr) > 0].tocsr()
-    return counts[np.diff(counts.indptr) > 0]
+    made = fe.sim.programs(size.cells, N_GENES, n_programs=size.programs, depth=size.library, seed=size.seed)
+    return sparse.csr_matrix(made.X)
 
 
 def scaled(counts: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -120,6 +100,84 @@ def measure(
         return f"failed: {last_line(done.stderr)}"
     found: dict[str, float] = json.loads(last_line(done.stdout))
     return found
+
+
+#: The interpreter that has the package cnmf: its requirements do not suit ours.
+CNMF = ROOT / "target/bench-cnmf/bin/python"
+
+#: Replicas of each k of the job of M that are made, in double and in single precision: a full batch.
+SHARE = {"double": 8, "single": 16}
+
+#: Seconds that were aimed at for the job of M: loss, precision.
+JOB_AIMS = {("frobenius", "double"): 1800, ("frobenius", "single"): 900, ("accelerated", "single"): 450}
+
+
+def whole_job(file: Path) -> list[list[str]]:
+    """Seconds of 100 replicas of each k of M, from a share of them."""
+    rows = []
+    for (loss, precision), aim in JOB_AIMS.items():
+        say(f"the job of M: {loss}, {precision}")
+        replicas = SHARE[precision]
+        found = measure("job", file, (loss, precision, 0), replicas, 1, (0, 0))
+        if isinstance(found, str):
+            rows.append([loss, precision, str(replicas), "", found, f"{aim:,}"])
+            continue
+        whole = found["cpu"] * 100 / replicas
+        rows.append(
+            [
+                loss,
+                precision,
+                str(replicas),
+                f"{found['iterations']:,.0f}",
+                f"{found['cpu']:.0f}",
+                f"{whole:,.0f}",
+                f"{aim:,}",
+            ]
+        )
+    return rows
+
+
+def whole_run(size: Size, counts: sparse.csr_matrix, folder: Path) -> list[str]:
+    """A run of consensus NMF by ferrocyte and by the package cnmf: a table of its steps."""
+    import anndata as ad
+
+    ks, replicates, genes = ([4, 5], 4, 500) if size.name == "T" else ([7, 8, 9], 10, 1000)
+    path = folder / f"run_{size.name}.h5ad"
+    study = ad.AnnData(counts.astype(np.float32))
+    fe.io.write_h5ad(study, path)
+    found: dict[str, dict[str, object]] = {}
+    notes = []
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    for program, interpreter in (("ferrocyte", Path(sys.executable)), ("cnmf", CNMF)):
+        if not interpreter.exists():
+            notes.append(f"The package {program} is not installed here.")
+            continue
+        say(f"{size.name}: a whole run of {program}")
+        words = [str(path), str(folder), str(genes), str(replicates), *map(str, ks)]
+        script = str(Path(__file__).with_name("nmf_run.py"))
+        command = [str(interpreter), script, program, *words]
+        with processors(1):
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **limits})
+        if done.returncode:
+            notes.append(f"The package {program} failed: {last_line(done.stderr)}")
+            continue
+        found[program] = json.loads(last_line(done.stdout))
+    programs = list(found)
+    heads = ["step", *(f"{name} {found[name]['version']}" for name in programs)]
+    steps = next(iter(found.values()), {"seconds": {}})["seconds"]
+    rows = [[step, *(f"{found[name]['seconds'][step]:.2f}" for name in programs)] for step in steps]
+    rows.append(["all", *(f"{sum(found[name]['seconds'].values()):.2f}" for name in programs)])
+    rows.append(["peak memory, MB", *(f"{found[name]['memory'] / 1e6:,.0f}" for name in programs)])
+    said = f"k {', '.join(map(str, ks))}, {replicates} replicates of each, {genes:,} genes, seed 14"
+    return [
+        "## A whole run of consensus NMF",
+        "",
+        f"{size.name}, {said}; seconds of processor time, one thread. The spectra of both are the same (docs/cnmf.md).",
+        "",
+        *table(heads, rows),
+        *notes,
+        "",
+    ]
 
 
 def ceiling() -> tuple[float, float]:
@@ -160,7 +218,7 @@ def page(sizes: list[Size], *, slow: bool) -> list[str]:
     lines, rows, roof = [], [], []
     has_peer = importlib.util.find_spec("sklearn") is not None
     bandwidth, peak = ceiling()
-    memory = ""
+    memory, job, whole, others = "", [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
             say(f"{size.name}: drawing")
@@ -183,6 +241,12 @@ def page(sizes: list[Size], *, slow: bool) -> list[str]:
                     rows.append(told(size, what, found, peers))
                     if loss != "kullback-leibler" and not isinstance(found[1], str):
                         roof.append(under(size, what, x, found[1]["cpu"], (bandwidth, peak), lanes))
+            if size.name in "ST":
+                heads = ["study", "program", "method", "1 thread", "2 threads (wall)"]
+                others = table(heads, other_programs(size, file))
+                whole = whole_run(size, counts, Path(folder))
+            if size.name in "MT":
+                job = whole_job(file)
             if size.name in "LT":
                 say(f"{size.name}: memory of the program")
                 most = command_memory(size, counts, Path(folder))
@@ -215,8 +279,17 @@ def page(sizes: list[Size], *, slow: bool) -> list[str]:
         *table(heads, rows),
         memory,
         "",
-        "Not measured here: bixverse-rs, nmf-rs, and the `cnmf` package, whose iterations are scikit-learn's.",
+        "The iterations of the package cnmf are scikit-learn's. bixverse-rs is not measured here.",
         "",
+        *others,
+        "## The whole job of M",
+        "",
+        f"100 replicas of each k of {', '.join(map(str, JOB))}, one thread, all iterations. Measured on the first",
+        "replicas of each k that fill the lanes once, and scaled; lanes that fall empty at the end weigh more in a",
+        "share.",
+        "",
+        *table(["loss", "precision", "replicas of each k", "iterations", "seconds", "scaled to 100", "aim"], job),
+        *whole,
         "## Against what the machine can do",
         "",
         f"One thread copies {bandwidth / 1e9:.1f} GB/s (read and written) and reaches {peak / 1e9:.0f} GFLOP/s in a",
@@ -225,6 +298,23 @@ def page(sizes: list[Size], *, slow: bool) -> list[str]:
         "",
         *table(["study", "loss", "precision", "GFLOP/s", "share of the peak", "GB/s of the matrix"], roof),
     ]
+
+
+def other_programs(size: Size, file: Path) -> list[list[str]]:
+    """Milliseconds of multiplicative updates of scikit-learn, and of nmf-rs, on a small study."""
+    asked = [("scikit-learn", "frobenius-mu", "multiplicative updates, sparse")]
+    if importlib.util.find_spec("nmf_rs") is not None:
+        asked += [("nmf-rs", "frobenius", "hals, dense"), ("nmf-rs", "frobenius-mu", "lee, dense")]
+        asked += [("nmf-rs", "kullback-leibler", "brunet, dense")]
+    rows = []
+    for program, loss, words in asked:
+        say(f"{size.name}: {program}, {words}")
+        cells = []
+        for threads, which in ((1, "cpu"), (2, "wall")):
+            found = measure(program, file, (loss, "double", size.k), 1, threads, (2, 6))
+            cells.append(found if isinstance(found, str) else f"{found[which]:.3g}")
+        rows.append([size.name, program, words, *cells])
+    return rows
 
 
 def told(size: Size, what: tuple[str, str, int], found: dict[int, object], peers: dict[int, object]) -> list[str]:

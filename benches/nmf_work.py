@@ -1,9 +1,10 @@
-"""The work of `benches/nmf.py`, by ferrocyte or by scikit-learn, in a process of its own.
+"""The work of `benches/nmf.py`, by ferrocyte, scikit-learn or nmf-rs, in a process of its own.
 
 `python nmf_work.py PROGRAM FILE LOSS PRECISION K REPLICAS THREADS SHORT LONG` reads a matrix (.npz of scipy),
 factorises it with SHORT and with LONG iterations from the same starts, several times, and prints as JSON: milliseconds
 of processor and of wall time for each iteration and replica (the least of all repeats), and the peak memory of the
-process in bytes.
+process in bytes. `python nmf_work.py job FILE LOSS PRECISION 0 REPLICAS 1 0 0` makes so many replicas of each k of the
+job of `JOB`, to their ends, and prints the seconds of processor time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ import numpy as np
 from scipy import sparse
 
 # Repeats end after this many seconds.
-ENOUGH = 6.0
+ENOUGH = 4.0
+
+#: The numbers of programs of the whole job.
+JOB = (5, 10, 15, 20)
 
 
 def ours(x: sparse.csr_matrix, loss: str, precision: str, numbers: tuple[int, int, int]) -> Callable[[int], object]:
@@ -66,12 +70,46 @@ def peer(x: sparse.csr_matrix, loss: str, precision: str, numbers: tuple[int, in
     return run
 
 
+def dense(x: sparse.csr_matrix, loss: str, precision: str, numbers: tuple[int, int, int]) -> Callable[[int], object]:
+    """Factorisations of nmf-rs, which takes dense matrices of 64 bits."""
+    import nmf_rs
+
+    k, replicas, threads = numbers
+    values = x.toarray()
+    method = {"frobenius": "hals", "kullback-leibler": "brunet", "frobenius-mu": "lee"}[loss]
+
+    def run(iterations: int) -> object:
+        for seed in range(replicas):
+            nmf_rs.nmf(values, k, method, seed=seed, max_iter=iterations, num_threads=threads)
+        return None
+
+    return run
+
+
+def job(x: sparse.csr_matrix, loss: str, precision: str, replicas: int) -> dict[str, float]:
+    """Seconds of so many replicas of each k, to their ends."""
+    import ferrocyte as fe
+
+    solver = "accelerated" if loss == "accelerated" else "cd"
+    began = time.process_time()
+    found = fe.nmf.fit(
+        x, JOB, n_replicas=replicas, seed=14, solver=solver, precision=precision, n_threads=1, max_memory="16GiB"
+    )
+    spent = time.process_time() - began
+    return {"cpu": spent, "iterations": float(found.replicas["iterations"].sum())}
+
+
 def main() -> None:
     """Measure and print."""
     program, file, loss, precision = sys.argv[1:5]
     k, replicas, threads, short, long = map(int, sys.argv[5:10])
     x = sparse.load_npz(file)
-    run = {"ferrocyte": ours, "scikit-learn": peer}[program](x, loss, precision, (k, replicas, threads))
+    if program == "job":
+        print(json.dumps(job(x, loss, precision, replicas)))
+        return
+    run = {"ferrocyte": ours, "scikit-learn": peer, "nmf-rs": dense}[program](
+        x, loss, precision, (k, replicas, threads)
+    )
     warnings.simplefilter("ignore")
     run(1)
     # The least of each kind apart: a disturbance makes either longer, never shorter.
