@@ -159,7 +159,7 @@ fn what_is_made_of_rows_is_made_of_the_neighbours() {
     let little = Run::new().memory(1 << 20);
     let wanted = options(600, Metric::Euclidean, Search::Approximate);
     assert!(nearest(&little, points, &wanted).is_err());
-    assert!(of_nearest(&little, points, &wanted, |row| row.len()).unwrap().iter().all(|&k| k == 600));
+    assert!(of_nearest(&little, points, &wanted, <[(f64, u32)]>::len).unwrap().iter().all(|&k| k == 600));
 }
 
 #[derive(Default)]
