@@ -81,15 +81,19 @@ def simulated(base: ad.AnnData, labels: np.ndarray, n: int) -> ad.AnnData:
     return ad.AnnData(sparse.vstack(parts, format="csr", dtype=np.float32), obs, base.var[[]].copy())
 
 
-def write(adata: ad.AnnData, folder: Path) -> None:
-    """What the steps start from, and the samples of the whole way."""
+def write_samples(adata: ad.AnnData, folder: Path) -> None:
+    """The samples of the whole way."""
     folder.mkdir()
-    fe.io.write_h5ad(adata, folder / "counts.h5ad")
     rows = ["location\tsample\tbatch"]
     for name in SAMPLES:
         fe.io.write_h5ad(adata[(adata.obs["batch"] == name).to_numpy()].copy(), folder / f"{name}.h5ad")
         rows.append(f"{name}.h5ad\t{name}\t{name}")
     (folder / "samples.tsv").write_text("\n".join(rows) + "\n")
+
+
+def write_steps(adata: ad.AnnData, folder: Path) -> None:
+    """What the steps start from."""
+    fe.io.write_h5ad(adata, folder / "counts.h5ad")
     fe.pp.log_normalize(adata)
     fe.pp.highly_variable_genes(adata, n_top_genes=2000)
     fe.pp.pca(adata, 50)
@@ -131,7 +135,7 @@ STEPS = [
     Step("umap", "UMAP", BOTH, {"scanpy": ("100k",)}),
     Step("t_test", "markers by Welch's t, with shares", BOTH, remark="brisc has a simpler statistic"),
     Step("wilcoxon", "markers by rank sums, with ties", ("scanpy", "illico"), {"scanpy": ("20k", "100k")}),
-    Step("scrublet", "doublets", ("scanpy",), {"scanpy": ("20k", "100k")}),
+    Step("scrublet", "doublets within each of 3 samples", ("scanpy",), {"scanpy": ("20k", "100k")}),
     Step("sc3", "consensus of 5, 10, 20, 30 clusters", ()),
     Step("write", "write .h5ad (gzip)", ("scanpy",), {"scanpy": ("100k",)}),
 ]
@@ -159,30 +163,28 @@ class Line:
     peers: dict[str, Measured] = field(default_factory=dict)
 
 
-def program(name: str, folder: Path, step: str, threads: int, repeats: int) -> Measured:
-    """Run a step in a process of its own."""
-    command = [sys.executable, str(ROOT / "benches/cells_work.py"), name, str(folder), step, str(threads), str(repeats)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": str(threads)}
+def program(name: str, folder: Path, step: str, threads: str, repeats: int) -> list[Measured]:
+    """Run a step in a process of its own, with each number of threads."""
+    command = [sys.executable, str(ROOT / "benches/cells_work.py"), name, str(folder), step, threads, str(repeats)]
+    n = len(threads.split(","))
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=MOST)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=MOST * n)
     except subprocess.TimeoutExpired:
-        return Measured(note=TOO_LONG)
+        return [Measured(note=TOO_LONG)] * n
     if done.returncode:
-        return Measured(note=last_line(done.stderr))
-    told = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
-    numbers = {name: float(told[name]) for name in ("cpu", "wall", "memory")}
-    return Measured(**numbers, versions=told["versions"])
+        return [Measured(note=last_line(done.stderr))] * n
+    lines = [line.split() for line in done.stdout.splitlines()]
+    versions = next(" ".join(words[1:]) for words in lines if words[0] == "versions")
+    return [Measured(*map(float, words[2:]), versions=versions) for words in lines if words[0] == "measured"]
 
 
 def measure(step: Step, size: str, folder: Path, repeats: int, *, slow: bool, tired: set[str]) -> Line:
-    """Ours and all programs that have the step, one processor each; ours with two too.
+    """Ours on one processor and on two, and all programs that have the step, on one.
 
     `tired` gains the programs that took too long, which are not run again.
     """
-    with processors(1):
-        line = Line(size, step, program("ferrocyte", folder, step.name, 1, repeats), Measured())
     with processors(2):
-        line.two = program("ferrocyte", folder, step.name, 2, repeats)
+        line = Line(size, step, *program("ferrocyte", folder, step.name, "1,2", repeats))
     for name in step.peers:
         if size in step.slow.get(name, ()) and not slow:
             line.peers[name] = Measured(note="takes minutes: with `--slow`")
@@ -191,7 +193,7 @@ def measure(step: Step, size: str, folder: Path, repeats: int, *, slow: bool, ti
             line.peers[name] = Measured(note="took too long at a step before")
             continue
         with processors(1):
-            line.peers[name] = program(name, folder, step.name, 1, repeats)
+            line.peers[name] = program(name, folder, step.name, "1", repeats)[0]
         if line.peers[name].note == TOO_LONG:
             tired.add(name)
     return line
@@ -352,18 +354,23 @@ def main() -> int:
             share = 100 * cells.X.nnz / (cells.n_obs * cells.n_vars)
             sizes.append(f"{size}: {cells.n_obs:,} cells × {cells.n_vars:,} genes, {share:.1f} % not zero")
             folder = Path(root) / size
-            write(cells, folder)
+            write_samples(cells, folder)
+            write_steps(cells, folder)
+            del cells
             repeats = 2 if options.quick or size == "100k" else 5
             for step in chosen:
                 say(f"{size}: {step.name}")
                 lines.append(measure(step, size, folder, repeats, slow=options.slow or options.quick, tired=tired))
-        for n in [3_000] if options.quick else [13_000, 100_000]:
-            if options.only and "whole" not in options.only:
-                continue
+        # The largest on two processors only: it takes minutes.
+        ways = {3_000: (1, 2)} if options.quick else {13_000: (1, 2), 100_000: (2,)}
+        for n, threads in ways.items() if not options.only or "whole" in options.only else ():
             say(f"the whole way at {n:,} cells")
-            folder = Path(root) / f"whole{n}"
-            write(simulated(base, labels, n), folder)
-            wholes += [whole(folder, n, threads) for threads in (1, 2)]
+            folder = next((Path(root) / size for size, there in wanted.items() if there == n), Path(root) / "whole")
+            if not folder.exists():
+                write_samples(simulated(base, labels, n), folder)
+            for n_threads in threads:
+                with processors(n_threads):
+                    wholes.append(whole(folder, n, n_threads))
     text = page(sizes, lines, wholes, load)
     print(text)
     if not (options.quick or options.only):

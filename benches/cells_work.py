@@ -1,9 +1,10 @@
 """The work of `benches/cells.py`, by one program, in a process of its own.
 
 `python cells_work.py PROGRAM FOLDER STEP THREADS REPEATS` loads what the step starts from, which is the same for all
-programs, runs the step and prints lines `versions ..`, `cpu S`, `wall S`, `memory BYTES`: the least seconds of several
-runs without imports and loading, after one run that is not counted where a program compiles at its first call, and the
-peak memory of the first run above what the process held before.
+programs, runs the step with each number of threads (`1` or `1,2`) on as many processors, and prints `versions ..` and
+lines `measured THREADS CPU WALL MEMORY`: the least seconds of several runs without imports and loading, and the peak
+memory in bytes of the first run above what the process held before. A program that compiles at its first call does the
+step on the 3,000 cells beside FOLDER first, which is not counted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ Prepare = Callable[[Path, int], Work]
 COMPILES = {"scanpy", "illico", "brisc"}
 
 
+@cache
 def counts(folder: Path) -> Any:
     """Raw counts."""
     import anndata
@@ -33,6 +36,7 @@ def counts(folder: Path) -> Any:
     return anndata.read_h5ad(folder / "counts.h5ad")
 
 
+@cache
 def study(folder: Path) -> Any:
     """Logarithms, variable genes, components, the graph and clusters, as the command left them."""
     import anndata
@@ -102,7 +106,7 @@ FERROCYTE: dict[str, Prepare] = {
     "umap": ours(study, lambda fe, a, n: fe.tl.umap(a, **n)),
     "t_test": ours(study, lambda fe, a, n: fe.tl.rank_genes_groups(a, "label", pts=True, **n)),
     "wilcoxon": ours(study, lambda fe, a, n: fe.tl.rank_genes_groups(a, "label", method="wilcoxon", **n)),
-    "scrublet": ours(counts, lambda fe, a, n: fe.pp.scrublet(a, **n)),
+    "scrublet": ours(counts, lambda fe, a, n: fe.pp.scrublet(a, batch_key="batch", **n)),
     "sc3": ours(study, lambda fe, a, n: fe.tl.sc3(a, [5, 10, 20, 30], **n)),
 }
 
@@ -124,7 +128,9 @@ def scanpy(load: Callable[[Path], Any], call: Callable[[Any, Any], Any]) -> Prep
 
 def scanpy_read(folder: Path, _: int) -> Work:
     """Reading, by anndata."""
-    return lambda: counts(folder)
+    import anndata
+
+    return lambda: anndata.read_h5ad(folder / "counts.h5ad")
 
 
 def scanpy_write(folder: Path, _: int) -> Work:
@@ -152,7 +158,7 @@ SCANPY: dict[str, Prepare] = {
     "umap": scanpy(study, lambda sc, a: sc.tl.umap(a)),
     "t_test": scanpy(study, lambda sc, a: sc.tl.rank_genes_groups(a, "label", method="t-test", pts=True)),
     "wilcoxon": scanpy(study, scanpy_wilcoxon),
-    "scrublet": scanpy(counts, lambda sc, a: sc.pp.scrublet(a, verbose=False)),
+    "scrublet": scanpy(counts, lambda sc, a: sc.pp.scrublet(a, batch_key="batch", verbose=False)),
 }
 
 
@@ -252,15 +258,19 @@ def main() -> int:
     """Prepare, run, print."""
     program, folder, step, threads, repeats = sys.argv[1:]
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = threads
+        os.environ[name] = threads.rsplit(",")[-1]
     warnings.simplefilter("ignore")
-    work = PROGRAMS[program][step](Path(folder), int(threads))
-    if program in COMPILES:
-        work()
-    told = measure(work, int(repeats))
+    prepare, place = PROGRAMS[program][step], Path(folder)
+    small = place.parent / "3k"
+    if program in COMPILES and small.is_dir():
+        prepare(small, int(threads))()
     print("versions", f"{program} {version(program)}")
-    for name, value in told.items():
-        print(name, value)
+    everywhere = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+    for n in map(int, threads.split(",")):
+        if everywhere:
+            os.sched_setaffinity(0, sorted(everywhere)[:n])
+        told = measure(prepare(place, n), int(repeats))
+        print("measured", n, told["cpu"], told["wall"], told["memory"])
     return 0
 
 

@@ -730,6 +730,7 @@ _Model = tuple[str, list[str], list[str], NDArray[Any]]
 _States = tuple[list[str], list[str], NDArray[Any]]
 _LabelColumns = tuple[list[str], list[str], list[str] | None]
 _Coordinates = tuple[list[float], list[float]]
+_Rows = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 _Seed = tuple[str, int]
 _Spots = tuple[list[str], list[float], list[float], list[str], Floats]
 
@@ -854,15 +855,31 @@ def ecotype_metacells(
 ) -> dict[str, Any]: ...
 def ecotype_networks(
     embeddings: list[tuple[str, list[str], NDArray[Any]]], n_components: int, k: int, min_types: int, means: _Means
-) -> tuple[list[str], list[Floats]]: ...
-def ecotype_fuse(views: list[NDArray[Any]], k: int, iterations: int, means: _Means) -> Floats: ...
+) -> tuple[list[str], list[_Rows]]: ...
+def ecotype_fuse(
+    views: list[_Rows], options: tuple[int, int, str], scratch: str | None, means: _Means
+) -> Floats: ...
+def ecotype_discover(
+    cells: object, places: _Coordinates, cell_type: list[str], how: object, means: _Means
+) -> dict[str, Any]: ...
+def ecotype_subclusters(
+    scores: NDArray[Any], resolution: float, seed: int, starts: int, means: _Means
+) -> list[int]: ...
+def ecotype_conserve(
+    cells: object,
+    places: _Coordinates,
+    columns: tuple[list[str], list[str] | None, list[str] | None],
+    known: list[str | None] | None,
+    how: object,
+    means: _Means,
+) -> dict[str, Any]: ...
 def ecotype_rank_columns(values: NDArray[Any]) -> Floats: ...
 def ecotype_fold_changes(
-    cells: object, columns: tuple[list[str], list[str], list[str]], scale: bool, means: _Means
+    cells: object, columns: tuple[list[str], list[str], list[str], list[str] | None], scale: bool, means: _Means
 ) -> tuple[list[str], list[str], list[str], list[str], Floats]: ...
 def ecotype_integrate(
     rows: tuple[list[str], list[str]],
-    columns: tuple[list[str], list[str]],
+    columns: tuple[list[str], list[str], list[str] | None],
     values: NDArray[Any],
     options: tuple[int, int, int, int],
     means: _Means,

@@ -223,6 +223,7 @@ def test_options_of_the_package_are_those_of_the_crate():
         "recover": [E.recover],
         "deconvolute": [E.deconvolute],
         "cv": [E.cross_validate, E.metrics],
+        "discover": [E.discover],
     }
     word = {"None": "", "True": "true", "False": "false"}
     # A mixture has samples where a study has cells, and their chunks have their own sizes; samples are usual here.

@@ -21,8 +21,20 @@ const REQUIRED: &str = "[required for a study]";
 const REPEATED: [&str; 8] = ["random", "fixed", "contrast", "pairwise", "test", "joint", "by", "components"];
 
 /// Options that never stand in a config file: they say where, not what.
-const PLACES: [&str; 9] =
-    ["config", "output", "table", "support", "reference", "mapping", "counts", "output_dir", "run_name"];
+const PLACES: [&str; 12] = [
+    "config",
+    "output",
+    "table",
+    "support",
+    "reference",
+    "mapping",
+    "counts",
+    "output_dir",
+    "run_name",
+    "neighbourhoods",
+    "fine",
+    "tests",
+];
 
 /// Options that change time and memory, never the answer.
 pub(crate) const MEANS: [&str; 2] = ["threads", "max_memory"];
@@ -614,6 +626,12 @@ fn simulate() -> Command {
             .args(written()),
         )
         .subcommand(
+            Command::new("ecotype")
+                .about("Spatial samples with planted ecotypes")
+                .args(ferrocyte_ecotype::SIMULATE_OPTIONS.iter().map(option_arg))
+                .args(written()),
+        )
+        .subcommand(
             verb("rnaseq", "Counts like those of a reference (the distributions of FLASHMM's simuRNAseq)")
                 .arg(
                     Arg::new("reference")
@@ -746,7 +764,15 @@ mod tests {
     #[test]
     fn every_option_of_a_family_is_there_with_its_default_and_choices() {
         let arguments = [lmm_arguments(), simulate_arguments(), ecotype_arguments()].concat();
-        for option in OPTIONS.iter().chain(SIMULATE_OPTIONS).chain(ferrocyte_ecotype::OPTIONS) {
+        for option in [
+            OPTIONS,
+            SIMULATE_OPTIONS,
+            ferrocyte_ecotype::OPTIONS,
+            ferrocyte_ecotype::SIMULATE_OPTIONS,
+            ferrocyte_ecotype::STATS_OPTIONS,
+        ]
+        .concat()
+        {
             for verb in option.verbs {
                 let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
                 let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();

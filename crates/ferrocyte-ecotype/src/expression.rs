@@ -162,6 +162,11 @@ impl Expression {
         counts
     }
 
+    /// Replaces all values by `ln(1 + x)`.
+    pub(crate) fn log_counts(&mut self) {
+        self.values.iter_mut().for_each(|x| *x = x.ln_1p());
+    }
+
     /// Replaces counts by `ln(1 + count / total of the cell * 10,000)`; how many cells have nothing and stay 0.
     pub fn log_normalize(&mut self) -> Result<usize> {
         if let Some(k) = self.values.iter().position(|&x| x < 0.0) {

@@ -9,7 +9,7 @@
 //! * [`cross_validate`], [`metrics()`], [`pseudobulks`]: how good labels are.
 //! * [`nmf`]: factorisation with the rules of published analyses, and clusters by its votes.
 //! * [`statistics`]: which states of cells occur together, and where.
-//! * [`discover`]: steps on the way from a tissue to its ecotypes.
+//! * [`mod@discover`]: ecotypes of one tissue and of several samples, and the steps on the way to them.
 //! * [`simulate()`]: samples of which the ecotypes are known.
 //!
 //! [`Mode::Exact`] finds optima directly; [`Mode::Compat`] repeats the arithmetic of the R package `SpatialEcoTyper`, its
@@ -59,7 +59,7 @@ pub use evaluate::{
 pub use expression::{Expression, Normalize, NotFinite};
 pub use mixture::{MixtureOptions, deconvolute, train_w};
 pub use model::{EPS, Feature, Model, Sign};
-pub use options::OPTIONS;
+pub use options::{OPTIONS, SIMULATE_OPTIONS, STATS_OPTIONS};
 pub use predict::{PredictOptions, Reason, Scores, predict, start};
 pub use recover::{NON_SE, RecoverOptions, Recovered, recover};
 pub use scale::{Moments, SCALE_MAX, scale, scale_by_groups};

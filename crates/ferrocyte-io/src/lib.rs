@@ -18,6 +18,7 @@
 //! * [`write_table`]: results as TSV, CSV or JSON lines; [`read_frame`], [`read_matrix_tsv`],
 //!   [`read_value_table`]: text tables back.
 //! * [`write_json`], [`parse_json`]: options and provenance.
+//! * [`scratch_file`]: room on a disk, for as long as it is needed.
 //! * [`Store`], [`Sink`]: the narrow doors to a hierarchical format, in and out. HDF5 is one implementation ([`Hdf5`],
 //!   [`NewHdf5`]); what an element of an .h5ad file looks like is written against the traits.
 //!
@@ -54,6 +55,7 @@ mod hdf5;
 mod json;
 mod kind;
 mod part;
+mod scratch;
 mod store;
 mod study;
 mod tenx;
@@ -83,6 +85,7 @@ pub use json::{from_json, json_pretty, json_text, parse_json, to_json, write_jso
 pub use kind::Kind;
 pub use part::named::{NamedForm, read_named_npz, write_named_npz};
 pub use part::{part_from_bytes, part_to_bytes, read_part, write_part};
+pub use scratch::scratch_file;
 pub use store::numbers::{Numbers, NumbersRef};
 pub use store::open::open_store;
 pub use store::sink::{ArraySpec, Packing, Sink, SinkArray, Storage};

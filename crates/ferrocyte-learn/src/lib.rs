@@ -43,7 +43,7 @@ pub use communities::{Communities, LeidenOptions, LouvainOptions, leiden, leiden
 pub use eigen::{Eigen, fix_signs, largest_eigen, largest_eigen_of};
 pub use graph::{Components, Graph, Smooth, connectivities, gauss, jaccard, smooth_distances};
 pub use kmeans::{Kmeans, KmeansOptions, kmeans, kmeans_from};
-pub use knn::{KnnOptions, Metric, Neighbours, Search, nearest};
+pub use knn::{KnnOptions, Metric, Neighbours, Search, nearest, of_nearest};
 pub use points::Points;
 pub use quality::{neighbour_recall, silhouette, trustworthiness};
 pub use umap::{Curve, Embedding, Start, UmapOptions, curve, umap};

@@ -24,11 +24,14 @@ __all__ = [
     "ComputeMetrics",
     "CreatePseudobulks",
     "DeconvoluteSE",
+    "IntegrateSpatialEcoTyper",
     "LoocvPredict",
+    "MultiSpatialEcoTyper",
     "NMFGenerateW",
     "NMFGenerateWList",
     "NMFpredict",
     "RecoverSE",
+    "SpatialEcoTyper",
 ]
 
 # R's words and ours.
@@ -41,7 +44,14 @@ _WORDS = {
     "sum2one": "sum_to_one",
     "ncores": "n_threads",
     "Pred": "predicted",
+    "Region": "region",
+    "min_cts_per_region": "min_types",
+    "iterations": "t",
+    "nrun_per_rank": "n_runs",
 }
+
+# Words of R for means, or for what is found otherwise here.
+_WITHOUT_EFFECT = ("minibatch", "outdir", "normalization_method")
 
 
 def _named(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
@@ -51,6 +61,8 @@ def _named(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
     for word, value in given.items():
         plain = word.replace(".", "_")
         name = _WORDS.get(plain, plain)
+        if plain in _WITHOUT_EFFECT:
+            continue
         if plain == "method":
             if value != "brunet":
                 _messages.warn(f"method = {value!r} has no effect: weights are always found by brunet's updates")
@@ -270,3 +282,116 @@ def CreatePseudobulks(  # noqa: N802
     """
     found = ecotype.pseudobulks(counts, groups, n_mixtures=n_mixtures, seed=seed, rng="r")
     return found.fractions, found.mixtures
+
+
+_DISCOVERING = (
+    "radius", "resolution", "nfeatures", "min_types", "npcs", "min_cells", "min_features", "t", "k", "k_sn",
+    "grid_size", "filter_region_by_celltypes", "dropcell", "seed", "n_threads",
+)  # fmt: skip
+
+_SEVERAL = (
+    *_DISCOVERING, "region", "nmf_ranks", "n_runs", "min_coph", "downsample_by_region", "subresolution", "cell_type",
+)  # fmt: skip
+
+
+def SpatialEcoTyper(  # noqa: N802
+    normdata: pd.DataFrame, metadata: pd.DataFrame, **words: Any
+) -> ecotype.Discovered:
+    """Discover the ecotypes of one tissue: :func:`ferrocyte.ecotype.discover`.
+
+    Parameters
+    ----------
+    normdata
+        Genes × cells.
+    metadata
+        One row a cell, with ``X``, ``Y`` and ``CellType``.
+    **words
+        ``radius``, ``resolution``, ``nfeatures``, ``min.cts.per.region``, ``npcs``, ``min.cells``, ``min.features``,
+        ``iterations``, ``k``, ``k.sn``, ``grid.size``, ``filter.region.by.celltypes``, ``dropcell``, ``ncores``;
+        ``minibatch`` without effect.
+
+    Returns
+    -------
+    Discovered
+        ``cells`` is the metadata of R's result.
+    """
+    words.setdefault("dropcell", True)
+    return ecotype.discover(normdata, metadata, **_named(words, _DISCOVERING))
+
+
+def MultiSpatialEcoTyper(  # noqa: N802
+    data_list: Mapping[str, pd.DataFrame], metadata_list: Mapping[str, pd.DataFrame], **words: Any
+) -> ecotype.Discovered:
+    """Discover what several samples have in common: :func:`ferrocyte.ecotype.discover` with samples.
+
+    Parameters
+    ----------
+    data_list
+        Genes × cells of each sample; genes that some sample lacks are left out.
+    metadata_list
+        One row a cell of each sample.
+    **words
+        Those of :func:`SpatialEcoTyper`, and ``nmf_ranks``, ``nrun.per.rank``, ``min.coph``, ``Region``,
+        ``downsample.by.region``, ``subresolution``, ``seed``; ``outdir`` without effect, since nothing is written.
+
+    Returns
+    -------
+    Discovered
+        Ecotypes of all cells, named ``sample..cell``.
+    """
+    data, meta = _together(data_list, metadata_list)
+    words.setdefault("dropcell", True)
+    return ecotype.discover(data, meta, sample="Sample", **_named(words, _SEVERAL))
+
+
+def IntegrateSpatialEcoTyper(  # noqa: N802
+    SpatialEcoTyper_list: Mapping[str, ecotype.Discovered], data_list: Mapping[str, pd.DataFrame], **words: Any
+) -> ecotype.Discovered:
+    """Discover what samples have in common whose tissues were discovered before: their networks are not fused again.
+
+    Parameters
+    ----------
+    SpatialEcoTyper_list
+        Results of :func:`SpatialEcoTyper` by sample.
+    data_list
+        Genes × cells of each sample.
+    **words
+        Those of :func:`MultiSpatialEcoTyper`; ``Region`` is a mapping of samples to the regions of cells by name.
+
+    Returns
+    -------
+    Discovered
+        Ecotypes of all cells, named ``sample..cell``.
+    """
+    named = _named(words, _SEVERAL)
+    resolution, seed = float(named.pop("subresolution", 30.0)), int(named.get("seed", 1))
+    regions, named["dropcell"] = named.pop("region", None), named.get("dropcell", True)
+    tables = {}
+    for sample, found in SpatialEcoTyper_list.items():
+        table = found.cells.set_index("CID")[["CellType", "X", "Y"]]
+        fine = found.fine_clusters(resolution, seed=seed)
+        tables[sample] = table.assign(InitSE=[None if one is None else f"{sample}..{one}" for one in fine])
+        if regions is not None:
+            tables[sample]["Region"] = regions[sample].loc[table.index]
+    cells = {sample: table[tables[sample].index] for sample, table in data_list.items() if sample in tables}
+    data, meta = _together(cells, tables)
+    region = None if regions is None else "Region"
+    return ecotype.discover(data, meta, sample="Sample", clusters="InitSE", region=region, **named)
+
+
+def _together(
+    data_list: Mapping[str, pd.DataFrame], metadata_list: Mapping[str, pd.DataFrame]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Samples as one table of their common genes, and one of their cells, which are named by sample."""
+    import pandas as pd
+
+    if set(data_list) != set(metadata_list):
+        message = f"samples of data and metadata differ: {sorted(set(data_list) ^ set(metadata_list))}"
+        raise BadInputError(message, place="data_list")
+    data, meta = [], []
+    for sample, table in data_list.items():
+        cells = metadata_list[sample]
+        cells = cells.set_index("CID") if "CID" in cells.columns else cells
+        data.append(table.add_prefix(f"{sample}.."))
+        meta.append(cells.set_axis([f"{sample}..{name}" for name in cells.index], axis=0).assign(Sample=sample))
+    return pd.concat(data, axis=1, join="inner"), pd.concat(meta)

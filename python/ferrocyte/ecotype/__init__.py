@@ -16,6 +16,7 @@ Models are trained on cells that have labels, for each cell type by itself, and 
 :func:`moran`
 :func:`abundance`, :func:`smooth_abundance`,            shares of ecotypes over a tissue, and its parts
 :func:`infer_ncells`, :func:`partition_tissue`
+:func:`discover`                                        ecotypes of one tissue, or of several samples
 :func:`preprocess`, :func:`spatial_metacells`,          steps of discovery
 :func:`similarity_networks`, :func:`fuse`,
 :func:`fold_changes`, :func:`integrate`
@@ -30,6 +31,8 @@ Cells come as an AnnData (cells × genes), as a data frame of genes × cells wit
 
 from __future__ import annotations
 
+from ._discover import discover
+from ._discovered import Discovered
 from ._discovery import (
     fold_changes,
     fuse,
@@ -57,6 +60,7 @@ from ._statistics import (
 )
 
 __all__ = [
+    "Discovered",
     "Ensemble",
     "Models",
     "Recovered",
@@ -69,6 +73,7 @@ __all__ = [
     "colocalization_meta",
     "cross_validate",
     "deconvolute",
+    "discover",
     "fold_changes",
     "fuse",
     "infer_ncells",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import scipy.sparse as sp
 
 from .. import _core
 from .._run import means
@@ -103,6 +105,7 @@ def similarity_networks(
     npcs: int = 20,
     k: int = 50,
     min_types: int = 2,
+    sparse: bool = False,
     n_threads: int | None = None,
     max_memory: int | str | None = None,
 ) -> dict[str, pd.DataFrame]:
@@ -118,6 +121,8 @@ def similarity_networks(
         Neighbours, each neighbourhood itself among them.
     min_types
         Neighbourhoods with fewer types are left out.
+    sparse
+        Whether the tables are of pandas' sparse columns.
     n_threads, max_memory
         With what means; none changes a number.
 
@@ -134,9 +139,14 @@ def similarity_networks(
         for name, table in embeddings.items()
     ]
     names, views = _core.ecotype_networks(given, npcs, k, min_types, means(n_threads, max_memory, progress=False))
-    return {
-        name: pd.DataFrame(view, index=names, columns=names) for (name, _, _), view in zip(given, views, strict=True)
-    }
+    found: dict[str, Any] = {}
+    for (name, _, _), (indptr, indices, data) in zip(given, views, strict=True):
+        view = sp.csr_matrix((data, indices, indptr), shape=(len(names), len(names)))
+        if sparse:
+            found[name] = pd.DataFrame.sparse.from_spmatrix(view, index=names, columns=names)
+        else:
+            found[name] = pd.DataFrame(view.toarray(), index=names, columns=names)
+    return found
 
 
 def fuse(
@@ -144,6 +154,8 @@ def fuse(
     *,
     K: int = 10,
     t: int = 10,
+    precision: Literal["double", "single"] = "double",
+    scratch: str | os.PathLike[str] | None = None,
     n_threads: int | None = None,
     max_memory: int | str | None = None,
     progress: bool | None = None,
@@ -153,11 +165,15 @@ def fuse(
     Parameters
     ----------
     networks
-        At least two square tables with the same names.
+        At least two square tables with the same names, or sparse matrices.
     K
         How many entries of a row are its neighbours.
     t
         How often networks are passed on.
+    precision
+        In which networks are kept on the way. ``"single"`` takes half of the room; entries that would differ may tie.
+    scratch
+        A folder for what memory does not hold; ``None`` is that for temporary files. Nothing is left in it.
     n_threads, max_memory, progress
         With what means; none changes a number.
 
@@ -169,9 +185,19 @@ def fuse(
     import pandas as pd
 
     views = list(networks.values()) if hasattr(networks, "values") else list(networks)
-    names = list(views[0].index) if views else []
-    arrays = [np.ascontiguousarray(view.loc[names, names], dtype=np.float64) for view in views]
-    fused = _core.ecotype_fuse(arrays, K, t, means(n_threads, max_memory, progress=progress))
+    names = list(views[0].index) if views and hasattr(views[0], "index") else None
+    rows = []
+    for view in views:
+        if sp.issparse(view):
+            found = sp.csr_matrix(view)
+        else:
+            table = view.loc[names, names]
+            whole = all(isinstance(of, pd.SparseDtype) for of in table.dtypes)
+            found = sp.csr_matrix(table.sparse.to_coo() if whole else np.ascontiguousarray(table, dtype=np.float64))
+        found.sum_duplicates()
+        rows.append((found.indptr.astype(np.int64), found.indices.astype(np.int64), found.data.astype(np.float64)))
+    run = means(n_threads, max_memory, progress=progress)
+    fused = _core.ecotype_fuse(rows, (K, t, precision), None if scratch is None else os.fspath(scratch), run)
     return pd.DataFrame(fused, index=names, columns=names)
 
 
@@ -201,6 +227,7 @@ def fold_changes(
     cell_type: Any = "CellType",
     sample: Any = "Sample",
     cluster: Any = "InitSE",
+    region: Any = None,
     scale: bool = True,
     layer: str | None = None,
     orientation: Orientation = "genes_x_cells",
@@ -216,6 +243,8 @@ def fold_changes(
         Cells and their columns, as in :func:`train`.
     cell_type, sample, cluster
         Columns, or values in the order of the cells; a cluster belongs to one sample.
+    region
+        Column, or values: with it genes are standardised with the same weight for every region.
     scale
         Whether genes are standardised within the cells of a type and sample.
     n_threads, progress
@@ -233,6 +262,7 @@ def fold_changes(
         texts(study, cell_type, "cell_type"),
         texts(study, sample, "sample"),
         texts(study, cluster, "cluster"),
+        None if region is None else texts(study, region, "region"),
     )
     run = means(n_threads, progress=progress)
     types, genes, clusters, samples, values = _core.ecotype_fold_changes(study.cells, columns, scale, run)
@@ -247,6 +277,7 @@ def integrate(
     *,
     nfeatures: int = 300,
     min_features: int = 10,
+    regions: Sequence[str] | None = None,
     K: int = 10,
     t: int = 10,
     n_threads: int | None = None,
@@ -264,6 +295,8 @@ def integrate(
         How many genes of each type, those that vary most in all samples.
     min_features
         Clusters and types need more entries than this.
+    regions
+        The region of each cluster: those of the same are taken to be more alike, by a tenth of their correlation.
     K, t
         As in :func:`fuse`.
     n_threads, max_memory, progress
@@ -281,7 +314,7 @@ def integrate(
     samples = changes.attrs.get("samples") or [name.partition("..")[0] for name in clusters]
     found = _core.ecotype_integrate(
         ([one[0] for one in split], [one[2] for one in split]),
-        (clusters, list(samples)),
+        (clusters, list(samples), None if regions is None else [str(region) for region in regions]),
         np.ascontiguousarray(changes, dtype=np.float64),
         (nfeatures, min_features, K, t),
         means(n_threads, max_memory, progress=progress),

@@ -1,14 +1,18 @@
 //! Steps of discovery.
 
+use std::path::PathBuf;
+
+use ferrocyte_base::Result;
 use ferrocyte_ecotype::discover::{
-    Embedding, FoldChanges, FusionOptions, IntegrateOptions, MetacellOptions, fold_changes, fuse, integrate,
-    preprocess, rank_columns, similarity_networks, spatial_metacells,
+    Embedding, FoldChanges, FusionOptions, IntegrateOptions, MetacellOptions, Network, Precision, fold_changes, fuse,
+    integrate, preprocess, rank_columns, similarity_networks, spatial_metacells,
 };
 use ferrocyte_math::linalg::Matrix;
-use numpy::PyReadonlyArray2;
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::discovery_calls::room;
 use super::inputs::{Cells, dense};
 use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
@@ -79,23 +83,50 @@ pub(crate) fn ecotype_networks<'py>(
         .map(|(cell_type, neighbourhoods, scores)| Embedding { cell_type, neighbourhoods, scores: dense(&scores) })
         .collect();
     let found = attended(py, &means, |run| similarity_networks(run, &embeddings, n_components, k, min_types))?;
-    let n = found.neighbourhoods.len();
-    let values =
-        found.values.into_iter().map(|view| matrix(py, n, n, view.into_entries())).collect::<PyResult<Vec<_>>>()?;
+    let values: Vec<_> = found.values.iter().map(|view| rows_out(py, view)).collect();
     Ok((found.neighbourhoods, values).into_pyobject(py)?.into_any())
 }
 
-/// Views of the same items as one.
+/// Compressed rows: where each begins, columns, values.
+type RowsIn<'py> = (PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, f64>);
+
+/// The links of a network as compressed rows.
+fn rows_out<'py>(
+    py: Python<'py>,
+    view: &Network,
+) -> (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>) {
+    let (mut starts, mut columns, mut values) = (vec![0_i64], Vec::new(), Vec::new());
+    for i in 0..view.n() {
+        let (to, strength) = view.row(i);
+        columns.extend(to.iter().map(|&j| i64::from(j)));
+        values.extend_from_slice(strength);
+        starts.push(values.len() as i64);
+    }
+    (starts.into_pyarray(py), columns.into_pyarray(py), values.into_pyarray(py))
+}
+
+/// A network from compressed rows.
+fn rows_in((starts, columns, values): &RowsIn<'_>) -> Result<Network> {
+    let starts = starts.as_array().iter().map(|&at| at as usize).collect();
+    let columns = columns.as_array().iter().map(|&j| j as u32).collect();
+    Network::new(starts, columns, values.as_array().to_vec())
+}
+
+/// Views of the same items as one; `options` is `(k, iterations, precision)`, `scratch` the folder for what memory does not
+/// hold.
 #[pyfunction]
 pub(crate) fn ecotype_fuse<'py>(
     py: Python<'py>,
-    views: Vec<PyReadonlyArray2<'py, f64>>,
-    k: usize,
-    iterations: usize,
+    views: Vec<RowsIn<'py>>,
+    options: (usize, usize, String),
+    scratch: Option<PathBuf>,
     means: Means,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let views: Vec<Matrix> = views.iter().map(dense).collect();
-    let fused = attended(py, &means, |run| fuse(run, &views, &FusionOptions { k, iterations }))?;
+    let (k, iterations, precision) = options;
+    let options = FusionOptions { k, iterations, precision: Precision::from_word(&precision).or_raise(py)? };
+    let views: Vec<Network> = views.iter().map(rows_in).collect::<Result<_>>().or_raise(py)?;
+    let room = room(scratch);
+    let fused = attended(py, &means, |run| fuse(run, &views, &options, Some(&room))?.dense())?;
     Ok(matrix(py, fused.n_rows(), fused.n_cols(), fused.into_entries())?.into_any())
 }
 
@@ -114,38 +145,42 @@ pub(crate) fn ecotype_rank_columns<'py>(
 pub(crate) fn ecotype_fold_changes<'py>(
     py: Python<'py>,
     cells: Cells<'py>,
-    columns: (Vec<String>, Vec<String>, Vec<String>),
+    columns: (Vec<String>, Vec<String>, Vec<String>, Option<Vec<String>>),
     scale: bool,
     means: Means,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (cell_type, sample, cluster) = columns;
+    let (cell_type, sample, cluster, region) = columns;
     let (source, named) = cells.parts().or_raise(py)?;
     let held = Held::new(source)?;
     let mut source = held.open(py).or_raise(py)?;
     let found = attended(py, &means, |run| {
         let x = named.read(run, &mut *source)?;
-        fold_changes(run, &x, &cell_type, &sample, &cluster, scale)
+        fold_changes(run, &x, &cell_type, &sample, &cluster, region.as_deref(), scale)
     })?;
     let (n, k) = (found.values.n_rows(), found.values.n_cols());
     let values = matrix(py, n, k, found.values.into_entries())?;
     Ok((found.cell_type, found.gene, found.clusters, found.samples, values).into_pyobject(py)?.into_any())
 }
 
-/// How much alike clusters are; `rows` is `(cell types, genes)`, `columns` `(clusters, samples)`, `options`
+/// How much alike clusters are; `rows` is `(cell types, genes)`, `columns` `(clusters, samples, regions)`, `options`
 /// `(nfeatures, min_features, k, iterations)`.
 #[pyfunction]
 pub(crate) fn ecotype_integrate<'py>(
     py: Python<'py>,
     rows: (Vec<String>, Vec<String>),
-    columns: (Vec<String>, Vec<String>),
+    columns: (Vec<String>, Vec<String>, Option<Vec<String>>),
     values: PyReadonlyArray2<'py, f64>,
     options: (usize, usize, usize, usize),
     means: Means,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let ((cell_type, gene), (clusters, samples)) = (rows, columns);
+    let ((cell_type, gene), (clusters, samples, regions)) = (rows, columns);
     let changes = FoldChanges { cell_type, gene, clusters, samples, values: dense(&values) };
     let (nfeatures, min_features, k, iterations) = options;
-    let options = IntegrateOptions { nfeatures, min_features, fusion: FusionOptions { k, iterations } };
-    let found = attended(py, &means, |run| integrate(run, &changes, &options))?;
+    let options = IntegrateOptions {
+        nfeatures,
+        min_features,
+        fusion: FusionOptions { k, iterations, ..FusionOptions::default() },
+    };
+    let found = attended(py, &means, |run| integrate(run, &changes, regions.as_deref(), &options, Some(&room(None))))?;
     Ok(matrix(py, found.n_rows(), found.n_cols(), found.into_entries())?.into_any())
 }

@@ -2,6 +2,7 @@
 
 mod cells;
 mod discovery;
+mod discovery_calls;
 mod evaluation;
 mod factors;
 mod inputs;
@@ -15,6 +16,7 @@ pub(crate) use discovery::{
     ecotype_fold_changes, ecotype_fuse, ecotype_integrate, ecotype_metacells, ecotype_networks, ecotype_preprocess,
     ecotype_rank_columns,
 };
+pub(crate) use discovery_calls::{ecotype_conserve, ecotype_discover, ecotype_subclusters};
 pub(crate) use evaluation::{ecotype_cross_validate, ecotype_metrics, ecotype_pseudobulks};
 pub(crate) use factors::{RStream, ecotype_nmf, ecotype_nmf_clustering, ecotype_select_rank};
 pub(crate) use models::{

@@ -11,7 +11,7 @@ mod threshold;
 
 use ferrocyte_base::{Cells, Column, Fault, Result, Run, Table};
 use ferrocyte_data::{RowBlock, RowChunks, SelectGenes, SelectRows};
-use ferrocyte_learn::{KnnOptions, Metric, Points, Search, nearest};
+use ferrocyte_learn::{KnnOptions, Metric, Points, Search, of_nearest};
 use ferrocyte_math::random::Stream;
 
 use crate::Names;
@@ -139,16 +139,13 @@ pub fn scrublet(
         seed: options.seed,
         ..KnnOptions::default()
     };
-    let found = nearest(run, Points::new(&points, all, points.len() / all)?, &wanted)?;
     let first = usize::from(!options.counts_itself);
-    let scores: Vec<(f64, f64)> = found
-        .indices()
-        .chunks_exact(found.k())
-        .map(|row| {
-            let simulated = row[first..].iter().filter(|&&i| i as usize >= n).count();
-            score(simulated as f64, (row.len() - first) as f64, ratio, options)
-        })
-        .collect();
+    // Of a row nothing is kept but how many simulated ones it has: there are hundreds of neighbours of each point.
+    let likely = |row: &[(f64, u32)]| {
+        let simulated = row[first..].iter().filter(|(_, i)| *i as usize >= n).count();
+        score(simulated as f64, (row.len() - first) as f64, ratio, options)
+    };
+    let scores = of_nearest(run, Points::new(&points, all, points.len() / all)?, &wanted, likely)?;
     let simulated: Vec<f64> = scores[n..].iter().map(|s| s.0).collect();
     let threshold = options.threshold.or_else(|| between_modes(&simulated));
     if threshold.is_none() {

@@ -5,7 +5,7 @@ use ferrocyte_data::Factor;
 use ferrocyte_learn::{Graph, KnnOptions, LeidenOptions, UmapOptions};
 
 use super::embed::{Basis, ComponentOptions, components, integrate, variable_genes};
-use super::graph::{Weights, clusters, layout, neighbours};
+use super::graph::{Weights, clusters, joined, layout, neighbours};
 use super::rank::{RankOptions, rank};
 use super::sheet::Sheet;
 use super::slots::{Additions, Entry};
@@ -46,8 +46,6 @@ pub struct EmbedOptions {
 pub struct Embedding {
     /// Logarithms of normalised counts: what X becomes.
     pub logged: Sheet,
-    /// The graph of neighbours.
-    pub graph: Graph,
     /// The coordinates behind it.
     pub basis: Basis,
     /// Variable genes.
@@ -67,6 +65,19 @@ pub fn embed(
     batches: Option<(&str, &Factor)>,
     options: &EmbedOptions,
 ) -> Result<Embedding> {
+    let (mut embedding, graph) = laid_out(run, counts, names, batches, options)?;
+    embedding.additions += joined(graph, options.weights, options.style);
+    Ok(embedding)
+}
+
+/// [`embed`], with the graph beside: it is the largest of what is added, and there is one of it.
+fn laid_out(
+    run: &Run,
+    counts: &Sheet,
+    names: &Names<'_>,
+    batches: Option<(&str, &Factor)>,
+    options: &EmbedOptions,
+) -> Result<(Embedding, Graph)> {
     let style = options.style;
     let (logged, _) = counts.log_normalized(run, names, &options.normalize)?;
     let log1p = ("log1p".to_owned(), Entry::dict([("base", Entry::Null)]));
@@ -92,7 +103,7 @@ pub fn embed(
     let (graph, added) = neighbours(run, &basis, &options.knn, options.weights, options.n_pcs, style)?;
     additions += added;
     additions += layout(run, &graph, options.spectral.then_some(&basis), &options.umap, style)?;
-    Ok(Embedding { logged, graph, basis, n_variable: hvg.indices().len(), additions })
+    Ok((Embedding { logged, basis, n_variable: hvg.indices().len(), additions }, graph))
 }
 
 /// How clusters and their markers are found, behind [`EmbedOptions`].
@@ -128,9 +139,10 @@ pub fn analyse(
     batches: Option<(&str, &Factor)>,
     options: &AnalysisOptions,
 ) -> Result<Analysis> {
-    let mut embedding = embed(run, counts, names, batches, &options.embed)?;
-    let (labels, added) = clusters(run, &embedding.graph, &options.leiden, &options.rank.groupby)?;
+    let (mut embedding, graph) = laid_out(run, counts, names, batches, &options.embed)?;
+    let (labels, added) = clusters(run, &graph, &options.leiden, &options.rank.groupby)?;
     embedding.additions += added;
+    embedding.additions += joined(graph, options.embed.weights, options.embed.style);
     let sizes = labels.counts();
     let lonely: Vec<String> = (0..sizes.len()).filter(|&i| sizes[i] == 1).map(|i| labels.levels[i].clone()).collect();
     if sizes.len() - lonely.len() < 2 {

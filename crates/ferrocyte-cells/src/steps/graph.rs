@@ -24,7 +24,8 @@ choice! {
     }
 }
 
-/// Finds the nearest neighbours of every cell and joins them to a graph; `n_pcs` are columns that were asked for.
+/// Finds the nearest neighbours of every cell and joins them to a graph; `n_pcs` are columns that were asked for. What
+/// is added lacks the graph itself: [`joined`] puts it into its place when those who look at it have done so.
 ///
 /// # Errors
 /// Those of [`nearest`] and of the graphs.
@@ -47,15 +48,7 @@ pub fn neighbours(
         Weights::Jaccard => jaccard(run, &found)?,
     };
     let name = |part: &str| of_graph(style, None, part);
-    let stored = match weights {
-        Weights::Gauss => Values::F64(graph.weights().iter().map(|&w| f64::from(w)).collect()),
-        Weights::Umap | Weights::Jaccard => Values::F32(graph.weights().to_vec()),
-    };
-    let joined = Pairs { starts: graph.starts().to_vec(), columns: graph.neighbours().to_vec(), values: stored };
-    let mut additions = Additions {
-        obsp: vec![(name("distances"), distances(&found)), (name("connectivities"), joined)],
-        ..Additions::default()
-    };
+    let mut additions = Additions { obsp: vec![(name("distances"), distances(&found))], ..Additions::default() };
     let mut params = vec![
         ("n_neighbors".to_owned(), Entry::Int(found.k() as i64)),
         ("method".to_owned(), Entry::Text(weights.word().to_owned())),
@@ -88,6 +81,17 @@ pub fn neighbours(
     }
     additions.uns.push((name("neighbors"), Entry::Dict(record)));
     Ok((graph, additions))
+}
+
+/// A graph as it is stored, out of the memory in which it is: weights of Gaussians in 64 bits, others in 32.
+pub fn joined(graph: Graph, weights: Weights, style: Style) -> Additions {
+    let (starts, columns, values) = graph.into_parts();
+    let values = match weights {
+        Weights::Gauss => Values::F64(values.into_iter().map(f64::from).collect()),
+        Weights::Umap | Weights::Jaccard => Values::F32(values),
+    };
+    let stored = Pairs { starts, columns, values };
+    Additions { obsp: vec![(of_graph(style, None, "connectivities"), stored)], ..Additions::default() }
 }
 
 /// Distances to the others, columns rising in each row.
@@ -241,9 +245,10 @@ mod tests {
     fn a_graph_goes_to_its_place_and_back() -> Result<()> {
         let run = Run::new();
         let options = KnnOptions { k: 4, ..KnnOptions::default() };
-        let (graph, added) = neighbours(&run, &line(), &options, Weights::Umap, None, Style::Scanpy)?;
-        let stored = &added.obsp.iter().find(|(name, _)| name == "connectivities").map(|(_, pairs)| pairs.clone());
-        assert_eq!(stored.as_ref().map(graph_of).transpose()?, Some(graph.clone()));
+        let (graph, _) = neighbours(&run, &line(), &options, Weights::Umap, None, Style::Scanpy)?;
+        let stored = joined(graph.clone(), Weights::Umap, Style::Scanpy).obsp;
+        assert_eq!(stored[0].0, "connectivities");
+        assert_eq!(graph_of(&stored[0].1)?, graph);
         let (labels, added) =
             clusters(&run, &graph, &LeidenOptions { resolution: 0.1, ..LeidenOptions::default() }, "leiden")?;
         assert_eq!(labels.counts(), [10, 10]);

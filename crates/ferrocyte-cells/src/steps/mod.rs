@@ -19,7 +19,7 @@ mod slots;
 
 pub use analyse::{Analysis, AnalysisOptions, EmbedOptions, Embedding, analyse, embed};
 pub use embed::{Basis, ComponentOptions, components, integrate, variable_genes};
-pub use graph::{Weights, clusters, consensus, graph_of, layout, neighbours, refuse_stale, stale};
+pub use graph::{Weights, clusters, consensus, graph_of, joined, layout, neighbours, refuse_stale, stale};
 pub use options::{CellsOption, OPTIONS};
 pub use quality::{Outliers, Quality, QualityOptions, quality};
 pub use rank::{RankOptions, marker_table, rank};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command, value_parser};
-use ferrocyte_ecotype::OPTIONS;
+use ferrocyte_ecotype::{OPTIONS, STATS_OPTIONS};
 
 use crate::args::{input, option_arg, output};
 use crate::door::arguments as opening;
@@ -67,6 +67,26 @@ pub(crate) fn command() -> Command {
                 .args(opening())
                 .arg(output("TABLE", "one row for each cell (.tsv, .csv, .jsonl, with .gz; - is stdout)")),
         )
+        .subcommand(
+            verb("discover", "Ecotypes of a tissue, or those that several samples have in common")
+                .arg(input("study", "STUDY", STUDY))
+                .args(opening())
+                .arg(output("TABLE", "one row for each cell (.tsv, .csv, .jsonl, with .gz; - is stdout)"))
+                .arg(also("neighbourhoods", "also one row for each neighbourhood"))
+                .arg(also("fine", "with several samples: also one row for each fine cluster")),
+        )
+        .subcommand(
+            Command::new("stats")
+                .about("Where labelled cells are: which states occur together, how ecotypes spread, parts of a tissue")
+                .args(STATS_OPTIONS.iter().map(option_arg))
+                .arg(input("cells", "CELLS", "one row for each cell or spot: a table, or an .h5ad with columns of obs"))
+                .arg(output("TABLE", "what was measured (.tsv, .csv, .jsonl, with .gz; - is stdout)"))
+                .arg(also("tests", "also whether the states of each ecotype belong together")),
+        )
+}
+
+fn also(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("TABLE").value_parser(value_parser!(PathBuf)).help(help)
 }
 
 fn verb(name: &'static str, about: &'static str) -> Command {

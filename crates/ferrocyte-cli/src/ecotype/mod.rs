@@ -2,9 +2,11 @@
 
 pub(crate) mod arguments;
 mod cv;
+mod discover;
 mod ensemble;
 mod folder;
 mod recover;
+mod stats;
 mod study;
 mod train;
 
@@ -18,4 +20,6 @@ pub(crate) const VERBS: &[(&str, Verb)] = &[
     ("recover", recover::run),
     ("deconvolute", recover::deconvoluted),
     ("cv", cv::run),
+    ("discover", discover::run),
+    ("stats", stats::run),
 ];

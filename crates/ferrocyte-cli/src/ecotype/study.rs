@@ -21,6 +21,12 @@ pub(super) struct Loaded {
     pub(super) cell_type: Vec<String>,
     pub(super) label: Vec<String>,
     pub(super) sample: Option<Vec<String>>,
+    /// Coordinates; empty for verbs that do not need them.
+    pub(super) places: (Vec<f64>, Vec<f64>),
+    /// The part of the tissue, where it is asked for.
+    pub(super) region: Option<Vec<String>>,
+    /// Known clusters, where they are asked for; empty for cells without.
+    pub(super) clusters: Option<Vec<String>>,
     pub(super) provenance: Provenance,
 }
 
@@ -49,16 +55,21 @@ pub(super) fn load(session: &Session, verb: &str, path: &Path) -> std::result::R
     let column = |name: &str, missing: Option<&str>| texts(&*study, settings.word(name), missing);
     let cell_type = if takes("cell_type") { column("cell_type", None)? } else { Vec::new() };
     let label = if takes("label") { column("label", Some(settings.word("non_se_label")))? } else { Vec::new() };
-    let sample = match settings.one("sample").filter(|_| takes("sample")) {
-        Some(_) => Some(column("sample", None)?),
-        None => None,
+    let asked = |name: &str, missing: Option<&str>| -> Result<Option<Vec<String>>> {
+        settings.one(name).filter(|_| takes(name)).map(|_| column(name, missing)).transpose()
+    };
+    let (sample, region, clusters) = (asked("sample", None)?, asked("region", None)?, asked("clusters", Some(""))?);
+    let places = if takes("x") && clusters.is_none() {
+        (numbers(&*study, settings.word("x"))?, numbers(&*study, settings.word("y"))?)
+    } else {
+        (Vec::new(), Vec::new())
     };
     let mut provenance = Provenance::new(format!("ecotype.{verb}"));
     for option in OPTIONS.iter().filter(|option| option.verbs.contains(&verb)) {
         provenance = provenance.option(option.name, settings.one(option.name).unwrap_or_default());
     }
     provenance.inputs.push(Input { name: layer.to_owned(), fingerprint: study.fingerprint(run, layer)? });
-    Ok(Loaded { x, cell_type, label, sample, provenance })
+    Ok(Loaded { x, cell_type, label, sample, places, region, clusters, provenance })
 }
 
 /// A column of obs as texts; whole numbers without a decimal point.
@@ -83,6 +94,16 @@ fn texts(study: &dyn AnnotatedSource, name: &str, missing: Option<&str>) -> Resu
             numbers.iter().map(|x| if x.is_nan() { missing.to_owned() } else { x.to_string() }).collect()
         }
     })
+}
+
+/// A column of obs as numbers.
+fn numbers(study: &dyn AnnotatedSource, name: &str) -> Result<Vec<f64>> {
+    match study.obs(&[name])?.column(name)? {
+        ObsColumn::Number(numbers) => Ok(numbers.clone()),
+        ObsColumn::Factor(_) => {
+            Err(Fault::bad_input("expected numbers, found words").at(format!("obs column `{name}`")))
+        }
+    }
 }
 
 /// A number among the options.

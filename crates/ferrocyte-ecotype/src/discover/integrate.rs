@@ -5,7 +5,10 @@ use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::ranks;
 
 use super::fold_changes::FoldChanges;
-use super::fusion::{FusionOptions, fuse, rank_columns};
+use super::fusion::{FusionOptions, fuse};
+use super::network::Network;
+use super::ranked::Ranked;
+use super::tiles::Room;
 use crate::collate;
 use crate::statistics::pearson;
 
@@ -30,16 +33,29 @@ impl Default for IntegrateOptions {
     }
 }
 
-/// How much alike clusters are: clusters × clusters, symmetric, between 0 and 1.
-pub fn integrate(run: &Run, changes: &FoldChanges, options: &IntegrateOptions) -> Result<Matrix> {
-    let n = changes.clusters.len();
+/// What correlations between clusters of the same region are multiplied by.
+const SAME_REGION: f64 = 1.1;
+
+/// How much alike clusters are: clusters × clusters, symmetric, between 0 and 1. With `regions`, one for each cluster,
+/// those of the same region are taken to be more alike. `room` is as in [`fuse`].
+pub fn integrate(
+    run: &Run,
+    changes: &FoldChanges,
+    regions: Option<&[String]>,
+    options: &IntegrateOptions,
+    room: Option<Room<'_>>,
+) -> Result<Matrix> {
+    if let Some(regions) = regions.filter(|regions| regions.len() != changes.clusters.len()) {
+        let message = format!("{} regions for {} clusters", regions.len(), changes.clusters.len());
+        return Err(Fault::bad_input(message).at("region"));
+    }
     let mut views = Vec::new();
     for of in collate::first_seen(&changes.cell_type) {
         let rows: Vec<usize> = (0..changes.gene.len()).filter(|&row| changes.cell_type[row] == of).collect();
         if rows.len() > options.min_features
-            && let Some(view) = view(changes, &rows, options)
+            && let Some(view) = view(changes, &rows, regions, options)
         {
-            views.push(view);
+            views.push(Network::of(&view)?);
         }
     }
     if views.len() < 2 {
@@ -48,18 +64,16 @@ pub fn integrate(run: &Run, changes: &FoldChanges, options: &IntegrateOptions) -
             views.len()
         )));
     }
-    let ranked = rank_columns(&fuse(run, &views, &options.fusion)?);
-    let mut out = Matrix::zeros(n, n);
-    for i in 0..n {
-        for j in 0..n {
-            out[(i, j)] = 0.5 * (ranked[(i, j)] + ranked[(j, i)]);
-        }
-    }
-    Ok(out)
+    Ok(Ranked::of(run, &fuse(run, &views, &options.fusion, room)?)?.symmetric())
 }
 
 /// The network of clusters by one cell type; `None` where it has too few.
-fn view(changes: &FoldChanges, rows: &[usize], options: &IntegrateOptions) -> Option<Matrix> {
+fn view(
+    changes: &FoldChanges,
+    rows: &[usize],
+    regions: Option<&[String]>,
+    options: &IntegrateOptions,
+) -> Option<Matrix> {
     let column = |cluster: usize| rows.iter().map(move |&row| changes.values[(row, cluster)]);
     let told = |cluster: &usize| column(*cluster).filter(|x| !x.is_nan() && *x != 0.0).count() > options.min_features;
     let clusters: Vec<usize> = (0..changes.clusters.len()).filter(told).collect();
@@ -80,8 +94,8 @@ fn view(changes: &FoldChanges, rows: &[usize], options: &IntegrateOptions) -> Op
         for block in &blocks {
             let alike: Vec<f64> = block
                 .iter()
-                .map(|&i| pearson(&profiles[i], &profiles[j]))
-                .map(|r| if r.is_nan() { 0.0 } else { r })
+                .map(|&i| (pearson(&profiles[i], &profiles[j]), regions.is_some_and(|of| of[i] == of[j])))
+                .map(|(r, same)| if r.is_nan() { 0.0 } else { r * if same { SAME_REGION } else { 1.0 } })
                 .collect();
             let ranks = ranks::average(&alike);
             let total: f64 = ranks.iter().sum();

@@ -71,22 +71,7 @@ pub fn spatial_metacells(
     let (mut names, mut neighbourhood, mut types, mut rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for of in collate::sorted(cell_type) {
         let cells: Vec<usize> = (0..x.n_cells()).filter(|&cell| cell_type[cell] == of).collect();
-        if cells.len() <= options.k {
-            continue;
-        }
-        let tree = Tree::new(cells.iter().flat_map(|&cell| [cx[cell], cy[cell]]).collect(), 2);
-        let means = run.map_blocks("metacells", spots.len(), 64, |spot| {
-            let near = tree.nearest(&[sx[spot], sy[spot]], options.k);
-            let near: Vec<usize> =
-                near.into_iter().filter(|(_, far)| *far <= options.radius).map(|(i, _)| cells[i]).collect();
-            Ok((near.len() >= options.min_cells.max(1)).then(|| mean(x, &near)))
-        })?;
-        let found: Vec<(usize, Vec<f64>)> =
-            means.into_iter().enumerate().filter_map(|(spot, mean)| Some((spot, mean?))).collect();
-        if found.len() < FEWEST {
-            continue;
-        }
-        for (spot, mean) in found {
+        for (spot, mean) in around(run, x, coordinates, &cells, (&sx, &sy), options)? {
             names.push(format!("{}..{of}", spots[spot]));
             neighbourhood.push(spots[spot].clone());
             types.push(of.clone());
@@ -99,6 +84,36 @@ pub fn spatial_metacells(
     }
     let expression = Expression::from_rows(names, x.genes().to_vec(), &rows)?;
     Ok(Metacells { expression, neighbourhood, cell_type: types })
+}
+
+/// Means of the given cells, those of one type, around spots: which spots, and a value for each gene. Nothing where there
+/// are too few cells or metacells.
+pub(super) fn around(
+    run: &Run,
+    x: &Expression,
+    (cx, cy): (&[f64], &[f64]),
+    cells: &[usize],
+    (sx, sy): (&[f64], &[f64]),
+    options: &MetacellOptions,
+) -> Result<Vec<(usize, Vec<f64>)>> {
+    if cells.len() <= options.k {
+        return Ok(Vec::new());
+    }
+    let tree = Tree::new(cells.iter().flat_map(|&cell| [cx[cell], cy[cell]]).collect(), 2);
+    let means = run.map_quietly(sx.len(), 64, |range| {
+        let mut found = Vec::new();
+        for spot in range {
+            let near = tree.nearest(&[sx[spot], sy[spot]], options.k);
+            let near: Vec<usize> =
+                near.into_iter().filter(|(_, far)| *far <= options.radius).map(|(i, _)| cells[i]).collect();
+            if near.len() >= options.min_cells.max(1) {
+                found.push((spot, mean(x, &near)));
+            }
+        }
+        Ok(found)
+    })?;
+    let found: Vec<(usize, Vec<f64>)> = means.into_iter().flatten().collect();
+    Ok(if found.len() < FEWEST { Vec::new() } else { found })
 }
 
 /// The mean of some cells.

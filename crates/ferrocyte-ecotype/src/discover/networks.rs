@@ -3,6 +3,7 @@
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_math::linalg::Matrix;
 
+use super::network::Network;
 use crate::collate::Index;
 use crate::statistics::Tree;
 
@@ -26,7 +27,7 @@ pub struct Networks {
     pub cell_types: Vec<String>,
     /// For each type neighbourhoods × neighbourhoods: `1 / (2 + distance)` in row i of column j where i is among the
     /// nearest of j, else 0.
-    pub values: Vec<Matrix>,
+    pub values: Vec<Network>,
 }
 
 /// Links every neighbourhood to the `k` nearest, itself among them, by the first `n_components` of each type.
@@ -54,8 +55,8 @@ pub fn similarity_networks(
         return Err(Fault::bad_input(format!("{n} neighbourhoods have at least {min_types} cell types, 2 are needed"))
             .at("min_types"));
     }
-    run.reserve("networks of neighbourhoods", 8 * (n * n * embeddings.len()) as u64)?;
-    let network = |of: &Embedding| -> Result<Matrix> {
+    run.reserve("networks of neighbourhoods", 24 * (n * k * embeddings.len()) as u64)?;
+    let network = |of: &Embedding| -> Result<Network> {
         let rows: Vec<(usize, usize)> =
             of.neighbourhoods.iter().enumerate().filter_map(|(row, name)| Some((row, names.get(name)?))).collect();
         let d = n_components.min(of.scores.n_cols());
@@ -63,11 +64,11 @@ pub fn similarity_networks(
         let wanted = k.min(rows.len().saturating_sub(1));
         let near =
             run.map_blocks("networks", rows.len(), 64, |i| Ok(tree.nearest(&of.scores.row(rows[i].0)[..d], wanted)))?;
-        let mut values = Matrix::zeros(n, n);
+        let mut values = vec![Vec::new(); n];
         for (&(_, column), near) in rows.iter().zip(near) {
-            near.into_iter().for_each(|(i, far)| values[(rows[i].1, column)] = 1.0 / (2.0 + far));
+            near.into_iter().for_each(|(i, far)| values[rows[i].1].push((column as u32, 1.0 / (2.0 + far))));
         }
-        Ok(values)
+        Ok(Network::from_rows(values.into_iter().map(sorted)))
     };
     let values = embeddings.iter().map(network).collect::<Result<_>>()?;
     Ok(Networks {
@@ -75,4 +76,10 @@ pub fn similarity_networks(
         cell_types: embeddings.iter().map(|of| of.cell_type.clone()).collect(),
         values,
     })
+}
+
+/// The links of an item, by to whom they are.
+fn sorted(mut row: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
+    row.sort_by_key(|link| link.0);
+    row
 }

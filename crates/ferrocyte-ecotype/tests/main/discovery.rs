@@ -2,7 +2,7 @@
 
 use ferrocyte_base::Run;
 use ferrocyte_ecotype::discover::{
-    Embedding, FoldChanges, FusionOptions, IntegrateOptions, MetacellOptions, fold_changes, fuse, integrate,
+    Embedding, FoldChanges, FusionOptions, IntegrateOptions, MetacellOptions, Network, fold_changes, fuse, integrate,
     preprocess, rank_columns, similarity_networks, spatial_metacells,
 };
 use ferrocyte_io::NamedMatrix;
@@ -108,7 +108,7 @@ fn networks_are_those_of_the_reference() {
         let at = places(&found.neighbourhoods, &order);
         for (of, path) in by_type(&case, case.json["outputs"]["networks"].as_str().unwrap()) {
             let expected = sparse(&case.path(&path), &order, &order);
-            let view = &found.values[found.cell_types.iter().position(|name| *name == of).unwrap()];
+            let view = found.values[found.cell_types.iter().position(|name| *name == of).unwrap()].dense();
             for (i, &row) in at.iter().enumerate() {
                 let values: Vec<f64> = at.iter().map(|&column| view[(row, column)]).collect();
                 assert_near(&of, &values, expected.row(i), 1e-12, 0.0);
@@ -121,12 +121,13 @@ fn networks_are_those_of_the_reference() {
 fn fused_networks_are_those_of_the_reference() {
     for case in Case::of("snf") {
         let order = texts(&json(&case, &case.json["inputs"]["order"])["order"]);
-        let views: Vec<Matrix> = by_type(&case, case.json["inputs"]["networks"].as_str().unwrap())
+        let views: Vec<Network> = by_type(&case, case.json["inputs"]["networks"].as_str().unwrap())
             .into_iter()
-            .map(|(_, path)| sparse(&case.path(&path), &order, &order))
+            .map(|(_, path)| Network::of(&sparse(&case.path(&path), &order, &order)).unwrap())
             .collect();
-        let options = FusionOptions { k: case.whole("K").unwrap(), iterations: case.whole("t").unwrap() };
-        let fused = fuse(&Run::new(), &views, &options).unwrap();
+        let (k, iterations) = (case.whole("K").unwrap(), case.whole("t").unwrap());
+        let options = FusionOptions { k, iterations, ..FusionOptions::default() };
+        let fused = fuse(&Run::new(), &views, &options, None).unwrap().dense().unwrap();
         let outputs = &case.json["outputs"];
         let stored = |name: &str| sparse(&case.path(&outputs[name]), &order, &order);
         assert_near("fused", fused.entries(), stored("fused").entries(), 1e-10, 1e-14);
@@ -144,7 +145,7 @@ fn fold_changes_and_integration_are_those_of_the_reference() {
         let x = x.take_cells(&places(x.cells(), &meta.ids));
         let (types, sample, cluster) = (meta.column("CellType"), meta.column("Sample"), meta.column("InitSE"));
         let scale = case.json["params"]["scale"].as_bool().unwrap();
-        let found = fold_changes(&Run::new(), &x, &types, &sample, &cluster, scale).unwrap();
+        let found = fold_changes(&Run::new(), &x, &types, &sample, &cluster, None, scale).unwrap();
         let expected = case.matrix(&case.json["outputs"]["foldchanges"]);
         let names: Vec<String> = found.cell_type.iter().zip(&found.gene).map(|(t, g)| format!("{t}..{g}")).collect();
         let columns = places(&found.clusters, &expected.column_names);
@@ -165,9 +166,9 @@ fn fold_changes_and_integration_are_those_of_the_reference() {
         let options = IntegrateOptions {
             nfeatures: whole("nfeatures"),
             min_features: whole("min.features"),
-            fusion: FusionOptions { k: whole("K"), iterations: whole("t") },
+            fusion: FusionOptions { k: whole("K"), iterations: whole("t"), ..FusionOptions::default() },
         };
-        let found = integrate(&Run::new(), &stored, &options).unwrap();
+        let found = integrate(&Run::new(), &stored, None, &options, None).unwrap();
         let expected = case.matrix(&case.json["outputs"]["integrated"]);
         assert_eq!(stored.clusters, expected.row_names);
         let n = stored.clusters.len() as f64;

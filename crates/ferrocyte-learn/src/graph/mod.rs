@@ -51,10 +51,18 @@ impl Graph {
         Ok(graph)
     }
 
-    /// Rows that are known to be right.
-    fn from_rows(rows: impl Iterator<Item = (Vec<usize>, Vec<u32>, Vec<f32>)>) -> Self {
-        let mut graph = Self { starts: vec![0], neighbours: Vec::new(), weights: Vec::new() };
-        for (lengths, neighbours, weights) in rows {
+    /// Rows that are known to be right, some at a time: how many each has, neighbours and weights. Each part is given
+    /// back as soon as it is copied.
+    fn from_rows(parts: Vec<(Vec<usize>, Vec<u32>, Vec<f32>)>) -> Self {
+        let n = parts.iter().map(|(lengths, ..)| lengths.len()).sum::<usize>();
+        let n_stored = parts.iter().map(|(_, neighbours, _)| neighbours.len()).sum();
+        let mut graph = Self {
+            starts: Vec::with_capacity(n + 1),
+            neighbours: Vec::with_capacity(n_stored),
+            weights: Vec::with_capacity(n_stored),
+        };
+        graph.starts.push(0);
+        for (lengths, neighbours, weights) in parts {
             for length in lengths {
                 graph.starts.push(graph.starts[graph.starts.len() - 1] + length);
             }
@@ -62,6 +70,11 @@ impl Graph {
             graph.weights.extend(weights);
         }
         graph
+    }
+
+    /// Where the neighbours of each point begin, all neighbours, and all weights.
+    pub fn into_parts(self) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
+        (self.starts, self.neighbours, self.weights)
     }
 
     fn check_row(&self, i: usize) -> std::result::Result<(), String> {

@@ -52,7 +52,8 @@ pub(super) fn symmetric(
         }
         Ok((lengths, columns, values))
     })?;
-    Ok(Graph::from_rows(blocks.into_iter()))
+    drop(back);
+    Ok(Graph::from_rows(blocks))
 }
 
 /// Goes through two lists in rising order at once.

@@ -10,14 +10,16 @@
 //!
 //! The points of a cell ask the points of another in one block, whose distances are a matrix product.
 
+use std::collections::HashMap;
+
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::product_of_rows;
 use ferrocyte_math::random::Stream;
 
+use super::KnnOptions;
 use super::best::Best;
 use super::centres::Centres;
-use super::exact::{self, ASKING, Rows};
-use super::neighbours::Neighbours;
+use super::exact::{self, ASKING, Row, Rows};
 use super::screen::Screen;
 
 /// Points of which the slack is learned, and as many again on which it is checked.
@@ -35,43 +37,67 @@ const MORE: f32 = 1.25;
 /// From this slack on nothing is skipped.
 const ALL: f32 = 64.0;
 
-pub(super) fn nearly(run: &Run, rows: &Rows<'_>, k: usize, recall: f64, seed: u64) -> Result<Neighbours> {
+/// What `pack` makes of the nearest `k` of some points at a time, cell after cell, and the recall on a sample.
+pub(super) fn nearly<B: Send>(
+    run: &Run,
+    rows: &Rows<'_>,
+    k: usize,
+    options: &KnnOptions,
+    pack: impl Fn(Vec<Row>) -> B + Sync,
+) -> Result<(Vec<B>, f64)> {
     let n = rows.n();
-    let mut draws = Stream::new(seed, 0);
+    let recall = options.recall;
+    let mut draws = Stream::new(options.seed, 0);
     let sample: Vec<usize> = draws.permutation(n).into_iter().take(2 * SAMPLE).collect();
     let natural: Vec<u32> = (0..n as u32).collect();
     let screen = rows.screen(&natural);
     let truth = run.map_quietly(sample.len(), 32, |range| Ok(exact::of(rows, &screen, &sample[range], k)))?;
-    let truth: Vec<Vec<(f64, u32)>> = truth.into_iter().flatten().collect();
+    let truth: Vec<Row> = truth.into_iter().flatten().collect();
 
     let cells = Cells::new(run, &screen, &mut draws)?;
     drop(screen);
     let screen = rows.screen(&cells.order);
     let learned = sample.len() / 2;
     let mut slack = cells.slack(rows, &screen, &sample[..learned], &truth[..learned], recall + 0.25 * (1.0 - recall));
+    let checked = Checked::new(&truth[learned..]);
+    let values = rows.ordered(&cells.order);
+    let ordered = rows.standing_in(&values);
     loop {
-        let found = cells.search(run, rows, &screen, k, slack)?;
-        let reached = share_found(&found, &sample[learned..], &truth[learned..]);
+        let found = cells.search(run, &ordered, &screen, k, slack, |found| {
+            let hits = checked.hits(&found);
+            (pack(found), hits)
+        })?;
+        let reached = checked.share(found.iter().map(|(_, hits)| hits).sum());
         if reached >= recall || slack >= ALL {
             run.info(&format!(
                 "{k} neighbours of {n} points: recall {reached:.4} on {} of them",
                 truth.len() - learned
             ));
-            return Ok(found.with_recall(reached));
+            return Ok((found.into_iter().map(|(part, _)| part).collect(), reached));
         }
         slack *= MORE;
     }
 }
 
-/// The share of true neighbours, the points themselves not counted, that are among those found.
-fn share_found(found: &Neighbours, points: &[usize], truth: &[Vec<(f64, u32)>]) -> f64 {
-    let (mut hits, mut all) = (0_usize, 0_usize);
-    for (i, true_row) in points.iter().zip(truth) {
-        let row = found.row(*i);
-        hits += true_row[1..].iter().filter(|(_, j)| row.contains(j)).count();
-        all += true_row.len() - 1;
+/// Points whose true neighbours are known. The points themselves are not counted.
+struct Checked<'a>(HashMap<u32, &'a [(f64, u32)]>);
+
+impl<'a> Checked<'a> {
+    fn new(truth: &'a [Row]) -> Self {
+        Self(truth.iter().map(|row| (row[0].1, &row[1..])).collect())
     }
-    if all == 0 { 1.0 } else { hits as f64 / all as f64 }
+
+    /// How many true neighbours of known points are in rows that were found.
+    fn hits(&self, found: &[Row]) -> usize {
+        let known = found.iter().filter_map(|row| Some((row, self.0.get(&row[0].1)?)));
+        known.map(|(row, truth)| truth.iter().filter(|(_, j)| row.iter().any(|(_, i)| i == j)).count()).sum()
+    }
+
+    /// Hits as a share of all true neighbours.
+    fn share(&self, hits: usize) -> f64 {
+        let all: usize = self.0.values().map(|row| row.len()).sum();
+        if all == 0 { 1.0 } else { hits as f64 / all as f64 }
+    }
 }
 
 /// Points by cell.
@@ -137,7 +163,7 @@ impl Cells {
     }
 
     /// The slack with which a share of true neighbours is not skipped.
-    fn slack(&self, rows: &Rows<'_>, screen: &Screen, points: &[usize], truth: &[Vec<(f64, u32)>], share: f64) -> f32 {
+    fn slack(&self, rows: &Rows<'_>, screen: &Screen, points: &[usize], truth: &[Row], share: f64) -> f32 {
         let n_cells = self.n_cells();
         let mut planes = vec![0.0; n_cells];
         let mut needed = Vec::new();
@@ -158,25 +184,30 @@ impl Cells {
         needed.select_nth_unstable_by(rank, f32::total_cmp).1.clamp(0.05, ALL)
     }
 
-    fn search(&self, run: &Run, rows: &Rows<'_>, screen: &Screen, k: usize, slack: f32) -> Result<Neighbours> {
+    fn search<B: Send>(
+        &self,
+        run: &Run,
+        ordered: &Rows<'_>,
+        screen: &Screen,
+        k: usize,
+        slack: f32,
+        pack: impl Fn(Vec<Row>) -> B + Sync,
+    ) -> Result<Vec<B>> {
         let mut jobs = Vec::new();
         for c in 0..self.n_cells() {
             for start in (self.starts[c]..self.starts[c + 1]).step_by(ASKING) {
                 jobs.push((c, start..(start + ASKING).min(self.starts[c + 1])));
             }
         }
-        let found = run.map_blocks("neighbours", jobs.len(), 1, |job| {
+        run.map_blocks("neighbours", jobs.len(), 1, |job| {
             let (cell, range) = &jobs[job];
             let mut bests = self.ask(screen, *cell, range.clone(), k, slack);
             let settle = |(best, place): (&mut Best, usize)| {
                 best.tighten(screen);
-                rows.settle(self.order[place] as usize, k, best.candidates().map(|j| self.order[j as usize]))
+                ordered.settle(place as u32, k, best.candidates(), |place| self.order[place as usize])
             };
-            Ok(bests.iter_mut().zip(range.clone()).map(settle).collect::<Vec<_>>())
-        })?;
-        let mut by_place: Vec<Vec<(f64, u32)>> = found.into_iter().flatten().collect();
-        let by_point = self.place.iter().map(|place| std::mem::take(&mut by_place[*place as usize])).collect();
-        Ok(Neighbours::from_rows(k, by_point))
+            Ok(pack(bests.iter_mut().zip(range.clone()).map(settle).collect()))
+        })
     }
 
     /// The candidates of points of one cell.

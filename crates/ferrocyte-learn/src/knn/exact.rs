@@ -7,7 +7,6 @@ use ferrocyte_math::wide::widest;
 
 use super::best::{Best, Offer};
 use super::metric::Metric;
-use super::neighbours::Neighbours;
 use super::screen::Screen;
 
 /// Points that ask together.
@@ -15,6 +14,9 @@ pub(super) const ASKING: usize = 128;
 
 /// Points that are asked together.
 const ASKED: usize = 1024;
+
+/// The neighbours of one point: itself, then the others by distance and index.
+pub(super) type Row = Vec<(f64, u32)>;
 
 /// Prepared rows, and between which gaps are measured.
 pub(super) struct Rows<'a> {
@@ -47,30 +49,49 @@ impl<'a> Rows<'a> {
         &self.values[i * self.d..(i + 1) * self.d]
     }
 
-    /// The nearest `k` of `point`, itself first, among candidates.
-    pub(super) fn settle(&self, point: usize, k: usize, candidates: impl Iterator<Item = u32>) -> Vec<(f64, u32)> {
-        let here = self.row(point);
-        let mut found: Vec<(f64, u32)> = candidates.map(|j| (self.metric.gap(here, self.row(j as usize)), j)).collect();
+    /// The same rows in an order, so that points that are looked at together stand together.
+    pub(super) fn ordered(&self, order: &[u32]) -> Vec<f64> {
+        order.iter().flat_map(|i| self.row(*i as usize)).copied().collect()
+    }
+
+    /// These rows where they stand in `values`, see [`Rows::ordered`].
+    pub(super) fn standing_in<'b>(&self, values: &'b [f64]) -> Rows<'b> {
+        Rows { values, ..*self }
+    }
+
+    /// The nearest `k` of the row `place`, itself first, among candidates; `point` tells what point stands in a place.
+    pub(super) fn settle(
+        &self,
+        place: u32,
+        k: usize,
+        candidates: impl Iterator<Item = u32>,
+        point: impl Fn(u32) -> u32,
+    ) -> Row {
+        let here = self.row(place as usize);
+        let mut found: Row = candidates.map(|j| (self.metric.gap(here, self.row(j as usize)), point(j))).collect();
         found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         found.truncate(k - 1);
         let mut row = Vec::with_capacity(k);
-        row.push((0.0, point as u32));
+        row.push((0.0, point(place)));
         row.extend(found.into_iter().map(|(gap, j)| (self.metric.distance(gap), j)));
         row
     }
 }
 
-/// The nearest `k` of every point.
-pub(super) fn all(run: &Run, rows: &Rows<'_>, k: usize) -> Result<Neighbours> {
+/// What `pack` makes of the nearest `k` of some points at a time, in the order of the points.
+pub(super) fn all<B: Send>(
+    run: &Run,
+    rows: &Rows<'_>,
+    k: usize,
+    pack: impl Fn(Vec<Row>) -> B + Sync,
+) -> Result<Vec<B>> {
     let order: Vec<u32> = (0..rows.n as u32).collect();
     let screen = rows.screen(&order);
-    let parts =
-        run.map_ranges("neighbours", rows.n, ASKING, |range| Ok(of(rows, &screen, &range.collect::<Vec<_>>(), k)))?;
-    Ok(Neighbours::from_rows(k, parts.into_iter().flatten().collect()))
+    run.map_ranges("neighbours", rows.n, ASKING, |range| Ok(pack(of(rows, &screen, &range.collect::<Vec<_>>(), k))))
 }
 
 /// The nearest `k` of a few points among all; the screen is in the order of the rows.
-pub(super) fn of(rows: &Rows<'_>, screen: &Screen, points: &[usize], k: usize) -> Vec<Vec<(f64, u32)>> {
+pub(super) fn of(rows: &Rows<'_>, screen: &Screen, points: &[usize], k: usize) -> Vec<Row> {
     let mut bests: Vec<Best> = points.iter().map(|i| Best::new(*i, k - 1)).collect();
     let lefts: Vec<f32> = points.iter().flat_map(|i| screen.left(*i)).copied().collect();
     let asking: Vec<u32> = (0..points.len() as u32).collect();
@@ -81,7 +102,7 @@ pub(super) fn of(rows: &Rows<'_>, screen: &Screen, points: &[usize], k: usize) -
     }
     let settle = |(best, point): (&mut Best, &usize)| {
         best.tighten(screen);
-        rows.settle(*point, k, best.candidates())
+        rows.settle(*point as u32, k, best.candidates(), |j| j)
     };
     bests.iter_mut().zip(points).map(settle).collect()
 }

@@ -20,7 +20,8 @@ use crate::Points;
 pub use metric::Metric;
 pub use neighbours::Neighbours;
 
-use exact::Rows;
+use exact::{Row, Rows};
+use neighbours::Part;
 
 /// Up to so many points all pairs are looked at: measured, this takes less than a second of one processor, where the
 /// other way, faster from about 10,000 points on, takes half of that.
@@ -78,6 +79,45 @@ impl Default for KnnOptions {
 /// # Ok::<(), ferrocyte_base::Fault>(())
 /// ```
 pub fn nearest(run: &Run, points: Points<'_>, options: &KnnOptions) -> Result<Neighbours> {
+    let (n, k) = (points.n(), checked(run, points, options)?);
+    // Rows of neighbours before and after they are joined.
+    run.reserve("the neighbours", (n * k * 24) as u64)?;
+    let (parts, recall) = search(run, points, k, options, |rows| Part::new(&rows))?;
+    Ok(Neighbours::from_parts(n, k, parts, recall))
+}
+
+/// What `of` makes of the row of every point, point after point: the distances and indices of its `k` nearest, as
+/// [`nearest`] has them. The rows themselves are not kept, which takes much less memory where little is made of many
+/// neighbours.
+///
+/// # Errors
+///
+/// Those of [`nearest`].
+///
+/// ```
+/// use ferrocyte_base::Run;
+/// use ferrocyte_learn::{KnnOptions, Points, of_nearest};
+/// let values = [0.0, 1.0, 3.0, 7.0];
+/// let options = KnnOptions { k: 2, ..KnnOptions::default() };
+/// let last = of_nearest(&Run::new(), Points::new(&values, 4, 1)?, &options, |row| row[1].0)?;
+/// assert_eq!(last, [1.0, 1.0, 2.0, 4.0]);
+/// # Ok::<(), ferrocyte_base::Fault>(())
+/// ```
+pub fn of_nearest<T: Send>(
+    run: &Run,
+    points: Points<'_>,
+    options: &KnnOptions,
+    of: impl Fn(&[(f64, u32)]) -> T + Sync,
+) -> Result<Vec<T>> {
+    let k = checked(run, points, options)?;
+    let made = |rows: Vec<Row>| rows.iter().map(|row| (row[0].1, of(row))).collect::<Vec<_>>();
+    let mut found: Vec<(u32, T)> = search(run, points, k, options, made)?.0.into_iter().flatten().collect();
+    found.sort_unstable_by_key(|(point, _)| *point);
+    Ok(found.into_iter().map(|(_, made)| made).collect())
+}
+
+/// How many neighbours each point gets.
+fn checked(run: &Run, points: Points<'_>, options: &KnnOptions) -> Result<usize> {
     let n = points.n();
     if n == 0 || options.k == 0 {
         let message = format!("neighbours need at least one point and k >= 1, found {n} points and k = {}", options.k);
@@ -89,15 +129,25 @@ pub fn nearest(run: &Run, points: Points<'_>, options: &KnnOptions) -> Result<Ne
     if u32::try_from(n).is_err() {
         return Err(Fault::unsupported(format!("at most {} points have neighbours here, found {n}", u32::MAX)));
     }
-    let k = if options.k > n {
-        let fewer = 1 + n / 2;
-        run.warn(&format!("{} neighbours were asked for among {n} points: {fewer} are taken", options.k));
-        fewer
-    } else {
-        options.k
-    };
-    // Rows of neighbours before and after they are joined, and the points in single precision, twice two times.
-    run.reserve("the neighbours", (n * k * 28 + n * (points.d() + 2) * 16) as u64)?;
+    if options.k <= n {
+        return Ok(options.k);
+    }
+    let fewer = 1 + n / 2;
+    run.warn(&format!("{} neighbours were asked for among {n} points: {fewer} are taken", options.k));
+    Ok(fewer)
+}
+
+/// What `pack` makes of the rows of some points at a time, in any order of points; and the recall on a sample.
+fn search<B: Send>(
+    run: &Run,
+    points: Points<'_>,
+    k: usize,
+    options: &KnnOptions,
+    pack: impl Fn(Vec<Row>) -> B + Sync,
+) -> Result<(Vec<B>, Option<f64>)> {
+    let n = points.n();
+    // The points in single precision, twice two times.
+    run.reserve("the points", (n * (points.d() + 2) * 16) as u64)?;
     let prepared = options.metric.prepare(points)?;
     let rows = Rows::new(&prepared, n, points.d(), options.metric);
     let exact = match options.search {
@@ -106,8 +156,9 @@ pub fn nearest(run: &Run, points: Points<'_>, options: &KnnOptions) -> Result<Ne
         Search::Approximate => false,
     };
     if exact || options.metric == Metric::Manhattan {
-        exact::all(run, &rows, k)
+        Ok((exact::all(run, &rows, k, pack)?, None))
     } else {
-        cells::nearly(run, &rows, k, options.recall, options.seed)
+        let (parts, recall) = cells::nearly(run, &rows, k, options, pack)?;
+        Ok((parts, Some(recall)))
     }
 }

@@ -2,6 +2,8 @@
 
 use ferrocyte_base::{Fault, Result};
 
+use super::exact::Row;
+
 /// For each of `n` points its `k` nearest: indices and distances, point after point.
 ///
 /// The point itself comes first, the others by rising distance.
@@ -49,23 +51,17 @@ impl Neighbours {
         Ok(Self { k, indices, distances, recall: None })
     }
 
-    /// Rows that are known to be right.
-    pub(super) fn from_rows(k: usize, rows: Vec<Vec<(f64, u32)>>) -> Self {
-        let mut indices = Vec::with_capacity(rows.len() * k);
-        let mut distances = Vec::with_capacity(rows.len() * k);
-        for row in rows {
-            for (distance, index) in row {
-                indices.push(index);
-                distances.push(distance);
+    /// Rows of `n` points that are known to be right. Each part is given back as soon as its rows stand in their places.
+    pub(super) fn from_parts(n: usize, k: usize, parts: Vec<Part>, recall: Option<f64>) -> Self {
+        let (mut indices, mut distances) = (vec![0; n * k], vec![0.0; n * k]);
+        for part in parts {
+            for (row, far) in part.indices.chunks_exact(k).zip(part.distances.chunks_exact(k)) {
+                let at = row[0] as usize * k;
+                indices[at..at + k].copy_from_slice(row);
+                distances[at..at + k].copy_from_slice(far);
             }
         }
-        Self { k, indices, distances, recall: None }
-    }
-
-    /// With the recall that was found on a sample.
-    pub(super) fn with_recall(mut self, recall: f64) -> Self {
-        self.recall = Some(recall);
-        self
+        Self { k, indices, distances, recall }
     }
 
     /// How many points there are.
@@ -114,6 +110,25 @@ impl Neighbours {
             distances: (0..self.n()).flat_map(|i| self.distances[cut(i)].iter().copied()).collect(),
             recall: self.recall,
         }
+    }
+}
+
+/// The rows of some points, one after the other.
+pub(super) struct Part {
+    indices: Vec<u32>,
+    distances: Vec<f64>,
+}
+
+impl Part {
+    /// Without the room that rows have to grow.
+    pub(super) fn new(rows: &[Row]) -> Self {
+        let length = rows.iter().map(Vec::len).sum();
+        let (mut indices, mut distances) = (Vec::with_capacity(length), Vec::with_capacity(length));
+        for (distance, index) in rows.iter().flatten() {
+            indices.push(*index);
+            distances.push(*distance);
+        }
+        Self { indices, distances }
     }
 }
 

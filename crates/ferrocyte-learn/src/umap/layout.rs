@@ -118,7 +118,9 @@ impl Pulls {
         let largest = graph.weights().iter().copied().fold(0.0_f32, f32::max);
         // Edges that would never be drawn.
         let least = if n_epochs > 10 { largest / n_epochs as f32 } else { 0.0 };
-        let (mut starts, mut ends, mut pushes) = (vec![0], Vec::new(), Vec::new());
+        let drawn = |i: usize| graph.row(i).1.iter().filter(|w| **w >= least).count();
+        let room = (0..graph.n()).map(|i| drawn(i).next_multiple_of(LANES)).sum();
+        let (mut starts, mut ends, mut pushes) = (vec![0], Vec::with_capacity(room), Vec::new());
         for i in 0..graph.n() {
             let (neighbours, weights) = graph.row(i);
             let mut sum = 0.0;

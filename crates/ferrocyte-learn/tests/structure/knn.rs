@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use ferrocyte_base::{Level, Monitor, Run};
-use ferrocyte_learn::{KnnOptions, Metric, Neighbours, Points, Search, nearest};
+use ferrocyte_learn::{KnnOptions, Metric, Neighbours, Points, Search, nearest, of_nearest};
 use ferrocyte_math::random::Stream;
 use ferrocyte_testkit::assert_same_bits_over_runs;
 
@@ -137,6 +137,29 @@ fn any_number_of_threads_gives_the_same_neighbours() {
         )
         .unwrap();
     }
+}
+
+#[test]
+fn what_is_made_of_rows_is_made_of_the_neighbours() {
+    let values = clusters(8, 2500, 10, 8);
+    let points = Points::new(&values, 2500, 10).unwrap();
+    for search in [Search::Exact, Search::Approximate] {
+        let wanted = options(15, Metric::Euclidean, search);
+        let run = Run::new().threads(2);
+        let found = nearest(&run, points, &wanted).unwrap();
+        let rows = of_nearest(&run, points, &wanted, <[(f64, u32)]>::to_vec).unwrap();
+        assert_eq!(rows.len(), 2500);
+        for (i, row) in rows.iter().enumerate() {
+            let expected: Vec<(f64, u32)> =
+                found.row_distances(i).iter().copied().zip(found.row(i).iter().copied()).collect();
+            assert_eq!(*row, expected, "{search:?}, point {i}");
+        }
+    }
+    // The rows of so many neighbours are more than the memory, what is made of them is not.
+    let little = Run::new().memory(1 << 20);
+    let wanted = options(600, Metric::Euclidean, Search::Approximate);
+    assert!(nearest(&little, points, &wanted).is_err());
+    assert!(of_nearest(&little, points, &wanted, |row| row.len()).unwrap().iter().all(|&k| k == 600));
 }
 
 #[derive(Default)]
