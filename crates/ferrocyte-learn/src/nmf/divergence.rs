@@ -20,12 +20,6 @@ pub(super) trait Law: Copy + Sync {
     /// `x fit^(beta - 2)`.
     fn quotient<T: Real>(self, x: T, fit: T) -> T;
 
-    /// The quotients of two values.
-    #[inline(always)]
-    fn quotients<T: Real>(self, x: [T; 2], fit: [T; 2]) -> [T; 2] {
-        [self.quotient(x[0], fit[0]), self.quotient(x[1], fit[1])]
-    }
-
     /// `fit^(beta - 1)`.
     fn weight<T: Real>(self, fit: T) -> T;
 
@@ -70,14 +64,6 @@ impl Law for KullbackLeibler {
     #[inline(always)]
     fn quotient<T: Real>(self, x: T, fit: T) -> T {
         x / floored(fit)
-    }
-
-    /// By one division, which takes as long as many products. Fits are floored, so that their product is a number.
-    #[inline(always)]
-    fn quotients<T: Real>(self, x: [T; 2], fit: [T; 2]) -> [T; 2] {
-        let (a, b) = (floored(fit[0]), floored(fit[1]));
-        let inverse = T::ONE / (a * b);
-        [x[0] * b * inverse, x[1] * a * inverse]
     }
 
     #[inline(always)]
@@ -226,28 +212,9 @@ impl<T: Real, B: Law, const L: usize> Quotients<'_, T, B, L> {
         for (target, entries) in piece.each() {
             let (mine, mut sums) = (own[target], targets[target]);
             let unit = units.of_target(target);
-            let scaled = |source: u8, x: T| x * of_source.map_or(unit, |units| units[source as usize]);
-            let (pairs, last) = piece.which[entries.clone()].as_chunks::<2>();
-            let (of_pairs, of_last) = values[entries].as_chunks::<2>();
-            for (sources, x) in pairs.iter().zip(of_pairs) {
-                let (a, b) = (&packed[sources[0] as usize % WIDTH], &packed[sources[1] as usize % WIDTH]);
-                let x = [scaled(sources[0], x[0]), scaled(sources[1], x[1])];
-                let (mut by_a, mut by_b) = ([T::ZERO; L], [T::ZERO; L]);
-                each!(K, I => {
-                    add_multiple::<T, L, FUSED>(&mut by_a, mine[I], &a[I]);
-                    add_multiple::<T, L, FUSED>(&mut by_b, mine[I], &b[I]);
-                });
-                for l in 0..L {
-                    [by_a[l], by_b[l]] = law.quotients(x, [by_a[l], by_b[l]]);
-                }
-                each!(K, I => {
-                    add_multiple::<T, L, FUSED>(&mut sums[I], by_a, &a[I]);
-                    add_multiple::<T, L, FUSED>(&mut sums[I], by_b, &b[I]);
-                });
-            }
-            for (&source, &x) in last.iter().zip(of_last) {
+            for (&source, &x) in piece.which[entries.clone()].iter().zip(&values[entries]) {
                 let packs = &packed[source as usize % WIDTH];
-                let x = scaled(source, x);
+                let x = x * of_source.map_or(unit, |units| units[source as usize]);
                 let mut by = [T::ZERO; L];
                 each!(K, I => add_multiple::<T, L, FUSED>(&mut by, mine[I], &packs[I]));
                 for l in 0..L {
@@ -261,29 +228,16 @@ impl<T: Real, B: Law, const L: usize> Quotients<'_, T, B, L> {
 
     #[inline(always)]
     fn any<const FUSED: bool>(self) {
-        let Self { law, piece, units, sources, own, targets, k, .. } = self;
-        for (target, entries) in piece.each() {
-            let (own, sums) = (&own[target * k..][..k], &mut targets[target * k..][..k]);
-            let look = |at: usize| {
-                let (source, x) = piece.entry(at);
-                (&sources[source * k..][..k], x * units.of(source, target))
-            };
-            // Two by two as where the rank is known: the bits are the same.
-            let paired = entries.start + entries.len() / 2 * 2;
-            for at in (entries.start..paired).step_by(2) {
-                let ((a, x_a), (b, x_b)) = (look(at), look(at + 1));
-                let (mut by_a, mut by_b) = (fit::<T, L, FUSED>(own, a), fit::<T, L, FUSED>(own, b));
-                for l in 0..L {
-                    [by_a[l], by_b[l]] = law.quotients([x_a, x_b], [by_a[l], by_b[l]]);
-                }
-                add_multiples::<T, L, FUSED>(sums, by_a, a);
-                add_multiples::<T, L, FUSED>(sums, by_b, b);
-            }
-            if paired < entries.end {
-                let (packs, x) = look(paired);
+        let k = self.k;
+        for (target, entries) in self.piece.each() {
+            let (own, sums) = (&self.own[target * k..][..k], &mut self.targets[target * k..][..k]);
+            for at in entries {
+                let (source, x) = self.piece.entry(at);
+                let packs = &self.sources[source * k..][..k];
                 let mut by = fit::<T, L, FUSED>(own, packs);
+                let x = x * self.units.of(source, target);
                 for l in 0..L {
-                    by[l] = law.quotient(x, by[l]);
+                    by[l] = self.law.quotient(x, by[l]);
                 }
                 add_multiples::<T, L, FUSED>(sums, by, packs);
             }

@@ -216,7 +216,8 @@ impl<T: Real> Builder<T> {
         self.starts.push(self.columns.len());
         let rows = self.starts.len() - 1;
         let sampled = rows >= SAMPLE || (self.columns.len() >= SAMPLE_VALUES && rows.is_multiple_of(BLOCK));
-        if if self.exact.is_some() { rows >= BLOCK } else { sampled } {
+        let full = if self.exact.is_some() { rows >= BLOCK } else { sampled };
+        if full {
             self.close();
         }
     }
