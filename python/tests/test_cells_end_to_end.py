@@ -108,9 +108,9 @@ def test_the_command_finds_them_too(tenx, tmp_path):
         assert any(gene in names for names in first), gene
 
 
-@pytest.mark.skipif(not (DATA / "zheng_facs").is_dir(), reason="zheng_facs is not among the data")
+@pytest.mark.skipif(not SORTED.exists(), reason="the whole of zheng_facs is not among the data")
 def test_sorted_populations_are_found_again():
-    adata = fe.io.read_h5ad(DATA / "zheng_facs" / "zheng_facs_counts.h5ad")
+    adata = fe.io.read_h5ad(SORTED)
     fe.pp.filter_genes(adata, min_cells=3)
     embed(adata, ZHENG["n_neighbors"], ZHENG["n_pcs"])
     mean, _ = agreement(adata, adata.obs["celltype"].to_numpy(dtype=object), ZHENG["resolution"])

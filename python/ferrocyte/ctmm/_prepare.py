@@ -74,9 +74,9 @@ def prepare(
     Examples
     --------
     >>> import ferrocyte as fe
-    >>> cells = fe.sim.cohort(n_genes=30, n_cells=2000, n_donors=6, seed=1)
+    >>> cells = fe.sim.cohort(n_genes=300, n_cells=2000, n_donors=6, seed=1)
     >>> fe.ctmm.prepare(cells, "donor", "cell_type").ctp.shape[:2]
-    (30, 6)
+    (300, 6)
     """
     source = open_source(data, layer)
     if hasattr(data, "obs"):

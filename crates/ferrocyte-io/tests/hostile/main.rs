@@ -23,7 +23,7 @@ use readers::{READERS, Reader};
 /// Bytes of address space that the reading process may have, the processor time that one file may take (so that a machine
 /// with much to do is no finding), and how long the parent waits for a file.
 const MEMORY: u64 = 4 << 30;
-const SLOW: Duration = Duration::from_secs(5);
+const SLOW: Duration = Duration::from_secs(20);
 const HUNG: Duration = Duration::from_secs(300);
 
 /// A small generator of its own (splitmix64): the same seed, the same damage.
