@@ -25,6 +25,7 @@ PBMC_BAR = 0.75
 ZHENG = {"n_pcs": 40, "n_neighbors": 20, "resolution": 0.8}
 ZHENG_BAR = 0.66
 SEEDS = 10
+SORTED = DATA / "zheng_facs" / "zheng_facs_counts.h5ad"
 
 
 def embed(adata: ad.AnnData, n_neighbors: int, n_pcs: int) -> None:
@@ -49,7 +50,8 @@ def agreement(adata: ad.AnnData, truth: np.ndarray, resolution: float) -> tuple[
 
 
 def types_of_pbmc(barcodes: pd.Index) -> np.ndarray:
-    labels = pd.read_csv(DATA / "pbmc3k" / "labels.tsv.gz", sep="\t", index_col=0)["cell_type"]
+    folder = next(f for f in (DATA / "pbmc3k", DATA / "pbmc3k_labels") if (f / "labels.tsv.gz").exists())
+    labels = pd.read_csv(folder / "labels.tsv.gz", sep="\t", index_col=0)["cell_type"]
     return labels.reindex([barcode.split("-")[0] for barcode in barcodes]).to_numpy(dtype=object)
 
 

@@ -76,7 +76,7 @@ def prepare(
     >>> import ferrocyte as fe
     >>> cells = fe.sim.cohort(n_genes=300, n_cells=2000, n_donors=6, seed=1)
     >>> fe.ctmm.prepare(cells, "donor", "cell_type").ctp.shape[:2]
-    (300, 6)
+    (300, 12)
     """
     source = open_source(data, layer)
     if hasattr(data, "obs"):
