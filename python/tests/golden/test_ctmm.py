@@ -212,7 +212,7 @@ def results() -> list[Any]:
         for key, group in seen.items():
             words = "-".join(["jackknife" if k is True else "" if k is False else str(k) for k in key]).strip("-")
             id_ = f"{name}-{words}"
-            marks = [pytest.mark.xfail(reason="see LIMITATIONS.md", strict=False)] if id_ in KNOWN else []
+            marks = [pytest.mark.xfail(reason="see LIMITATIONS.md", strict=True)] if id_ in KNOWN else []
             out.append(pytest.param(name, group, id=id_, marks=marks))
     return out
 
