@@ -67,7 +67,9 @@ def measure(program: str, work: str, folder: Path, storage: str, repeats: int, t
         return Measured(note="not installed")
     command = [str(interpreter), str(ROOT / "benches/io_work.py"), program, work, str(folder), storage, str(repeats)]
     with processors(threads or os.cpu_count() or 1):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # Frames of Rust would stand behind the message of what fails.
+        quiet = {**os.environ, "RUST_BACKTRACE": "0"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=quiet)
     if done.returncode != 0:
         return Measured(note=last_line(done.stderr))
     told = dict(line.split(" ", 1) for line in done.stdout.splitlines())
@@ -144,7 +146,7 @@ def page(study: str, rows: list[list[str]], said: Said, big: list[str]) -> str:
             "**Read this first.** One machine, one run, files in the cache of the system. CPU seconds (user and "
             "system) of each program confined to one processor, without imports, the least of several runs; *all "
             "threads* is wall-clock time of ours on all processors; *MiB* is the peak above what the process held "
-            "before. h5py reads the three arrays of X and nothing "
+            "before, without imports. h5py reads the three arrays of X and nothing "
             "else; SnapATAC2 (its files are those of the crate anndata-rs) is asked to read and to stream. Readers "
             "must find the same sum.",
             "",

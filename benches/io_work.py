@@ -7,6 +7,7 @@ which all programs are held against each other. `versions ..` names what did the
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 import warnings
@@ -31,8 +32,10 @@ def total(matrix: Any) -> float:
 
 
 def ours(work: str, folder: Path, storage: str) -> Work:
-    """The work of ferrocyte."""
+    """The work of ferrocyte; anndata, which it loads when it is first used, is no part of it."""
     import ferrocyte as fe
+
+    importlib.import_module("anndata")
 
     study, out = folder / f"{storage}.h5ad", folder / "ours.h5ad"
     if work == "read":

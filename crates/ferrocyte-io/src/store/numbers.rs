@@ -282,20 +282,16 @@ impl Numbers {
 
     /// The first of them that is no index below `limit`.
     pub(crate) fn first_outside(&self, limit: usize) -> Option<BadIndex> {
-        fn find<T: Copy + TryInto<u64> + ToString>(v: &[T], limit: u64) -> Option<BadIndex> {
-            let bad = |&x: &T| x.try_into().map_or(true, |x: u64| x >= limit);
-            v.iter().position(bad).map(|position| BadIndex { position, value: v[position].to_string() })
-        }
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
         match self {
-            Self::I8(v) => find(v, limit),
-            Self::I16(v) => find(v, limit),
-            Self::I32(v) => find(v, limit),
-            Self::I64(v) => find(v, limit),
-            Self::U8(v) => find(v, limit),
-            Self::U16(v) => find(v, limit),
-            Self::U32(v) => find(v, limit),
-            Self::U64(v) => find(v, limit),
+            Self::I8(v) => outside(v, limit),
+            Self::I16(v) => outside(v, limit),
+            Self::I32(v) => outside(v, limit),
+            Self::I64(v) => outside(v, limit),
+            Self::U8(v) => outside(v, limit),
+            Self::U16(v) => outside(v, limit),
+            Self::U32(v) => outside(v, limit),
+            Self::U64(v) => outside(v, limit),
             other => Some(BadIndex { position: 0, value: format!("a {}", other.dtype().name()) }),
         }
     }
@@ -344,15 +340,21 @@ fn floats<T: Number>(v: &[T]) -> Vec<f64> {
     v.iter().map(|&x| x.to_f64()).collect()
 }
 
-/// One pass that narrows and one that checks: both are vector code, unlike a pass that does both.
+/// One pass that checks and one that narrows: both are vector code, unlike a pass that does both.
 fn indices<T: Copy + TryInto<u64> + ToString>(v: Vec<T>, limit: u64) -> std::result::Result<Vec<u32>, BadIndex> {
-    let bad = |x: T| x.try_into().map_or(true, |x: u64| x >= limit);
-    // Counting has no early exit, so that several are looked at at a time; where one is bad is looked for afterwards.
-    let any = v.iter().map(|&x| u64::from(bad(x))).sum::<u64>() > 0;
-    match any.then(|| v.iter().position(|&x| bad(x))).flatten() {
-        Some(position) => Err(BadIndex { position, value: v[position].to_string() }),
+    match outside(&v, limit) {
+        Some(bad) => Err(bad),
         None => Ok(v.into_iter().map(|x| x.try_into().map_or(0, |x: u64| x as u32)).collect()),
     }
+}
+
+/// The first that is no index below `limit`.
+fn outside<T: Copy + TryInto<u64> + ToString>(v: &[T], limit: u64) -> Option<BadIndex> {
+    let bad = |x: T| x.try_into().map_or(true, |x: u64| x >= limit);
+    // Joining has no early exit, so that several are looked at at a time; where one is bad is looked for afterwards.
+    let any = v.iter().fold(false, |any, &x| any | bad(x));
+    let position = any.then(|| v.iter().position(|&x| bad(x)))??;
+    Some(BadIndex { position, value: v[position].to_string() })
 }
 
 #[cfg(test)]

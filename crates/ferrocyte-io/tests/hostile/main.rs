@@ -1,8 +1,8 @@
 //! Hostile files: whatever bytes stand in a file, a reader answers with content or with a fault. It never crashes, hangs
 //! or takes all memory.
 //!
-//! Each reader gets damaged copies of good files for ten seconds (`FERROCYTE_HOSTILE_SECONDS`), in a process of its own
-//! whose memory is limited, so that a crash is a finding and not the end of the tests. What was found once stands under
+//! Each reader gets damaged copies of good files for ten seconds of processor time (`FERROCYTE_HOSTILE_SECONDS`), in a
+//! process of its own whose memory is limited, so that a crash is a finding and not the end of the tests. What was found once stands under
 //! `hostile/found` and is read again each time. The same readers are fuzz targets under `fuzz/`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, unreachable_pub)]
 
@@ -21,7 +21,7 @@ use ferrocyte_base::Run;
 use readers::{READERS, Reader};
 
 /// Bytes of address space that the reading process may have, the processor time that one file may take (so that a machine
-/// with much to do is no finding), and how long the parent waits for a file.
+/// with much to do is no finding), and how long the parent waits for the next file.
 const MEMORY: u64 = 4 << 30;
 const SLOW: Duration = Duration::from_secs(20);
 const HUNG: Duration = Duration::from_secs(300);
@@ -115,8 +115,8 @@ fn reading_process() {
     let file = scratch.join(format!("hostile{}", reader.ending));
     let run = Run::new().threads(1).memory(256 << 20);
     let seeds = seeds(reader);
-    let (begin, mut draws, mut n) = (Instant::now(), Draws(seed), 0_u64);
-    while begin.elapsed().as_secs() < seconds() {
+    let (begin, mut draws, mut n) = (busy(), Draws(seed), 0_u64);
+    while busy().saturating_sub(begin).as_secs() < seconds() {
         let mut bytes = fs::read(&seeds[draws.below(seeds.len())]).unwrap();
         damage(&mut bytes, &mut draws);
         fs::write(&file, &bytes).unwrap();
@@ -167,12 +167,17 @@ fn survive(name: &str) {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(seconds()) + HUNG;
+    let file = scratch.path().join(format!("hostile{}", reader.ending));
+    let (mut last, mut since) = (None, Instant::now());
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break Some(status);
         }
-        if Instant::now() > deadline {
+        let written = fs::metadata(&file).and_then(|m| m.modified()).ok();
+        if written != last {
+            (last, since) = (written, Instant::now());
+        }
+        if since.elapsed() > HUNG {
             child.kill().unwrap();
             child.wait().unwrap();
             break None;
@@ -183,7 +188,7 @@ fn survive(name: &str) {
         return;
     }
     let found = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-{name}-{seed}{}", reader.ending));
-    fs::copy(scratch.path().join(format!("hostile{}", reader.ending)), &found).unwrap();
+    fs::copy(&file, &found).unwrap();
     let how = status.map_or_else(|| "it hung".to_owned(), |s| s.to_string());
     panic!("the reader `{name}` did not survive ({how}); the file is kept as {}", found.display());
 }
