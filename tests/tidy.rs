@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("ferrocyte-limma", 30),
     ("ferrocyte-mixed", 30),
     ("ferrocyte-programs", 30),
+    ("ferrocyte-report", 40),
     ("ferrocyte-cli", 50),
     ("ferrocyte-py", 51),
     // Not published; its users name it under [dev-dependencies] only.
@@ -42,6 +43,7 @@ const OWNED: &[(&str, &str)] = &[
     ("pulp", "ferrocyte-math"),
     ("rand", "ferrocyte-math"),
     ("rayon", "ferrocyte-base"),
+    ("plotly", "ferrocyte-report"),
     ("clap", "ferrocyte-cli"),
     ("pyo3", "ferrocyte-py"),
 ];

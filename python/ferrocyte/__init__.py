@@ -14,6 +14,7 @@
 :mod:`ferrocyte.get`   results as tables
 :mod:`ferrocyte.sim`   studies of which the truth is known
 :mod:`ferrocyte.io`    what a file holds
+:func:`ferrocyte.report`  a study and its results as one page to mail
 :class:`ferrocyte.Experiment`  a study of several samples, from counts to named cells, in a folder
 :mod:`ferrocyte.compat`  the names of other packages, for scripts that move here
 =====================  =====================================================================
@@ -40,6 +41,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from . import cnmf, compat, ctmm, ecotype, errors, experiment, get, io, limma, lmm, nmf, pl, pp, sim, tl
+    from ._report import report
     from .experiment import Experiment, load_experiment, setwd, version
 
 _MODULES = (
@@ -88,6 +90,7 @@ __all__ = [
     "nmf",
     "pl",
     "pp",
+    "report",
     "setwd",
     "sim",
     "tl",
@@ -98,6 +101,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name == "report":
+        return importlib.import_module(f"{__name__}._report").report
     if name in _OF_EXPERIMENT:
         return getattr(importlib.import_module(f"{__name__}.experiment"), name)
     message = f"module {__name__!r} has no attribute {name!r}"

@@ -54,6 +54,12 @@ pub(crate) fn ecotype_arguments() -> Vec<(String, String, String, Vec<String>)> 
     ferrocyte_cli::ecotype_arguments()
 }
 
+/// The options of `ferrocyte report`, likewise.
+#[pyfunction]
+pub(crate) fn report_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::report_arguments()
+}
+
 /// The options of `ferrocyte simulate`, likewise.
 #[pyfunction]
 pub(crate) fn simulate_arguments() -> Vec<(String, String, String, Vec<String>)> {

@@ -5,7 +5,7 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `cells`, `cnmf`, `ctmm`, `ecotype`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `simulate`, `io`, `cli`: what the modules of the
+//! * `cells`, `cnmf`, `ctmm`, `ecotype`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `report`, `simulate`, `io`, `cli`: what the modules of the
 //!   package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
@@ -24,6 +24,7 @@ mod monitor;
 mod nmf;
 mod obs;
 mod pseudobulk;
+mod report;
 mod simulate;
 mod sources;
 mod values;
@@ -49,7 +50,7 @@ mod _core {
     #[pymodule_export]
     use super::cli::{
         cells_arguments, cli_help_pages, cnmf_arguments, ctmm_arguments, ecotype_arguments, limma_arguments,
-        lmm_arguments, nmf_arguments, run_program, simulate_arguments,
+        lmm_arguments, nmf_arguments, report_arguments, run_program, simulate_arguments,
     };
     #[pymodule_export]
     use super::cnmf::{
@@ -110,6 +111,8 @@ mod _core {
     use super::nmf::{nmf_factorise, nmf_fit, nmf_instructions, nmf_options, nmf_refit, nmf_solver, nmf_statuses};
     #[pymodule_export]
     use super::pseudobulk::pseudobulk_sums;
+    #[pymodule_export]
+    use super::report::{report_options, report_page};
     #[pymodule_export]
     use super::simulate::{lmm_moments, sim_cohort, sim_options, sim_rnaseq, sim_study};
     use pyo3::prelude::*;

@@ -83,6 +83,11 @@ pub fn simulate_arguments() -> Vec<Argument> {
     arguments_of(&simulate())
 }
 
+/// The options of `ferrocyte report`, likewise.
+pub fn report_arguments() -> Vec<Argument> {
+    arguments_of(&Command::new("").subcommand(crate::report::command()))
+}
+
 /// The options of `ferrocyte cnmf`, likewise.
 pub fn cnmf_arguments() -> Vec<Argument> {
     arguments_of(&cnmf())
@@ -134,6 +139,7 @@ pub(crate) fn command() -> Command {
         .subcommand(merge())
         .subcommand(convert())
         .subcommand(info())
+        .subcommand(crate::report::command())
         .subcommand(completions())
 }
 
@@ -814,6 +820,15 @@ mod tests {
                     option.name
                 );
             }
+        }
+    }
+
+    #[test]
+    fn every_option_of_the_page_is_there_with_its_default() {
+        let arguments = report_arguments();
+        for option in ferrocyte_report::OPTIONS {
+            let found = arguments.iter().find(|(_, name, ..)| name == option.name);
+            assert_eq!(found.map(|(_, _, default, _)| default.as_str()), Some(option.default), "{}", option.name);
         }
     }
 

@@ -21,6 +21,7 @@
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
 //! ferrocyte convert IN OUT                                   any study as .h5ad or .h5mu, streaming
+//! ferrocyte report STUDY -o PAGE.html                      a study and its results as one page to mail
 //! ferrocyte info FILE                                       what a file holds
 //! ferrocyte completions SHELL                               completions for a shell
 //! ```
@@ -55,6 +56,7 @@ mod merge;
 mod monitor;
 mod nmf;
 mod output;
+mod report;
 mod session;
 mod simulate;
 
@@ -66,7 +68,7 @@ use ferrocyte_base::Fault;
 
 pub use args::{
     Argument, cells_arguments, cnmf_arguments, ctmm_arguments, ecotype_arguments, help_pages, limma_arguments,
-    lmm_arguments, nmf_arguments, simulate_arguments,
+    lmm_arguments, nmf_arguments, report_arguments, simulate_arguments,
 };
 
 use crate::faults::Failure;
@@ -105,8 +107,13 @@ const FAMILIES: &[(&str, &[(&str, Verb)])] = &[
 ];
 
 /// The verbs of no family.
-const ALONE: &[(&str, Verb)] =
-    &[("concat", concat::run), ("merge", merge::run), ("convert", convert::run), ("info", info::run)];
+const ALONE: &[(&str, Verb)] = &[
+    ("concat", concat::run),
+    ("merge", merge::run),
+    ("convert", convert::run),
+    ("info", info::run),
+    ("report", report::run),
+];
 
 /// Reads the arguments and does what they ask for.
 fn dispatch(args: &[OsString]) -> Result<(), Failure> {

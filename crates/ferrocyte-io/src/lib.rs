@@ -97,7 +97,7 @@ pub use study::with_obs::join_obs;
 pub use study::{AnnotatedSource, GENE_EXPRESSION, OpenOptions, open_matrix_market, open_study, open_table};
 pub use tenx::features::{VarNames, unique as unique_names};
 pub use text::matrix_market::read_matrix_market;
-pub use text::tables::{number_text, write_json_lines, write_matrix_tsv, write_table, write_tsv};
+pub use text::tables::{gzip, number_text, write_json_lines, write_matrix_tsv, write_table, write_tsv};
 pub use text::value_table::{ValueTable, read_value_table};
 pub use text::{NamedMatrix, read_frame, read_matrix_tsv};
 #[cfg(feature = "zarr")]

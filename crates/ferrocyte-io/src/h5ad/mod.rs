@@ -13,8 +13,10 @@ use std::sync::Arc;
 use ferrocyte_base::{Fault, Result, Run, listing, nearest};
 use ferrocyte_data::Frame;
 
+use crate::element::Item;
 use crate::element::columns::{ColumnData, ColumnKind, encoding};
 use crate::element::frame::DataFrame;
+use crate::element::read::read_item;
 use crate::element::tree::AnnDataTree;
 use crate::h5ad::matrix::H5adMatrix;
 use crate::store::open::open_store;
@@ -190,6 +192,11 @@ impl H5ad {
     /// The names of what stands in a group (`obsm`, `uns`), sorted; none if there is no such group.
     pub fn children(&self, group: &str) -> Result<Vec<String>> {
         list(self.store(), group)
+    }
+
+    /// What stands at a path, such as `obsm/X_umap` or `uns/pca`, in memory. Fails where nothing does.
+    pub fn item(&self, run: &Run, path: &str) -> Result<Item> {
+        read_item(run, self.store(), path)
     }
 
     /// Whether something stands at a path, such as `uns/log1p`.

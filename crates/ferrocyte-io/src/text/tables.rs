@@ -135,6 +135,12 @@ fn compressed(file: &mut File, fill: impl FnOnce(&mut dyn Write) -> Result<()>) 
     Ok(())
 }
 
+/// Bytes as a gzip stream that depends on nothing else: neither time nor name stands in it.
+pub fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::new(6));
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).map_err(not_written)
+}
+
 fn write_delimited(table: &Table, delimiter: u8, out: impl Write) -> Result<()> {
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(out);
     let failed = |e: csv::Error| match e.into_kind() {
