@@ -19,7 +19,7 @@ function suggestions(names, typed, most = 40) {
 /** Cells on a plane. Other parts of the page colour it by `showGene` and `showProgram`. */
 class Picture {
   constructor(host, about, layouts) {
-    Object.assign(this, { about, layouts, layout: layouts[0], columns: about.cells.columns, names: about.cells.labels ?? true });
+    Object.assign(this, { about, layouts, layout: layouts[0], columns: about.cells.columns });
     const begin = about.cells.clusters ?? about.cells.columns.findIndex((column) => column.levels);
     this.colour = { kind: "column", at: Math.max(0, begin) };
     this.plot = make("div", { class: "figure", style: "height:min(36rem, 80vh)" });
@@ -94,7 +94,7 @@ class Picture {
     const column = kind === "column" ? this.columns[at] : null;
     const grouped = column?.levels ? await this.groups(column, x, y) : await this.numbers(kind, at, set, name, x, y);
     this.selectable(x.length, column);
-    const bare = { showgrid: false, zeroline: false, showticklabels: false, ticks: "" };
+    const bare = { showgrid: false, showline: false, zeroline: false, showticklabels: false, ticks: "" };
     const layout = {
       xaxis: bare, yaxis: { ...bare, scaleanchor: "x", autorange: this.layout.space ? "reversed" : true },
       margin: { l: 10, r: 10, t: 10, b: 10 }, hovermode: "closest", uirevision: this.layout.name,

@@ -50,7 +50,7 @@ function dots(host, about, picture) {
         marker: { size, color: colour, colorscale: [[0, style("--faint")], [0.5, "#7fb0d8"], [1, "#08306b"]].map(([at, c]) => [at, at === 1 && document.documentElement.dataset.theme === "dark" ? "#9fd0ff" : c]),
           line: { width: 0.5, color: style("--soft") },
           colorbar: { title: { text: scaled ? "mean, of the<br>gene's range" : "mean", font: { size: 11 } }, thickness: 12, len: 0.8 } } }],
-      layout: { height: Math.max(280, 20 * clusters.levels.length + 130), width: Math.max(host.clientWidth - 4, 19 * found.genes.length + 220), autosize: false,
+      layout: { height: Math.max(280, 20 * clusters.levels.length + 130), width: Math.max(host.clientWidth - 4, 19 * found.genes.length + 220), autosize: false, margin: { l: 60, r: 110, t: 20, b: 80 },
         xaxis: { ...ticks(found.genes), tickangle: -90, tickfont: { size: 10 } }, yaxis: { ...ticks(clusters.levels), autorange: false, range: [clusters.levels.length - 0.3, -0.7] } },
     };
   });

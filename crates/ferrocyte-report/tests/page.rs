@@ -153,7 +153,8 @@ fn what_does_not_exist_is_named_with_what_does() {
         (ReportOptions { max_cells: 0, ..Default::default() }, "no cell would be drawn"),
     ] {
         let fault = made(&study(), &options, 1).unwrap_err();
-        assert!(fault.to_string().contains(words), "`{words}` is not in: {fault}");
+        let told = format!("{fault} {}", fault.way_out().unwrap_or_default());
+        assert!(told.contains(words), "`{words}` is not in: {told}");
         assert!(matches!(fault.kind(), Kind::MissingKey | Kind::BadInput));
     }
 }
