@@ -30,13 +30,16 @@ impl Tiles {
         let mut bounds = vec![0; block.n_rows() * (n - 1)];
         if n > 1 {
             run.for_each_chunk(&mut bounds, ROWS * (n - 1), |part, bounds| {
+                // Where the tiles began in the row before, as shares of its values: rows are much alike.
+                let mut shares = vec![0.0; n - 1];
                 for (i, bounds) in bounds.chunks_exact_mut(n - 1).enumerate() {
                     let row = part * ROWS + i;
                     let columns = &block.indices()[block.pointers()[row]..block.pointers()[row + 1]];
-                    let (mut before, mut end) = (0, 0);
-                    for bound in bounds {
+                    let mut end = 0;
+                    for (bound, share) in bounds.iter_mut().zip(&mut shares) {
                         end += width;
-                        before += columns[before..].partition_point(|&column| (column as usize) < end);
+                        let before = n_below(columns, end, (*share * columns.len() as f64) as usize);
+                        *share = before as f64 / columns.len().max(1) as f64;
                         *bound = before as u32;
                     }
                 }
@@ -63,6 +66,19 @@ impl Tiles {
         let end = bounds.get(tile).map_or(block.pointers()[row + 1], |&bound| first + bound as usize);
         start..end
     }
+}
+
+/// How many of some rising columns are below `end`; the nearer `guess`, the sooner this is known.
+fn n_below(columns: &[u32], end: usize, guess: usize) -> usize {
+    let is_below = |at: usize| (columns[at] as usize) < end;
+    let mut n = guess.min(columns.len());
+    while n < columns.len() && is_below(n) {
+        n += 1;
+    }
+    while n > 0 && !is_below(n - 1) {
+        n -= 1;
+    }
+    n
 }
 
 /// A stretch of the values of one row.
