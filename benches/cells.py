@@ -126,13 +126,18 @@ STEPS = [
     Step("hvg_seurat", "2,000 variable genes, of logarithms"),
     Step("hvg_seurat_v3", "2,000 variable genes, of counts", BOTH, remark="brisc has a method of its own"),
     Step("pca", "50 components", BOTH),
-    Step("harmony", "Harmony, 3 batches, 50 components", ("harmonypy",)),
+    Step(
+        "harmony",
+        "Harmony, 3 batches, 50 components",
+        ("harmonypy",),
+        remark="both by the published rule, up to 20 rounds of clustering; harmonypy makes 4 unless asked",
+    ),
     Step("neighbors_15", "15 neighbours and their graph, 35 components", BOTH, {"scanpy": ("100k",)}),
     Step("neighbors_100", "100 neighbours and their graph", ("scanpy",), {"scanpy": ("20k", "100k")}),
     Step(
         "leiden", "Leiden, 2 iterations", BOTH, {"scanpy": ("100k",)}, "brisc clusters its graph of shared neighbours"
     ),
-    Step("umap", "UMAP", BOTH, {"scanpy": ("100k",)}),
+    Step("umap", "UMAP", BOTH, {"scanpy": ("100k",)}, "brisc without races (hogwild=False), as ours"),
     Step("t_test", "markers by Welch's t, with shares", BOTH, remark="brisc has a simpler statistic"),
     Step("wilcoxon", "markers by rank sums, with ties", ("scanpy", "illico"), {"scanpy": ("20k", "100k")}),
     Step("scrublet", "doublets within each of 3 samples", ("scanpy",), {"scanpy": ("20k", "100k")}),

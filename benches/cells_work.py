@@ -126,6 +126,15 @@ def scanpy(load: Callable[[Path], Any], call: Callable[[Any, Any], Any]) -> Prep
     return prepare
 
 
+def scanpy_neighbors(sc: Any, adata: Any, n_neighbors: int) -> None:
+    """Neighbours; from 8,192 cells on scanpy 1.11 asks sparse arrays for a method that only sparse matrices have."""
+    from scipy import sparse
+
+    if not hasattr(sparse.csr_array, "getnnz"):
+        sparse.csr_array.getnnz = sparse.csr_array._getnnz
+    sc.pp.neighbors(adata, n_neighbors, 35, use_rep="X_pca")
+
+
 def scanpy_read(folder: Path, _: int) -> Work:
     """Reading, by anndata."""
     import anndata
@@ -152,8 +161,8 @@ SCANPY: dict[str, Prepare] = {
     "hvg_seurat": scanpy(study, lambda sc, a: sc.pp.highly_variable_genes(a, n_top_genes=2000)),
     "hvg_seurat_v3": scanpy(counts, lambda sc, a: sc.pp.highly_variable_genes(a, flavor="seurat_v3", n_top_genes=2000)),
     "pca": scanpy(study, lambda sc, a: sc.pp.pca(a, n_comps=50)),
-    "neighbors_15": scanpy(study, lambda sc, a: sc.pp.neighbors(a, 15, 35, use_rep="X_pca")),
-    "neighbors_100": scanpy(study, lambda sc, a: sc.pp.neighbors(a, 100, 35, use_rep="X_pca")),
+    "neighbors_15": scanpy(study, lambda sc, a: scanpy_neighbors(sc, a, 15)),
+    "neighbors_100": scanpy(study, lambda sc, a: scanpy_neighbors(sc, a, 100)),
     "leiden": scanpy(study, lambda sc, a: sc.tl.leiden(a, flavor="igraph", n_iterations=2, directed=False)),
     "umap": scanpy(study, lambda sc, a: sc.tl.umap(a)),
     "t_test": scanpy(study, lambda sc, a: sc.tl.rank_genes_groups(a, "label", method="t-test", pts=True)),
@@ -166,12 +175,13 @@ SCANPY: dict[str, Prepare] = {
 
 
 def harmonypy(folder: Path, _: int) -> Work:
-    """Harmony; its penalty is ours of `lamb="auto"`."""
+    """Harmony, with as many rounds and as long as ours; its penalty is ours of `lamb="auto"`."""
     import harmonypy as hm
 
     held = study(folder)
     points, batches = held.obsm["X_pca"], held.obs[["batch"]]
-    return lambda: hm.run_harmony(points, batches, "batch")
+    ends = {"max_iter_kmeans": 20, "epsilon_cluster": 1e-5, "epsilon_harmony": 1e-4}
+    return lambda: hm.run_harmony(points, batches, "batch", **ends)
 
 
 def illico(folder: Path, threads: int) -> Work:
@@ -223,7 +233,8 @@ BRISC: dict[str, Prepare] = {
     "pca": brisc("qc hvg normalize", BRISC_STEPS["pca"]),
     "neighbors_15": brisc("qc hvg normalize pca", BRISC_STEPS["neighbors"]),
     "leiden": brisc("qc hvg normalize pca neighbors shared", lambda s, n: s.cluster(num_threads=n)),
-    "umap": brisc("qc hvg normalize pca neighbors", lambda s, n: s.umap(num_threads=n)),
+    # One thread is all that it takes without races; it wants no number then.
+    "umap": brisc("qc hvg normalize pca neighbors", lambda s, _: s.umap(hogwild=False)),
     "t_test": brisc("qc", lambda s, n: s.find_markers("label", num_threads=n)),
 }
 

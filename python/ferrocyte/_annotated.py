@@ -69,13 +69,14 @@ def natural(levels: Iterable[str]) -> list[str]:
 
 
 def categorical(adata: ad.AnnData, name: str, place: str = "groupby") -> pd.Series[Any]:
-    """A column of labels; texts become categories, in `adata` too, which is said."""
+    """A column of labels; texts and whole numbers become categories, in `adata` too, which is said."""
     import pandas as pd
 
     series = require(adata.obs, name)
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series
-    cells = column(series, name)
+    whole = pd.api.types.is_integer_dtype(series.dtype) and not series.hasnans
+    cells = column(series.astype(str) if whole else series, name)
     if not isinstance(cells, tuple):
         message = f"the column holds numbers ({series.dtype}), expected categories or texts"
         raise BadInputError(

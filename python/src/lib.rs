@@ -42,10 +42,10 @@ mod _core {
     };
     #[pymodule_export]
     use super::cells::{
-        cells_aggregate, cells_check_log1p, cells_composition, cells_cycle_phase, cells_divide, cells_filter,
-        cells_harmony, cells_hvg, cells_keys, cells_markers, cells_neighbors, cells_normalize, cells_options,
-        cells_pca, cells_proportion, cells_qc, cells_sc3, cells_scale, cells_score_genes, cells_scrublet,
-        cells_size_factors,
+        cells_aggregate, cells_check_log1p, cells_check_log1p_in_place, cells_composition, cells_cycle_phase,
+        cells_divide, cells_filter, cells_harmony, cells_hvg, cells_keys, cells_markers, cells_neighbors,
+        cells_normalize, cells_options, cells_pca, cells_proportion, cells_qc, cells_rise, cells_sc3, cells_scale,
+        cells_score_genes, cells_scrublet, cells_size_factors, cells_size_factors_in_place,
     };
     #[pymodule_export]
     use super::cli::{

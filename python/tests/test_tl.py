@@ -441,7 +441,7 @@ def test_markers_refuse(cells: ad.AnnData) -> None:
     refused(fe.BadInputError, "expected 60 truth values", find, cells, "kind", mask_var=np.ones(3, dtype=bool))
     cells.obs["one"] = "same"
     refused(fe.BadInputError, "1 group of cells has nothing to be compared with", find, cells, "one")
-    cells.obs["number"] = np.arange(200)
+    cells.obs["number"] = np.arange(200) / 7
     refused(fe.BadInputError, "the column holds numbers", find, cells, "number")
     cells.X[3, 5] = np.nan
     refused(fe.BadInputError, "cell `c3`", find, cells, "kind")

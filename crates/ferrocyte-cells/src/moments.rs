@@ -6,10 +6,7 @@ use ferrocyte_base::{Result, Run};
 use ferrocyte_data::{Codes, Factor, RowBlock, Summary, Values};
 use ferrocyte_math::wide::{self, Kernel};
 
-use crate::by_gene::widen;
-
-/// Genes that one thread works on at a time.
-const TILE: usize = 1024;
+use crate::by_gene::{Tiles, widen};
 
 /// What is summed up: the values, or something of them that maps 0 to 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,8 +42,6 @@ pub(crate) struct Moments {
     /// The group of each cell; `None` puts all cells into group 0.
     groups: Option<Codes>,
     n_genes: usize,
-    /// Genes, filled up to whole tiles.
-    stride: usize,
     /// Cells of each group.
     pub(crate) n: Vec<f64>,
     /// Groups × genes: the sums of a group stand together, so that its cells, which are taken together, find them in the
@@ -59,21 +54,19 @@ pub(crate) struct Moments {
 impl Moments {
     pub(crate) fn new(of: Of, n_genes: usize, groups: Option<&Factor>) -> Self {
         let n_groups = groups.map_or(1, |factor| factor.levels.len());
-        let stride = n_genes.next_multiple_of(TILE);
         Self {
             of,
             groups: groups.map(|factor| factor.codes.clone()),
             n_genes,
-            stride,
             n: vec![0.0; n_groups],
-            sums: vec![Sums::default(); n_groups * stride],
+            sums: vec![Sums::default(); n_groups * n_genes],
             n_outside: 0,
         }
     }
 
     /// The sums of the genes in a group.
     pub(crate) fn group(&self, group: usize) -> &[Sums] {
-        &self.sums[group * self.stride..][..self.n_genes]
+        &self.sums[group * self.n_genes..][..self.n_genes]
     }
 
     /// Mean and variance of a gene in a group; `ddof` is taken from the cells for the variance.
@@ -119,34 +112,35 @@ impl Summary for Moments {
             }
         }
         self.n.iter_mut().zip(&rows).for_each(|(n, rows)| *n += rows.len() as f64);
-        let chunk = if run.n_threads() == 1 { self.stride } else { TILE };
-        let (stride, of) = (self.stride.max(1), self.of);
-        run.for_each_chunk(&mut self.sums, chunk, |index, sums| {
-            let (group, first) = (index * chunk / stride, index * chunk % stride);
-            let end = (first + chunk) as u32;
-            let mut undone = Vec::new();
-            for &row in &rows[group] {
-                let bounds = block.pointers()[row as usize]..block.pointers()[row as usize + 1];
-                let columns = &block.indices()[bounds.clone()];
-                let (low, high) = if chunk == stride {
-                    (0, columns.len())
-                } else {
-                    (columns.partition_point(|&c| c < first as u32), columns.partition_point(|&c| c < end))
-                };
-                let columns = &columns[low..high];
-                match (of, block.values()) {
-                    (Of::Values, Values::F32(v)) => {
-                        add(sums, first, columns, v[bounds][low..high].iter().map(|&v| f64::from(v)));
-                    }
-                    (Of::Values, Values::F64(v)) => add(sums, first, columns, v[bounds][low..high].iter().copied()),
-                    (Of::Expm1 { ln_base }, values) => {
-                        widen(values, bounds.start + low..bounds.start + high, &mut undone);
-                        wide::widest(Undo { logarithms: &mut undone, ln_base });
-                        add(sums, first, columns, undone.iter().copied());
-                    }
-                }
+        let (tiles, of, n_genes) = (Tiles::new(run, block)?, self.of, self.n_genes.max(1));
+        let mut parts: Vec<(&[u32], usize, &mut [Sums])> = Vec::with_capacity(rows.len() * tiles.n());
+        for (rows, sums) in rows.iter().zip(self.sums.chunks_mut(n_genes)) {
+            parts.extend(sums.chunks_mut(tiles.width()).enumerate().map(|(tile, sums)| (rows.as_slice(), tile, sums)));
+        }
+        run.for_each_chunk(&mut parts, 1, |_, part| {
+            for (rows, tile, sums) in part {
+                add_rows(of, block, rows, &tiles, *tile, sums);
             }
         })
+    }
+}
+
+/// Adds the values of some rows that lie in a tile to the sums of its genes.
+fn add_rows(of: Of, block: &RowBlock<'_>, rows: &[u32], tiles: &Tiles, tile: usize, sums: &mut [Sums]) {
+    let first = tile * tiles.width();
+    let mut undone = Vec::new();
+    for &row in rows {
+        let stored = tiles.values(block, row as usize, tile);
+        let columns = &block.indices()[stored.clone()];
+        match (of, block.values()) {
+            (Of::Values, Values::F32(v)) => add(sums, first, columns, v[stored].iter().map(|&v| f64::from(v))),
+            (Of::Values, Values::F64(v)) => add(sums, first, columns, v[stored].iter().copied()),
+            (Of::Expm1 { ln_base }, values) => {
+                widen(values, stored, &mut undone);
+                wide::widest(Undo { logarithms: &mut undone, ln_base });
+                add(sums, first, columns, undone.iter().copied());
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 #![allow(clippy::inline_always, reason = "kernels are compiled where they run")]
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use ferrocyte_base::{Fault, Result, Run};
@@ -14,6 +15,7 @@ use ferrocyte_math::wide::{self, Kernel};
 
 use crate::Names;
 use crate::by_gene::{by_gene, widen};
+use crate::in_place::Float;
 use crate::qc::quantile;
 use crate::scan::{Need, scan};
 
@@ -63,9 +65,7 @@ pub fn size_factors(
     names: &Names<'_>,
     options: &NormalizeOptions,
 ) -> Result<SizeFactors> {
-    if let Target::To(target) = options.target {
-        positive("target_sum", target)?;
-    }
+    options.target.check()?;
     let mut totals = Totals::new(None);
     scan(run, source, names, Need::NotNegative, &mut [&mut totals])?;
     let mut highly_expressed = Vec::new();
@@ -80,18 +80,31 @@ pub fn size_factors(
         run.info(&format!("{} genes are left out of the totals", highly_expressed.len()));
         totals = others;
     }
-    let totals = totals.totals;
-    let target = match options.target {
-        Target::To(target) => target,
-        Target::Median => median_of_positive(&totals),
-        Target::Mean => totals.iter().sum::<f64>() / totals.len().max(1) as f64,
-    };
-    let n_empty = totals.iter().filter(|&&total| total == 0.0).count();
-    if n_empty > 0 {
-        run.warn(&format!("{n_empty} of {} cells have no counts to scale and stay as they are", totals.len()));
+    Ok(SizeFactors::of_totals(run, totals.totals, options.target, highly_expressed))
+}
+
+impl SizeFactors {
+    /// What brings cells of these totals to one; those without counts are warned of.
+    pub(crate) fn of_totals(run: &Run, totals: Vec<f64>, target: Target, highly_expressed: Vec<usize>) -> Self {
+        let target = match target {
+            Target::To(target) => target,
+            Target::Median => median_of_positive(&totals),
+            Target::Mean => totals.iter().sum::<f64>() / totals.len().max(1) as f64,
+        };
+        let n_empty = totals.iter().filter(|&&total| total == 0.0).count();
+        if n_empty > 0 {
+            run.warn(&format!("{n_empty} of {} cells have no counts to scale and stay as they are", totals.len()));
+        }
+        let factors = totals.iter().map(|&total| if total > 0.0 { target / total } else { 1.0 }).collect();
+        Self { factors, totals, target, highly_expressed }
     }
-    let factors = totals.iter().map(|&total| if total > 0.0 { target / total } else { 1.0 }).collect();
-    Ok(SizeFactors { factors, totals, target, highly_expressed })
+}
+
+impl Target {
+    /// Refuses a total that is not positive.
+    pub(crate) fn check(self) -> Result<()> {
+        if let Self::To(target) = self { positive("target_sum", target) } else { Ok(()) }
+    }
 }
 
 fn positive(option: &str, value: f64) -> Result<()> {
@@ -201,10 +214,10 @@ impl Then {
         }
     }
 
-    /// What follows the scaling, for some values.
-    pub(crate) fn apply(self, values: &mut [f64]) {
+    /// What follows the scaling, for some values of type `T`.
+    pub(crate) fn apply<T: Float>(self, values: &mut [f64]) {
         let Self::Log1p { base } = self else { return };
-        wide::widest(Log1p(values));
+        wide::widest(Log1p::<T>(values, PhantomData));
         if let Some(base) = base {
             let scale = base.ln();
             values.iter_mut().for_each(|v| *v /= scale);
@@ -238,7 +251,6 @@ impl<S: RowChunks> RowChunks for Normalized<S> {
                 let factor = factors[block.start() + row];
                 values.iter_mut().for_each(|v| *v *= factor);
             }
-            then.apply(values);
         };
         let scaled = match block.values() {
             Values::F32(_) => {
@@ -246,6 +258,7 @@ impl<S: RowChunks> RowChunks for Normalized<S> {
                     let (mut scaled, mut values) = (Vec::new(), Vec::new());
                     for row in rows {
                         scale(row, &mut values);
+                        then.apply::<f32>(&mut values);
                         scaled.extend(values.iter().map(|&v| v as f32));
                     }
                     Ok(scaled)
@@ -257,6 +270,7 @@ impl<S: RowChunks> RowChunks for Normalized<S> {
                     let (mut scaled, mut values) = (Vec::new(), Vec::new());
                     for row in rows {
                         scale(row, &mut values);
+                        then.apply::<f64>(&mut values);
                         scaled.extend_from_slice(&values);
                     }
                     Ok(scaled)
@@ -268,14 +282,15 @@ impl<S: RowChunks> RowChunks for Normalized<S> {
     }
 }
 
-struct Log1p<'a>(&'a mut [f64]);
+/// Logarithms that will be values of type `T`.
+struct Log1p<'a, T>(&'a mut [f64], PhantomData<T>);
 
-impl Kernel for Log1p<'_> {
+impl<T: Float> Kernel for Log1p<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
         for v in self.0 {
-            *v = wide::ln_1p(*v);
+            *v = T::ln_1p(*v);
         }
     }
 }
@@ -285,16 +300,20 @@ impl Kernel for Log1p<'_> {
 /// # Errors
 /// Values that are missing, infinite or negative.
 pub fn check_log1p(run: &Run, source: &mut dyn RowChunks, names: &Names<'_>) -> Result<()> {
+    let seen = scan(run, source, names, Need::NotNegative, &mut [])?;
+    warn_of_logarithms(run, seen.whole, seen.largest, &source.name());
+    Ok(())
+}
+
+/// Warns of values that seem to be logarithms already.
+pub(crate) fn warn_of_logarithms(run: &Run, whole: bool, largest: f64, name: &str) {
     // No logarithm of a count of a cell is larger.
     const LARGEST_LOG: f64 = 25.0;
-    let seen = scan(run, source, names, Need::NotNegative, &mut [])?;
-    if !seen.whole && seen.largest < LARGEST_LOG {
+    if !whole && largest < LARGEST_LOG {
         run.warn(&format!(
-            "{} has values that are not whole and none above {LARGEST_LOG}: they seem to be logarithms already",
-            source.name()
+            "{name} has values that are not whole and none above {LARGEST_LOG}: they seem to be logarithms already"
         ));
     }
-    Ok(())
 }
 
 #[cfg(test)]

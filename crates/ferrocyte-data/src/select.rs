@@ -69,17 +69,29 @@ impl<S: RowChunks> RowChunks for SelectRows<S> {
                 let start = range.start;
                 Ok(self.source.read(run, start + rows.start..start + rows.end)?.renumbered(rows.start))
             }
-            Rows::List(list) => gather(run, &mut self.source, &list[rows.clone()], rows.start),
+            Rows::List(list) => {
+                let wanted = &list[rows.clone()];
+                match (wanted.first(), is_stretch(wanted)) {
+                    (Some(&first), true) => {
+                        Ok(self.source.read(run, first..first + wanted.len())?.renumbered(rows.start))
+                    }
+                    _ => gather(run, &mut self.source, wanted, rows.start),
+                }
+            }
         }
     }
+}
+
+/// Whether each row follows the one before it.
+fn is_stretch(rows: &[usize]) -> bool {
+    rows.windows(2).all(|pair| pair[1] == pair[0] + 1)
 }
 
 /// The listed rows as one block. Reads stretches of rising rows at once, skipped rows included where they are few.
 fn gather(run: &Run, source: &mut dyn RowChunks, wanted: &[usize], start: usize) -> Result<RowBlock<'static>> {
     const LARGEST_GAP: usize = 64;
     let n_cols = source.n_cols();
-    let (mut pointers, mut indices, mut values) = (vec![0], Vec::<u32>::new(), Vec::<f64>::new());
-    let mut all_f32 = true;
+    let (mut pointers, mut indices, mut values) = (vec![0], Vec::<u32>::new(), Values::F32(Cow::Owned(Vec::new())));
     let mut at = 0;
     while at < wanted.len() {
         let mut end = at + 1;
@@ -88,22 +100,43 @@ fn gather(run: &Run, source: &mut dyn RowChunks, wanted: &[usize], start: usize)
         }
         let first = wanted[at];
         let block = source.read(run, first..wanted[end - 1] + 1)?;
-        all_f32 &= matches!(block.values(), Values::F32(_));
-        for &row in &wanted[at..end] {
-            for (column, value) in block.row(row - first) {
-                indices.push(column as u32);
-                values.push(value);
-            }
-            pointers.push(indices.len());
+        // Rows that follow each other are copied at once.
+        for rows in wanted[at..end].chunk_by(|row, next| *next == row + 1) {
+            let bounds = &block.pointers()[rows[0] - first..=rows[0] - first + rows.len()];
+            let stored = bounds[0]..bounds[rows.len()];
+            let before = indices.len();
+            pointers.extend(bounds[1..].iter().map(|bound| before + bound - stored.start));
+            indices.extend_from_slice(&block.indices()[stored.clone()]);
+            values = appended(values, block.values(), stored);
         }
         at = end;
     }
-    let values = if all_f32 {
-        Values::F32(Cow::Owned(values.into_iter().map(|v| v as f32).collect()))
-    } else {
-        Values::F64(Cow::Owned(values))
-    };
-    RowBlock::new(start, n_cols, pointers, Cow::Owned(indices), values)
+    RowBlock::from_raw(start, n_cols, pointers, Cow::Owned(indices), values)
+}
+
+/// Values with some of others behind them: in 64 bits where one of the two has these.
+fn appended(values: Values<'static>, others: &Values<'_>, range: Range<usize>) -> Values<'static> {
+    let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|&v| f64::from(v)).collect() };
+    match (values, others) {
+        (Values::F32(values), Values::F32(others)) => {
+            let mut values = values.into_owned();
+            values.extend_from_slice(&others[range]);
+            Values::F32(Cow::Owned(values))
+        }
+        (Values::F64(values), others) => {
+            let mut values = values.into_owned();
+            match others {
+                Values::F32(others) => values.extend(wide(&others[range])),
+                Values::F64(others) => values.extend_from_slice(&others[range]),
+            }
+            Values::F64(Cow::Owned(values))
+        }
+        (Values::F32(values), Values::F64(others)) => {
+            let mut values = wide(&values);
+            values.extend_from_slice(&others[range]);
+            Values::F64(Cow::Owned(values))
+        }
+    }
 }
 
 /// Some genes of a stream, in the order given.
@@ -150,7 +183,10 @@ impl<S: RowChunks> RowChunks for SelectGenes<S> {
         self.source.reads_ahead()
     }
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
-        self.source.read(run, rows)?.with_columns(&self.new_column, self.n_genes)
+        const ROWS: usize = 512;
+        let block = self.source.read(run, rows)?;
+        let of = |rows| Ok(Part::new(&block, rows, &self.new_column));
+        joined(&block, self.n_genes, &run.map_quietly(block.n_rows(), ROWS, of)?)
     }
 }
 
@@ -158,23 +194,81 @@ impl RowBlock<'_> {
     /// The same rows with columns renumbered: `new_column` has the new number of each column, `u32::MAX` for those that
     /// are left out; there are `n_cols` new ones.
     pub fn with_columns(&self, new_column: &[u32], n_cols: usize) -> Result<RowBlock<'static>> {
-        let (mut pointers, mut indices, mut kept) = (vec![0], Vec::<u32>::new(), Vec::<usize>::new());
-        for bounds in self.pointers().windows(2) {
-            for k in bounds[0]..bounds[1] {
-                let column = new_column[self.indices()[k] as usize];
-                if column != u32::MAX {
-                    indices.push(column);
-                    kept.push(k);
-                }
-            }
-            pointers.push(indices.len());
-        }
-        let values = match self.values() {
-            Values::F32(v) => Values::F32(Cow::Owned(kept.iter().map(|&k| v[k]).collect())),
-            Values::F64(v) => Values::F64(Cow::Owned(kept.iter().map(|&k| v[k]).collect())),
-        };
-        RowBlock::from_raw(self.start(), n_cols, pointers, Cow::Owned(indices), values)
+        joined(self, n_cols, &[Part::new(self, 0..self.n_rows(), new_column)])
     }
+}
+
+/// Some rows of a block with their columns renumbered.
+struct Part {
+    /// Values of each row.
+    lengths: Vec<usize>,
+    indices: Vec<u32>,
+    values: Values<'static>,
+}
+
+impl Part {
+    fn new(block: &RowBlock<'_>, rows: Range<usize>, new_column: &[u32]) -> Self {
+        let bounds = &block.pointers()[rows.start..=rows.end];
+        match block.values() {
+            Values::F32(v) => {
+                let (lengths, indices, values) = kept(bounds, block.indices(), v, new_column);
+                Self { lengths, indices, values: Values::F32(Cow::Owned(values)) }
+            }
+            Values::F64(v) => {
+                let (lengths, indices, values) = kept(bounds, block.indices(), v, new_column);
+                Self { lengths, indices, values: Values::F64(Cow::Owned(values)) }
+            }
+        }
+    }
+}
+
+/// Of each row the values whose column is kept, under its new number: how many, columns, values.
+fn kept<V: Copy + Default>(
+    bounds: &[usize],
+    indices: &[u32],
+    values: &[V],
+    new_column: &[u32],
+) -> (Vec<usize>, Vec<u32>, Vec<V>) {
+    let (mut lengths, mut columns, mut found) = (Vec::with_capacity(bounds.len()), Vec::new(), Vec::new());
+    let longest = bounds.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
+    let (mut row_columns, mut row_values) = (vec![0; longest], vec![V::default(); longest]);
+    for w in bounds.windows(2) {
+        let mut n = 0;
+        // Without a branch, since it cannot be foreseen which columns are kept.
+        for (&column, &value) in indices[w[0]..w[1]].iter().zip(&values[w[0]..w[1]]) {
+            let column = new_column[column as usize];
+            row_columns[n] = column;
+            row_values[n] = value;
+            n += usize::from(column != u32::MAX);
+        }
+        lengths.push(n);
+        columns.extend_from_slice(&row_columns[..n]);
+        found.extend_from_slice(&row_values[..n]);
+    }
+    (lengths, columns, found)
+}
+
+/// The parts of a block, one after the other.
+fn joined(block: &RowBlock<'_>, n_cols: usize, parts: &[Part]) -> Result<RowBlock<'static>> {
+    let n = parts.iter().map(|part| part.indices.len()).sum();
+    let (mut pointers, mut indices) = (Vec::with_capacity(block.n_rows() + 1), Vec::with_capacity(n));
+    pointers.push(0);
+    let mut end = 0;
+    for part in parts {
+        pointers.extend(part.lengths.iter().map(|length| {
+            end += length;
+            end
+        }));
+        indices.extend_from_slice(&part.indices);
+    }
+    let mut values = match block.values() {
+        Values::F32(_) => Values::F32(Cow::Owned(Vec::with_capacity(n))),
+        Values::F64(_) => Values::F64(Cow::Owned(Vec::with_capacity(n))),
+    };
+    for part in parts {
+        values = appended(values, &part.values, 0..part.indices.len());
+    }
+    RowBlock::from_raw(block.start(), n_cols, pointers, Cow::Owned(indices), values)
 }
 
 #[cfg(test)]
@@ -202,6 +296,24 @@ mod tests {
         let block = shard.read(&Run::new(), 2..4)?;
         assert_eq!((block.start(), block.row_sums()), (2, vec![13.0, 14.0]));
         assert!(SelectRows::list(matrix(&values, &columns)?, vec![300]).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn rows_that_follow_each_other_are_those_of_the_source() -> Result<()> {
+        let values: Vec<f64> = (1..=90).map(f64::from).collect();
+        let columns: Vec<i32> = (0..90).map(|i| i % 3).collect();
+        let pointers: Vec<i32> = (0..=30).map(|i| 3 * i).collect();
+        let wanted: Vec<usize> = (4..9).chain([11, 12, 20]).collect();
+        let mut some = SelectRows::list(Csr::new(30, 3, &values, &columns, &pointers)?, wanted.clone())?;
+        for range in [0..5, 0..8, 3..7] {
+            let block = some.read(&Run::new(), range.clone())?;
+            assert_eq!(block.start(), range.start);
+            for (i, &row) in wanted[range].iter().enumerate() {
+                let expected: Vec<(usize, f64)> = (0..3).map(|c| (c, (3 * row + c + 1) as f64)).collect();
+                assert_eq!(block.row(i).collect::<Vec<_>>(), expected);
+            }
+        }
         Ok(())
     }
 

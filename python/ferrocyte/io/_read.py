@@ -170,8 +170,10 @@ def _anndata(found: dict[str, Any]) -> anndata.AnnData:
         matrix, var, varm = raw
         raw = {"X": item(matrix, "raw/X"), "var": data_frame(var, "raw/var"), "varm": named(varm, "raw/varm")}
     groups = ("layers", "obsm", "varm", "obsp", "varp", "uns")
+    # Of what was not read there is nothing.
+    matrix = {} if found["X"] is None else named([("X", found["X"])], "")
     return AnnData(
-        X=None if found["X"] is None else item(found["X"], "X"),
+        X=matrix.get("X"),
         obs=data_frame(found["obs"], "obs"),
         var=data_frame(found["var"], "var"),
         raw=raw,

@@ -86,7 +86,7 @@ def normalize_total(
     means_ = means(n_threads, max_memory, progress=progress)
     adata = to_change(adata, copy=copy) if inplace else study(adata)
     in_memory(adata, "normalising")
-    values = _own(adata, layer) if inplace else _floats(_values(adata, layer), copy=True)
+    values = _own(adata, layer, means_) if inplace else _floats(_values(adata, layer), means_, copy=True)
     found = _factors(adata, values, target_sum, max_fraction if exclude_highly_expressed else None, means_, layer)
     _core.cells_normalize(*_cells(values), found["factors"], None, means_)
     factor = _divisors(found).astype(values.dtype)
@@ -160,9 +160,12 @@ def log1p(
     in_memory(adata, "taking logarithms")
     if "log1p" in adata.uns and layer is None:
         warn("X seems to hold logarithms already: there is uns['log1p']")
-    values = _own(adata, layer)
-    _core.cells_check_log1p(matrix_of(values, _name(layer)), cells_and_genes(adata), means_)
-    _core.cells_normalize(*_cells(values), None, (_base(base),), means_)
+    values = _own(adata, layer, means_)
+    array, cells = _cells(values)
+    # Names are needed only for what is wrong.
+    if not _core.cells_check_log1p_in_place(array, _name(layer), means_):
+        _core.cells_check_log1p(matrix_of(values, _name(layer)), cells_and_genes(adata), means_)
+    _core.cells_normalize(array, cells, None, (_base(base),), means_)
     _put(adata, layer, values)
     adata.uns["log1p"] = {"base": base}
     return adata if copy else None
@@ -226,7 +229,7 @@ def log_normalize(
     means_ = means(n_threads, max_memory, progress=progress)
     adata = to_change(adata, copy=copy)
     in_memory(adata, "normalising")
-    values = _own(adata, layer)
+    values = _own(adata, layer, means_)
     found = _factors(adata, values, target_sum, max_fraction if exclude_highly_expressed else None, means_, layer)
     _core.cells_normalize(*_cells(values), found["factors"], (_base(base),), means_)
     _put(adata, layer, values)
@@ -240,6 +243,11 @@ def _factors(
     adata: ad.AnnData, values: Any, target_sum: float | None, share: float | None, means_: Means, layer: str | None
 ) -> dict[str, Any]:
     target = "median" if target_sum is None else float(target_sum)
+    if share is None and sparse.issparse(values) and values.format == "csr":
+        found = _core.cells_size_factors_in_place(values.data, values.indptr, target, means_)
+        # Names are needed only for what is wrong.
+        if found is not None:
+            return found
     return _core.cells_size_factors(matrix_of(values, _name(layer)), cells_and_genes(adata), target, share, means_)
 
 
@@ -271,7 +279,7 @@ def _values(adata: ad.AnnData, layer: str | None) -> Any:
     return values
 
 
-def _own(adata: ad.AnnData, layer: str | None) -> Any:
+def _own(adata: ad.AnnData, layer: str | None, means_: Means) -> Any:
     """X or a layer as floats that may be changed: no other matrix of the study lies in the same memory."""
     values = _values(adata, layer)
     others = [adata.layers[name] for name in adata.layers if name is not None and name != layer]
@@ -280,7 +288,7 @@ def _own(adata: ad.AnnData, layer: str | None) -> Any:
     if adata.raw is not None:
         others.append(adata.raw.X)
     shared = any(np.may_share_memory(_array(values), _array(other)) for other in others)
-    return _floats(values, copy=shared)
+    return _floats(values, means_, copy=shared)
 
 
 def _array(values: Any) -> Any:
@@ -288,7 +296,7 @@ def _array(values: Any) -> Any:
     return values.data if sparse.issparse(values) else np.asarray(values)
 
 
-def _floats(values: Any, *, copy: bool) -> Any:
+def _floats(values: Any, means_: Means, *, copy: bool) -> Any:
     """A matrix of native floats that can be written, by rows, by columns or dense; a copy only if needed.
 
     Values that are stored twice for one place are added up: the logarithm of a sum is not a sum.
@@ -306,7 +314,8 @@ def _floats(values: Any, *, copy: bool) -> Any:
     elif copy or not array.flags.writeable or not (array.flags.c_contiguous or array.flags.f_contiguous):
         values = values.copy()
     if sparse.issparse(values):
-        values.sum_duplicates()
+        if not _core.cells_rise(values.indices, values.indptr, means_):
+            values.sum_duplicates()
     elif type(values) is not np.ndarray:
         values = np.asarray(values)
     return values

@@ -85,7 +85,7 @@ def scale(
     if zero_center:
         _put(adata, layer, found["values"])
     else:
-        values = _own(adata, layer)
+        values = _own(adata, layer, means_)
         _core.cells_divide(*_lines(values, 1), found["std"], most, means_)
         _put(adata, layer, values)
     adata.var["mean"] = found["mean"]

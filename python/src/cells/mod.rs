@@ -31,7 +31,10 @@ pub(crate) use hvg::cells_hvg;
 pub(crate) use labels::NameLists;
 pub(crate) use markers::cells_markers;
 pub(crate) use neighbors::cells_neighbors;
-pub(crate) use normalize::{cells_check_log1p, cells_divide, cells_normalize, cells_size_factors};
+pub(crate) use normalize::{
+    cells_check_log1p, cells_check_log1p_in_place, cells_divide, cells_normalize, cells_rise, cells_size_factors,
+    cells_size_factors_in_place,
+};
 pub(crate) use pca::cells_pca;
 pub(crate) use qc::{cells_filter, cells_qc};
 pub(crate) use sc3::cells_sc3;

@@ -1,7 +1,9 @@
 //! Factors of cells, and values that are changed where they stand.
 
 use ferrocyte_base::{Fault, Result, Run};
-use ferrocyte_cells::in_place::{Float, Lines, divide_in_place, normalize_in_place};
+use ferrocyte_cells::in_place::{
+    Float, Lines, check_log1p_in_place, divide_in_place, normalize_in_place, rises, size_factors_in_place,
+};
 use ferrocyte_cells::normalize::{NormalizeOptions, SizeFactors, Target, Then, check_log1p, size_factors};
 use ferrocyte_data::Index;
 use numpy::{IntoPyArray, PyReadonlyArray1, PyReadwriteArray1};
@@ -13,9 +15,9 @@ use crate::faults::OrRaise;
 use crate::monitor::{Means, attended};
 use crate::sources::{Held, Matrix};
 
-/// The values of a matrix that are changed.
+/// The values of a matrix that are changed, or looked at where they stand.
 #[derive(FromPyObject)]
-enum Changed<'py> {
+pub(crate) enum Changed<'py> {
     Single(PyReadwriteArray1<'py, f32>),
     Double(PyReadwriteArray1<'py, f64>),
 }
@@ -32,7 +34,7 @@ enum Places<'py> {
 
 /// Pointers or lines, of either width.
 #[derive(FromPyObject)]
-enum Numbers<'py> {
+pub(crate) enum Numbers<'py> {
     I32(PyReadonlyArray1<'py, i32>),
     I64(PyReadonlyArray1<'py, i64>),
 }
@@ -42,19 +44,42 @@ impl<'py> FromPyObject<'_, 'py> for Places<'py> {
 
     fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let (tag, item): (String, Bound<'py, PyAny>) = object.extract()?;
-        // A negative pointer is refused as one that does not fit.
-        let bound = |b: i64| usize::try_from(b).unwrap_or(usize::MAX);
+        if tag == "runs" {
+            return Ok(Self::Runs(bounds(&item)?));
+        }
         Ok(match (tag.as_str(), item.extract::<Numbers<'py>>()) {
-            ("runs", Ok(Numbers::I32(array))) => {
-                Self::Runs(array.as_array().iter().map(|&b| bound(i64::from(b))).collect())
-            }
-            ("runs", Ok(Numbers::I64(array))) => Self::Runs(array.as_array().iter().map(|&b| bound(b)).collect()),
             (_, Ok(Numbers::I32(array))) => Self::Each32(array),
             (_, Ok(Numbers::I64(array))) => Self::Each64(array),
             ("long", Err(_)) => Self::Long(item.extract()?),
             (_, Err(_)) => Self::Turns(item.extract()?),
         })
     }
+}
+
+/// Where each line begins, and the end of all.
+fn bounds(pointers: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
+    // A negative pointer is refused as one that does not fit.
+    let bound = |b: i64| usize::try_from(b).unwrap_or(usize::MAX);
+    Ok(match pointers.extract::<Numbers<'_>>()? {
+        Numbers::I32(array) => array.as_array().iter().map(|&b| bound(i64::from(b))).collect(),
+        Numbers::I64(array) => array.as_array().iter().map(|&b| bound(b)).collect(),
+    })
+}
+
+/// Looks at values of either type.
+macro_rules! looked_at {
+    ($py:expr, $means:expr, $values:expr, |$run:ident, $slice:ident| $work:expr) => {
+        match $values {
+            Changed::Single(values) => {
+                let $slice = values.as_slice().map_err(strided).or_raise($py)?;
+                attended($py, &$means, |$run| $work)
+            }
+            Changed::Double(values) => {
+                let $slice = values.as_slice().map_err(strided).or_raise($py)?;
+                attended($py, &$means, |$run| $work)
+            }
+        }
+    };
 }
 
 /// What is done to the values.
@@ -125,8 +150,27 @@ pub(crate) fn cells_size_factors<'py>(
     let options = NormalizeOptions { target: target.0, exclude_highly_expressed };
     let held = Held::new(source)?;
     let mut source = held.open(py).or_raise(py)?;
-    let SizeFactors { factors, totals, target, highly_expressed } =
-        attended(py, &means, |run| size_factors(run, &mut *source, &names.names(), &options))?;
+    let found = attended(py, &means, |run| size_factors(run, &mut *source, &names.names(), &options))?;
+    factors_dict(py, found)
+}
+
+/// [`cells_size_factors`] of rows that stand where `pointers` say, from their values alone; `None` where some of them are
+/// missing, infinite or negative, which that function says by name.
+#[pyfunction]
+pub(crate) fn cells_size_factors_in_place<'py>(
+    py: Python<'py>,
+    values: Changed<'py>,
+    pointers: &Bound<'py, PyAny>,
+    target: TargetWord,
+    means: Means,
+) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let bounds = bounds(pointers)?;
+    let found = looked_at!(py, means, values, |run, values| size_factors_in_place(run, values, &bounds, target.0))?;
+    found.map(|found| factors_dict(py, found)).transpose()
+}
+
+fn factors_dict(py: Python<'_>, found: SizeFactors) -> PyResult<Bound<'_, PyDict>> {
+    let SizeFactors { factors, totals, target, highly_expressed } = found;
     let out = PyDict::new(py);
     out.set_item("factors", factors.into_pyarray(py))?;
     out.set_item("totals", totals.into_pyarray(py))?;
@@ -158,6 +202,39 @@ pub(crate) fn cells_check_log1p(py: Python<'_>, source: Matrix<'_>, names: NameL
     let held = Held::new(source)?;
     let mut source = held.open(py).or_raise(py)?;
     attended(py, &means, |run| check_log1p(run, &mut *source, &names.names()))
+}
+
+/// [`cells_check_log1p`] of all stored values of the matrix `name`; false where some of them are missing, infinite or
+/// negative, which that function says by name.
+#[pyfunction]
+pub(crate) fn cells_check_log1p_in_place(
+    py: Python<'_>,
+    values: Changed<'_>,
+    name: &str,
+    means: Means,
+) -> PyResult<bool> {
+    looked_at!(py, means, values, |run, values| check_log1p_in_place(run, values, name))
+}
+
+/// Whether the indices of each run, which stand where `pointers` say, rise: no place has two values then.
+#[pyfunction]
+pub(crate) fn cells_rise(
+    py: Python<'_>,
+    indices: Numbers<'_>,
+    pointers: &Bound<'_, PyAny>,
+    means: Means,
+) -> PyResult<bool> {
+    let bounds = bounds(pointers)?;
+    match indices {
+        Numbers::I32(indices) => {
+            let indices = indices.as_slice().map_err(strided).or_raise(py)?;
+            attended(py, &means, |run| rises(run, indices, &bounds))
+        }
+        Numbers::I64(indices) => {
+            let indices = indices.as_slice().map_err(strided).or_raise(py)?;
+            attended(py, &means, |run| rises(run, indices, &bounds))
+        }
+    }
 }
 
 /// Multiplies the values of cells by factors, takes logarithms (`log` has their base), or both, where they stand. `cells`

@@ -100,6 +100,10 @@ impl Scrublet {
 /// Genes in fewer cells, and cells with fewer genes, say too little.
 const LEAST: usize = 3;
 
+/// Where there are too many points to look at all pairs, this share of the neighbours is found. What is missed stands
+/// farthest away and is as likely to be simulated as the next ones, which are counted in its place.
+const RECALL: f64 = 0.95;
+
 /// Scores the cells of one sample; `source` has raw counts.
 ///
 /// Genes in fewer than 3 cells and cells with fewer than 3 genes are left out; variable genes are those of the flavour
@@ -136,14 +140,16 @@ pub fn scrublet(
         k: adjusted + usize::from(!options.counts_itself),
         metric: Metric::Euclidean,
         search: Search::Automatic,
+        recall: RECALL,
         seed: options.seed,
-        ..KnnOptions::default()
     };
-    let first = usize::from(!options.counts_itself);
-    // Of a row nothing is kept but how many simulated ones it has: there are hundreds of neighbours of each point.
-    let likely = |row: &[(f64, u32)]| {
-        let simulated = row[first..].iter().filter(|(_, i)| *i as usize >= n).count();
-        score(simulated as f64, (row.len() - first) as f64, ratio, options)
+    // Of all neighbours nothing is kept but how many are simulated: there are hundreds of each point.
+    let likely = |point: u32, others: &[u32]| {
+        let itself = u32::from(options.counts_itself);
+        let simulated = others.iter().map(|&i| u32::from(i as usize >= n)).sum::<u32>();
+        let all = others.len() as u32 + itself;
+        let simulated = simulated + itself * u32::from(point as usize >= n);
+        score(f64::from(simulated), f64::from(all), ratio, options)
     };
     let scores = of_nearest(run, Points::new(&points, all, points.len() / all)?, &wanted, likely)?;
     let simulated: Vec<f64> = scores[n..].iter().map(|s| s.0).collect();

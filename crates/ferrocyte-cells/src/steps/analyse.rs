@@ -65,21 +65,30 @@ pub fn embed(
     batches: Option<(&str, &Factor)>,
     options: &EmbedOptions,
 ) -> Result<Embedding> {
-    let (mut embedding, graph) = laid_out(run, counts, names, batches, options)?;
-    embedding.additions += joined(graph, options.weights, options.style);
-    Ok(embedding)
+    let LaidOut { basis, n_variable, mut additions, graph, factors } = laid_out(run, counts, names, batches, options)?;
+    additions += joined(graph, options.weights, options.style);
+    Ok(Embedding { logged: counts.logged(run, &factors)?, basis, n_variable, additions })
 }
 
-/// [`embed`], with the graph beside: it is the largest of what is added, and there is one of it.
+/// What [`embed`] finds, with the graph beside: it is the largest of what is added, and there is one of it. The logarithms
+/// are made again from the factors of the cells where they are wanted, and take no memory in the meantime.
+struct LaidOut {
+    basis: Basis,
+    n_variable: usize,
+    additions: Additions,
+    graph: Graph,
+    factors: Vec<f64>,
+}
+
 fn laid_out(
     run: &Run,
     counts: &Sheet,
     names: &Names<'_>,
     batches: Option<(&str, &Factor)>,
     options: &EmbedOptions,
-) -> Result<(Embedding, Graph)> {
+) -> Result<LaidOut> {
     let style = options.style;
-    let (logged, _) = counts.log_normalized(run, names, &options.normalize)?;
+    let (logged, found) = counts.log_normalized(run, names, &options.normalize)?;
     let log1p = ("log1p".to_owned(), Entry::dict([("base", Entry::Null)]));
     let mut additions = Additions::default();
     if style == Style::Scanpy {
@@ -95,6 +104,7 @@ fn laid_out(
     let chosen = Some(&hvg.highly_variable[..]);
     let (mut basis, added) = components(run, &mut *logged.rows()?, names, chosen, &options.components, single)?;
     additions += added;
+    drop(logged);
     if let Some(batches) = batches {
         let (together, added) = integrate(run, &basis, batches, &options.harmony, style)?;
         additions += added;
@@ -103,7 +113,7 @@ fn laid_out(
     let (graph, added) = neighbours(run, &basis, &options.knn, options.weights, options.n_pcs, style)?;
     additions += added;
     additions += layout(run, &graph, options.spectral.then_some(&basis), &options.umap, style)?;
-    Ok((Embedding { logged, basis, n_variable: hvg.indices().len(), additions }, graph))
+    Ok(LaidOut { basis, n_variable: hvg.indices().len(), additions, graph, factors: found.factors })
 }
 
 /// How clusters and their markers are found, behind [`EmbedOptions`].
@@ -139,10 +149,12 @@ pub fn analyse(
     batches: Option<(&str, &Factor)>,
     options: &AnalysisOptions,
 ) -> Result<Analysis> {
-    let (mut embedding, graph) = laid_out(run, counts, names, batches, &options.embed)?;
+    let LaidOut { basis, n_variable, mut additions, graph, factors } =
+        laid_out(run, counts, names, batches, &options.embed)?;
     let (labels, added) = clusters(run, &graph, &options.leiden, &options.rank.groupby)?;
-    embedding.additions += added;
-    embedding.additions += joined(graph, options.embed.weights, options.embed.style);
+    additions += added;
+    additions += joined(graph, options.embed.weights, options.embed.style);
+    let mut embedding = Embedding { logged: counts.logged(run, &factors)?, basis, n_variable, additions };
     let sizes = labels.counts();
     let lonely: Vec<String> = (0..sizes.len()).filter(|&i| sizes[i] == 1).map(|i| labels.levels[i].clone()).collect();
     if sizes.len() - lonely.len() < 2 {

@@ -6,7 +6,7 @@ use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{Csr, OwnedCsr, RowChunks, Values};
 
 use crate::Names;
-use crate::in_place::{Lines, normalize_in_place};
+use crate::in_place::{Float, Lines, normalize_in_place, size_factors_in_place};
 use crate::normalize::{NormalizeOptions, SizeFactors, Then, size_factors};
 
 /// The stored values of a sheet.
@@ -129,14 +129,36 @@ impl Sheet {
         names: &Names<'_>,
         options: &NormalizeOptions,
     ) -> Result<(Self, SizeFactors)> {
-        let found = size_factors(run, &mut *self.rows()?, names, options)?;
+        let quick = match &*self.values {
+            Reals::F32(v) => self.factors_of(run, v, options)?,
+            Reals::F64(v) => self.factors_of(run, v, options)?,
+        };
+        let found = match quick {
+            Some(found) => found,
+            None => size_factors(run, &mut *self.rows()?, names, options)?,
+        };
+        Ok((self.logged(run, &found.factors)?, found))
+    }
+
+    fn factors_of<T: Float>(&self, run: &Run, values: &[T], options: &NormalizeOptions) -> Result<Option<SizeFactors>> {
+        if options.exclude_highly_expressed.is_some() {
+            return Ok(None);
+        }
+        size_factors_in_place(run, values, &self.pointers, options.target)
+    }
+
+    /// ln(1 + x) of the values of each cell times its factor.
+    ///
+    /// # Errors
+    /// Another number of factors than cells.
+    pub fn logged(&self, run: &Run, factors: &[f64]) -> Result<Self> {
         let mut values = (*self.values).clone();
         let (lines, then) = (Lines::<i32>::Runs(&self.pointers), Then::Log1p { base: None });
         match &mut values {
-            Reals::F32(v) => normalize_in_place(run, v, lines, Some(&found.factors), then)?,
-            Reals::F64(v) => normalize_in_place(run, v, lines, Some(&found.factors), then)?,
+            Reals::F32(v) => normalize_in_place(run, v, lines, Some(factors), then)?,
+            Reals::F64(v) => normalize_in_place(run, v, lines, Some(factors), then)?,
         }
-        Ok((Self { values: Arc::new(values), ..self.clone() }, found))
+        Ok(Self { values: Arc::new(values), ..self.clone() })
     }
 }
 

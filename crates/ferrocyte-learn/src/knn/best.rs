@@ -22,7 +22,7 @@ pub(super) struct Best {
 
 impl Best {
     pub(super) fn new(point: usize, wanted: usize) -> Self {
-        let room = wanted + wanted.clamp(16, 64);
+        let room = wanted + spare(wanted);
         Self { point: point as u32, wanted, room, limit: f32::INFINITY, found: Vec::with_capacity(room) }
     }
 
@@ -31,9 +31,22 @@ impl Best {
         self.limit
     }
 
-    /// Points that were kept.
-    pub(super) fn candidates(&self) -> impl Iterator<Item = u32> + '_ {
-        self.found.iter().map(|(_, j)| *j)
+    /// Approximate gaps and points that were kept.
+    pub(super) fn candidates(&self) -> &[(f32, u32)] {
+        &self.found
+    }
+
+    /// A candidate with a smaller gap is certainly among the smallest. For use after [`Best::tighten`].
+    pub(super) fn certain(&mut self, screen: &Screen) -> f32 {
+        if self.found.len() <= self.wanted {
+            return f32::INFINITY;
+        }
+        if self.wanted == 0 {
+            return f32::NEG_INFINITY;
+        }
+        let (_, last, _) = self.found.select_nth_unstable_by(self.wanted - 1, |a, b| a.0.total_cmp(&b.0));
+        // The true gap of a candidate below is less than that of the last, less one error; fewer than `wanted` have one.
+        last.0 - 2.0 * screen.error(self.point as usize, last.0.max(0.0))
     }
 
     #[inline]
@@ -45,7 +58,7 @@ impl Best {
         if self.found.len() >= self.room {
             self.tighten(screen);
             // Many equal gaps: they all stay, and room is made for more.
-            self.room = self.room.max(self.found.len() + self.wanted.clamp(16, 64) / 2);
+            self.room = self.room.max(self.found.len() + spare(self.wanted) / 2);
         }
     }
 
@@ -74,6 +87,12 @@ impl Best {
         let limit = self.limit;
         self.found.retain(|(gap, _)| *gap <= limit);
     }
+}
+
+/// Room for candidates beyond those that are wanted. All are looked through whenever it is full: with little room that is
+/// often, with much of it the limit is old.
+fn spare(wanted: usize) -> usize {
+    if wanted <= 128 { wanted.clamp(16, 64) } else { wanted / 2 }
 }
 
 /// Offers a block of gaps, a row for each of `rows` into `bests`, the columns being points from `first` on.

@@ -19,8 +19,9 @@ use ferrocyte_math::random::Stream;
 use super::KnnOptions;
 use super::best::Best;
 use super::centres::Centres;
-use super::exact::{self, ASKING, Row, Rows};
+use super::exact::{self, ASKING, Rows};
 use super::screen::Screen;
+use super::settled::{Row, Settled};
 
 /// Points of which the slack is learned, and as many again on which it is checked.
 const SAMPLE: usize = 400;
@@ -38,12 +39,12 @@ const MORE: f32 = 1.25;
 const ALL: f32 = 64.0;
 
 /// What `pack` makes of the nearest `k` of some points at a time, cell after cell, and the recall on a sample.
-pub(super) fn nearly<B: Send>(
+pub(super) fn nearly<R: Settled, B: Send>(
     run: &Run,
     rows: &Rows<'_>,
     k: usize,
     options: &KnnOptions,
-    pack: impl Fn(Vec<Row>) -> B + Sync,
+    pack: impl Fn(Vec<R>) -> B + Sync,
 ) -> Result<(Vec<B>, f64)> {
     let n = rows.n();
     let recall = options.recall;
@@ -51,7 +52,7 @@ pub(super) fn nearly<B: Send>(
     let sample: Vec<usize> = draws.permutation(n).into_iter().take(2 * SAMPLE).collect();
     let natural: Vec<u32> = (0..n as u32).collect();
     let screen = rows.screen(&natural);
-    let truth = run.map_quietly(sample.len(), 32, |range| Ok(exact::of(rows, &screen, &sample[range], k)))?;
+    let truth = run.map_quietly(sample.len(), 32, |range| Ok(exact::of::<Row>(rows, &screen, &sample[range], k)))?;
     let truth: Vec<Row> = truth.into_iter().flatten().collect();
 
     let cells = Cells::new(run, &screen, &mut draws)?;
@@ -63,7 +64,7 @@ pub(super) fn nearly<B: Send>(
     let values = rows.ordered(&cells.order);
     let ordered = rows.standing_in(&values);
     loop {
-        let found = cells.search(run, &ordered, &screen, k, slack, |found| {
+        let found = cells.search(run, &ordered, &screen, k, slack, |found: Vec<R>| {
             let hits = checked.hits(&found);
             (pack(found), hits)
         })?;
@@ -88,9 +89,9 @@ impl<'a> Checked<'a> {
     }
 
     /// How many true neighbours of known points are in rows that were found.
-    fn hits(&self, found: &[Row]) -> usize {
-        let known = found.iter().filter_map(|row| Some((row, self.0.get(&row[0].1)?)));
-        known.map(|(row, truth)| truth.iter().filter(|(_, j)| row.iter().any(|(_, i)| i == j)).count()).sum()
+    fn hits<R: Settled>(&self, found: &[R]) -> usize {
+        let known = found.iter().filter_map(|row| Some((row, self.0.get(&row.point())?)));
+        known.map(|(row, truth)| truth.iter().filter(|(_, j)| row.has(*j)).count()).sum()
     }
 
     /// Hits as a share of all true neighbours.
@@ -184,14 +185,14 @@ impl Cells {
         needed.select_nth_unstable_by(rank, f32::total_cmp).1.clamp(0.05, ALL)
     }
 
-    fn search<B: Send>(
+    fn search<R: Settled, B: Send>(
         &self,
         run: &Run,
         ordered: &Rows<'_>,
         screen: &Screen,
         k: usize,
         slack: f32,
-        pack: impl Fn(Vec<Row>) -> B + Sync,
+        pack: impl Fn(Vec<R>) -> B + Sync,
     ) -> Result<Vec<B>> {
         let mut jobs = Vec::new();
         for c in 0..self.n_cells() {
@@ -202,10 +203,8 @@ impl Cells {
         run.map_blocks("neighbours", jobs.len(), 1, |job| {
             let (cell, range) = &jobs[job];
             let mut bests = self.ask(screen, *cell, range.clone(), k, slack);
-            let settle = |(best, place): (&mut Best, usize)| {
-                best.tighten(screen);
-                ordered.settle(place as u32, k, best.candidates(), |place| self.order[place as usize])
-            };
+            let point = |place: u32| self.order[place as usize];
+            let settle = |(best, place): (&mut Best, usize)| R::settle(best, ordered, screen, place as u32, k, point);
             Ok(pack(bests.iter_mut().zip(range.clone()).map(settle).collect()))
         })
     }

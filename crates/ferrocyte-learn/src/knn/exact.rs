@@ -8,15 +8,13 @@ use ferrocyte_math::wide::widest;
 use super::best::{Best, Offer};
 use super::metric::Metric;
 use super::screen::Screen;
+use super::settled::Settled;
 
 /// Points that ask together.
 pub(super) const ASKING: usize = 128;
 
 /// Points that are asked together.
 const ASKED: usize = 1024;
-
-/// The neighbours of one point: itself, then the others by distance and index.
-pub(super) type Row = Vec<(f64, u32)>;
 
 /// Prepared rows, and between which gaps are measured.
 pub(super) struct Rows<'a> {
@@ -59,31 +57,23 @@ impl<'a> Rows<'a> {
         Rows { values, ..*self }
     }
 
-    /// The nearest `k` of the row `place`, itself first, among candidates; `point` tells what point stands in a place.
-    pub(super) fn settle(
-        &self,
-        place: u32,
-        k: usize,
-        candidates: impl Iterator<Item = u32>,
-        point: impl Fn(u32) -> u32,
-    ) -> Row {
-        let here = self.row(place as usize);
-        let mut found: Row = candidates.map(|j| (self.metric.gap(here, self.row(j as usize)), point(j))).collect();
-        found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        found.truncate(k - 1);
-        let mut row = Vec::with_capacity(k);
-        row.push((0.0, point(place)));
-        row.extend(found.into_iter().map(|(gap, j)| (self.metric.distance(gap), j)));
-        row
+    /// The gap between two rows.
+    pub(super) fn gap(&self, a: u32, b: u32) -> f64 {
+        self.metric.gap(self.row(a as usize), self.row(b as usize))
+    }
+
+    /// The distance that belongs to a gap.
+    pub(super) fn distance(&self, gap: f64) -> f64 {
+        self.metric.distance(gap)
     }
 }
 
 /// What `pack` makes of the nearest `k` of some points at a time, in the order of the points.
-pub(super) fn all<B: Send>(
+pub(super) fn all<R: Settled, B: Send>(
     run: &Run,
     rows: &Rows<'_>,
     k: usize,
-    pack: impl Fn(Vec<Row>) -> B + Sync,
+    pack: impl Fn(Vec<R>) -> B + Sync,
 ) -> Result<Vec<B>> {
     let order: Vec<u32> = (0..rows.n as u32).collect();
     let screen = rows.screen(&order);
@@ -91,7 +81,7 @@ pub(super) fn all<B: Send>(
 }
 
 /// The nearest `k` of a few points among all; the screen is in the order of the rows.
-pub(super) fn of(rows: &Rows<'_>, screen: &Screen, points: &[usize], k: usize) -> Vec<Row> {
+pub(super) fn of<R: Settled>(rows: &Rows<'_>, screen: &Screen, points: &[usize], k: usize) -> Vec<R> {
     let mut bests: Vec<Best> = points.iter().map(|i| Best::new(*i, k - 1)).collect();
     let lefts: Vec<f32> = points.iter().flat_map(|i| screen.left(*i)).copied().collect();
     let asking: Vec<u32> = (0..points.len() as u32).collect();
@@ -100,10 +90,7 @@ pub(super) fn of(rows: &Rows<'_>, screen: &Screen, points: &[usize], k: usize) -
         let columns = first..(first + ASKED).min(screen.n());
         offer(screen, &lefts, columns, &mut bests, &asking, &mut gaps);
     }
-    let settle = |(best, point): (&mut Best, &usize)| {
-        best.tighten(screen);
-        rows.settle(*point as u32, k, best.candidates(), |j| j)
-    };
+    let settle = |(best, point): (&mut Best, &usize)| R::settle(best, rows, screen, *point as u32, k, |j| j);
     bests.iter_mut().zip(points).map(settle).collect()
 }
 

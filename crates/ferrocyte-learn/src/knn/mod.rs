@@ -12,6 +12,7 @@ mod exact;
 mod metric;
 mod neighbours;
 mod screen;
+mod settled;
 
 use ferrocyte_base::{Fault, Result, Run};
 
@@ -20,8 +21,9 @@ use crate::Points;
 pub use metric::Metric;
 pub use neighbours::Neighbours;
 
-use exact::{Row, Rows};
+use exact::Rows;
 use neighbours::Part;
+use settled::{Row, Set, Settled};
 
 /// Up to so many points all pairs are looked at: measured, this takes less than a second of one processor, where the
 /// other way, faster from about 10,000 points on, takes half of that.
@@ -82,13 +84,14 @@ pub fn nearest(run: &Run, points: Points<'_>, options: &KnnOptions) -> Result<Ne
     let (n, k) = (points.n(), checked(run, points, options)?);
     // Rows of neighbours before and after they are joined.
     run.reserve("the neighbours", (n * k * 24) as u64)?;
-    let (parts, recall) = search(run, points, k, options, |rows| Part::new(&rows))?;
+    let (parts, recall) = search(run, points, k, options, |rows: Vec<Row>| Part::new(&rows))?;
     Ok(Neighbours::from_parts(n, k, parts, recall))
 }
 
-/// What `of` makes of the row of every point, point after point: the distances and indices of its `k` nearest, as
-/// [`nearest`] has them. The rows themselves are not kept, which takes much less memory where little is made of many
-/// neighbours.
+/// What `of` makes of every point and the others among its `k` nearest, point after point; these come in no order.
+///
+/// They are those of [`nearest`]. They are neither kept nor, as a rule, measured twice or sorted, which takes much less
+/// memory and time where little is made of many neighbours.
 ///
 /// # Errors
 ///
@@ -99,18 +102,18 @@ pub fn nearest(run: &Run, points: Points<'_>, options: &KnnOptions) -> Result<Ne
 /// use ferrocyte_learn::{KnnOptions, Points, of_nearest};
 /// let values = [0.0, 1.0, 3.0, 7.0];
 /// let options = KnnOptions { k: 2, ..KnnOptions::default() };
-/// let last = of_nearest(&Run::new(), Points::new(&values, 4, 1)?, &options, |row| row[1].0)?;
-/// assert_eq!(last, [1.0, 1.0, 2.0, 4.0]);
+/// let ends = of_nearest(&Run::new(), Points::new(&values, 4, 1)?, &options, |point, others| (point, others[0]))?;
+/// assert_eq!(ends, [(0, 1), (1, 0), (2, 1), (3, 2)]);
 /// # Ok::<(), ferrocyte_base::Fault>(())
 /// ```
 pub fn of_nearest<T: Send>(
     run: &Run,
     points: Points<'_>,
     options: &KnnOptions,
-    of: impl Fn(&[(f64, u32)]) -> T + Sync,
+    of: impl Fn(u32, &[u32]) -> T + Sync,
 ) -> Result<Vec<T>> {
     let k = checked(run, points, options)?;
-    let made = |rows: Vec<Row>| rows.iter().map(|row| (row[0].1, of(row))).collect::<Vec<_>>();
+    let made = |sets: Vec<Set>| sets.iter().map(|set| (set.point(), of(set.point(), &set.0[1..]))).collect::<Vec<_>>();
     let mut found: Vec<(u32, T)> = search(run, points, k, options, made)?.0.into_iter().flatten().collect();
     found.sort_unstable_by_key(|(point, _)| *point);
     Ok(found.into_iter().map(|(_, made)| made).collect())
@@ -138,12 +141,12 @@ fn checked(run: &Run, points: Points<'_>, options: &KnnOptions) -> Result<usize>
 }
 
 /// What `pack` makes of the rows of some points at a time, in any order of points; and the recall on a sample.
-fn search<B: Send>(
+fn search<R: Settled, B: Send>(
     run: &Run,
     points: Points<'_>,
     k: usize,
     options: &KnnOptions,
-    pack: impl Fn(Vec<Row>) -> B + Sync,
+    pack: impl Fn(Vec<R>) -> B + Sync,
 ) -> Result<(Vec<B>, Option<f64>)> {
     let n = points.n();
     // The points in single precision, twice two times.

@@ -2,7 +2,7 @@
 
 use ferrocyte_base::{Fault, Result};
 
-use super::exact::Row;
+use super::settled::Row;
 
 /// For each of `n` points its `k` nearest: indices and distances, point after point.
 ///

@@ -140,26 +140,32 @@ fn any_number_of_threads_gives_the_same_neighbours() {
 }
 
 #[test]
-fn what_is_made_of_rows_is_made_of_the_neighbours() {
-    let values = clusters(8, 2500, 10, 8);
-    let points = Points::new(&values, 2500, 10).unwrap();
-    for search in [Search::Exact, Search::Approximate] {
-        let wanted = options(15, Metric::Euclidean, search);
-        let run = Run::new().threads(2);
-        let found = nearest(&run, points, &wanted).unwrap();
-        let rows = of_nearest(&run, points, &wanted, <[(f64, u32)]>::to_vec).unwrap();
-        assert_eq!(rows.len(), 2500);
-        for (i, row) in rows.iter().enumerate() {
-            let expected: Vec<(f64, u32)> =
-                found.row_distances(i).iter().copied().zip(found.row(i).iter().copied()).collect();
-            assert_eq!(*row, expected, "{search:?}, point {i}");
+fn sets_of_neighbours_are_those_of_the_rows() {
+    // Points of clusters, and points on a grid, among which many distances are equal.
+    let grid: Vec<f64> = (0..2500).flat_map(|i| [f64::from(i % 50), f64::from(i / 50)]).collect();
+    for (values, d) in [(clusters(8, 2500, 10, 8), 10), (grid, 2)] {
+        let points = Points::new(&values, 2500, d).unwrap();
+        for (search, k) in [(Search::Exact, 15), (Search::Approximate, 15), (Search::Exact, 200), (Search::Exact, 1)] {
+            let wanted = options(k, Metric::Euclidean, search);
+            let run = Run::new().threads(2);
+            let found = nearest(&run, points, &wanted).unwrap();
+            let sets = of_nearest(&run, points, &wanted, |point, others| (point, others.to_vec())).unwrap();
+            assert_eq!(sets.len(), 2500);
+            for (i, (point, mut others)) in sets.into_iter().enumerate() {
+                let mut expected = found.row(i)[1..].to_vec();
+                expected.sort_unstable();
+                others.sort_unstable();
+                assert_eq!((point as usize, others), (i, expected), "{search:?}, k = {k}");
+            }
         }
     }
     // The rows of so many neighbours are more than the memory, what is made of them is not.
+    let values = clusters(8, 2500, 10, 8);
+    let points = Points::new(&values, 2500, 10).unwrap();
     let little = Run::new().memory(1 << 20);
     let wanted = options(600, Metric::Euclidean, Search::Approximate);
     assert!(nearest(&little, points, &wanted).is_err());
-    assert!(of_nearest(&little, points, &wanted, <[(f64, u32)]>::len).unwrap().iter().all(|&k| k == 600));
+    assert!(of_nearest(&little, points, &wanted, |_, others| others.len()).unwrap().iter().all(|&k| k == 599));
 }
 
 #[derive(Default)]
