@@ -41,6 +41,13 @@ pub struct Expression {
     values: Vec<f64>,
 }
 
+impl Default for Expression {
+    /// No cells and no genes.
+    fn default() -> Self {
+        Self { genes: Vec::new(), cells: Vec::new(), pointers: vec![0], indices: Vec::new(), values: Vec::new() }
+    }
+}
+
 impl Expression {
     /// Reads a stream of cells × genes.
     ///

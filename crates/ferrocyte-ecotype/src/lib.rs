@@ -65,6 +65,6 @@ pub use recover::{NON_SE, RecoverOptions, Recovered, recover};
 pub use scale::{Moments, SCALE_MAX, scale, scale_by_groups};
 pub use simulate::{Effect, SimulateOptions, Simulated, simulate};
 pub use train::{
-    Aggregate, Basis, Ensemble, EnsembleOptions, Labels, Mode, Skipped, SmallClasses, TrainOptions, Trained, aggregate,
-    select, train, train_ensemble,
+    Aggregate, Basis, Ensemble, EnsembleOptions, Labels, Mode, Runs, Skipped, SmallClasses, TrainOptions, Trained,
+    aggregate, select, share, train, train_ensemble, train_runs,
 };

@@ -168,9 +168,10 @@ def scale(data: Any, groups: Any = None, *, orientation: Orientation = "genes_x_
     return out if orientation == "cells_x_genes" else out.T
 
 
-def _columns(
+def columns_of(
     study: Any, cell_type: Any, label: Any, sample: Any, non_se_label: str
 ) -> tuple[list[str], list[str], list[str] | None]:
+    """Types, labels and samples of the cells."""
     return (
         texts(study, cell_type, "cell_type"),
         texts(study, label, "label", non_se_label),
@@ -268,7 +269,7 @@ def train(
     study = read_cells(
         data, meta, layer=layer, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan
     )
-    columns = _columns(study, cell_type, label, sample, non_se_label)
+    columns = columns_of(study, cell_type, label, sample, non_se_label)
     found = _core.ecotype_train(study.cells, columns, how, means(n_threads, max_memory, progress=progress))
     models = Models({model[0]: frame_out(model) for model in found["models"]})
     models.skipped, models.logged = found["skipped"], found["logged"]
@@ -347,10 +348,15 @@ nfeature_per_se, min_cells, downsample, seed, rng, small_classes, non_se_label
     study = read_cells(
         data, meta, layer=layer, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan
     )
-    columns = _columns(study, cell_type, label, sample, non_se_label)
+    columns = columns_of(study, cell_type, label, sample, non_se_label)
     chosen = list(range(seed, seed + n_runs)) if seeds is None else [int(one) for one in seeds]
     agreed = (chosen, float(delta_threshold), float(min_model_fraction), keep_runs)
     found = _core.ecotype_ensemble(study.cells, columns, how, agreed, means(n_threads, max_memory, progress=progress))
+    return ensemble_out(found)
+
+
+def ensemble_out(found: dict[str, Any]) -> Ensemble:
+    """An ensemble as the compiled module gives it."""
     out = _ensemble(found["aggregates"])
     out.models.skipped, out.models.logged = found["skipped"], found["logged"]
     out.runs = [Models({model[0]: frame_out(model) for model in run}) for run in found["runs"]]

@@ -31,6 +31,11 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    /// The cells, which are handed over, and what is known of each.
+    pub(super) fn parts(&mut self) -> (Expression, Labels<'_>) {
+        (std::mem::take(&mut self.x), self.labels())
+    }
+
     /// What is known of each cell.
     pub(super) fn labels(&self) -> Labels<'_> {
         Labels { cell_type: &self.cell_type, label: &self.label, sample: self.sample.as_deref() }
