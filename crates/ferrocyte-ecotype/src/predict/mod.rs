@@ -5,6 +5,7 @@
 //! until their classes stand still, as the reference does it.
 
 mod poisson;
+mod updates;
 mod values;
 
 use ferrocyte_base::{Fault, Result, Run};
@@ -12,6 +13,7 @@ use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::r_stream::RStream;
 
 pub(crate) use poisson::{Problem, Workspace};
+pub(crate) use updates::Updates;
 use values::{Active, Shared};
 
 use crate::expression::Expression;
@@ -34,6 +36,9 @@ const START_SEED: u32 = 39;
 
 /// How many cells a thread takes at once.
 const BLOCK: usize = 128;
+
+/// Looks at the classes of all cells of a chunk between which a cell is updated by itself.
+const LOOKS: usize = 10;
 
 /// How cells are scored.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -212,15 +217,17 @@ impl Job<'_> {
         Ok(active)
     }
 
-    /// Sets the problem of a cell; false where it has no value in the features of the model.
-    fn set(&self, problem: &mut Problem, active: &Active, cell: usize, room: &mut Rooms) -> bool {
+    /// The features of a cell that are not 0 and have weights: values and rows of the model. None at all fit no value.
+    fn features(&self, active: &Active, cell: usize, room: &mut Rooms) {
         self.shared.values(self.x, self.moments, cell, &mut room.values);
         active.features(&room.values, &mut room.features);
         let weights = &self.model.weights;
-        // No weights at all fit no value.
-        let rows = room.features.iter().map(|&(v, row)| (v, weights.row(row)));
-        problem.set(rows.filter(|(_, w)| w.iter().any(|w| *w > 0.0)));
-        !problem.is_empty()
+        room.features.retain(|&(_, row)| weights.row(row).iter().any(|w| *w > 0.0));
+    }
+
+    /// Features with their weights.
+    fn weighted<'b>(&'b self, features: &'b [(f64, usize)]) -> impl Iterator<Item = (f64, &'b [f64])> + Clone {
+        features.iter().map(|&(v, row)| (v, self.model.weights.row(row)))
     }
 
     /// The optimum of each cell.
@@ -230,7 +237,9 @@ impl Job<'_> {
         let mut problem = Problem::new(sums.to_vec());
         let (mut room, mut rooms) = (Workspace::default(), Rooms::default());
         for i in 0..n {
-            if self.set(&mut problem, active, cells[i], &mut rooms) {
+            self.features(active, cells[i], &mut rooms);
+            if !rooms.features.is_empty() {
+                problem.set(self.weighted(&rooms.features));
                 let found = problem.solve(&mut room, &mut chunk.h[i * k..(i + 1) * k]);
                 (chunk.scored[i], chunk.not_unique[i]) = (true, !found.unique);
             }
@@ -248,26 +257,47 @@ impl Job<'_> {
             draws.uniform();
         });
         chunk.h.iter_mut().for_each(|h| *h = (draws.uniform() * least).min(active.most));
-        let mut problem = Problem::new(active.weight_sums(self.model));
-        let (mut room, mut rooms) = (Workspace::default(), Rooms::default());
-        let mut stop = Connectivity::default();
-        let mut iterations = 0;
+        let features = self.all_features(&active, cells, &mut chunk.scored);
+        let mut updates = Updates::new(active.weight_sums(self.model));
+        let (mut stop, mut iterations, mut looks) = (Connectivity::default(), 0, Vec::new());
         while iterations < MOST_ITERATIONS {
-            for (i, h) in chunk.h.chunks_exact_mut(k).enumerate() {
-                if self.set(&mut problem, &active, cells[i], &mut rooms) {
-                    problem.update(&mut room, h, Connectivity::EVERY);
-                    h.iter_mut().for_each(|h| *h = h.max(EPS));
-                    chunk.scored[i] = true;
+            // The cells of some looks are updated one after the other, so that what is packed of a cell is used for all.
+            let left = (MOST_ITERATIONS - iterations) / Connectivity::EVERY;
+            let n_looks = if iterations == 0 { Connectivity::FEWEST } else { LOOKS }.min(left);
+            looks.resize(n_looks * n * k, 0.0);
+            for i in 0..n {
+                updates.set(self.weighted(&features[i]));
+                let mut h = chunk.h[i * k..(i + 1) * k].to_vec();
+                for look in looks.chunks_exact_mut(n * k) {
+                    if chunk.scored[i] {
+                        updates.update(&mut h, Connectivity::EVERY);
+                        h.iter_mut().for_each(|h| *h = h.max(EPS));
+                    }
+                    look[i * k..(i + 1) * k].copy_from_slice(&h);
                 }
             }
-            iterations += Connectivity::EVERY;
-            if stop.met(chunk.h.chunks_exact(k).map(crate::model::arg_max)) {
+            let stopped =
+                looks.chunks_exact(n * k).position(|look| stop.met(look.chunks_exact(k).map(crate::model::arg_max)));
+            let last = stopped.unwrap_or(n_looks - 1);
+            chunk.h.copy_from_slice(&looks[last * n * k..(last + 1) * n * k]);
+            iterations += (last + 1) * Connectivity::EVERY;
+            if stopped.is_some() {
                 break;
             }
         }
         chunk.iterations = Some(iterations);
-        debug_assert!(chunk.h.len() == n * k);
         Ok(chunk)
+    }
+
+    /// The features of all cells of a chunk, and which cells have any.
+    fn all_features(&self, active: &Active, cells: &[usize], scored: &mut [bool]) -> Vec<Vec<(f64, usize)>> {
+        let mut room = Rooms::default();
+        let of_cell = |(&cell, scored): (&usize, &mut bool)| {
+            self.features(active, cell, &mut room);
+            *scored = !room.features.is_empty();
+            room.features.clone()
+        };
+        cells.iter().zip(scored).map(of_cell).collect()
     }
 }
 
