@@ -105,7 +105,7 @@ def train_runs(data: Any, meta: Meta = None, *, run: int, of: int, **options: An
         words["rng"],
         words["small_classes"],
     )
-    reading = ("layer", "orientation", "normalize", "auto_log", "nan")
+    reading = ("layer", "orientation", "normalize", "auto_log", "nan", "duplicates")
     study = read_cells(data, meta, **{name: words[name] for name in reading})
     columns = columns_of(study, words["cell_type"], words["label"], words["sample"], words["non_se_label"])
     seeds, first = words["seeds"], words["seed"]

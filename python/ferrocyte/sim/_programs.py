@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import _core
 from .._run import means
@@ -74,7 +74,8 @@ def programs(
     """
     import pandas as pd
 
-    for place, value in (("n_cells", n_cells), ("n_genes", n_genes), ("n_programs", n_programs), ("seed", seed)):
+    asked: dict[str, Any] = {"n_cells": n_cells, "n_genes": n_genes, "n_programs": n_programs, "seed": seed}
+    for place, value in asked.items():
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 0 <= int(value) < 2**32:
             message = f"expected a whole number from 0 to {2**32 - 1}, found {value!r}"
             raise BadInputError(message, place=place)

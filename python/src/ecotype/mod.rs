@@ -11,7 +11,7 @@ mod scores;
 mod simulation;
 mod statistics;
 
-pub(crate) use cells::ecotype_values;
+pub(crate) use cells::{ecotype_gene_names, ecotype_values};
 pub(crate) use discovery::{
     ecotype_fold_changes, ecotype_fuse, ecotype_integrate, ecotype_metacells, ecotype_networks, ecotype_preprocess,
     ecotype_rank_columns,

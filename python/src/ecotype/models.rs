@@ -177,11 +177,11 @@ pub(crate) fn ecotype_runs_of(py: Python<'_>, content: &[u8]) -> PyResult<(Vec<u
 
 /// The ensemble of all shares, given with their names; `agreed` is `(delta_threshold, min_model_fraction, keep_runs)`.
 #[pyfunction]
-pub(crate) fn ecotype_merge_runs<'py>(
-    py: Python<'py>,
+pub(crate) fn ecotype_merge_runs(
+    py: Python<'_>,
     shares: Vec<(String, Vec<u8>)>,
     agreed: (f64, f64, bool),
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<Bound<'_, PyDict>> {
     let (delta_threshold, min_model_fraction, keep_runs) = agreed;
     let options = EnsembleOptions { delta_threshold, min_model_fraction, keep_runs, ..EnsembleOptions::default() };
     let found = (|| {

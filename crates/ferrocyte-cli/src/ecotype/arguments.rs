@@ -81,7 +81,11 @@ pub(crate) fn command() -> Command {
             verb("discover", "Ecotypes of a tissue, or those that several samples have in common")
                 .arg(input("study", "STUDY", STUDY))
                 .args(opening())
-                .arg(output("TABLE", "one row for each cell (.tsv, .csv, .jsonl, with .gz; - is stdout)"))
+                .arg(output(
+                    "OUT",
+                    "one row for each cell (.tsv, .csv, .jsonl, with .gz; - is stdout), or an .h5ad: the study again, \
+                     ecotypes in obs",
+                ))
                 .arg(also("neighbourhoods", "also one row for each neighbourhood"))
                 .arg(also("fine", "with several samples: also one row for each fine cluster")),
         )

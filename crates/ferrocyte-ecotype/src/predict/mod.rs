@@ -5,6 +5,7 @@
 //! until their classes stand still, as the reference does it.
 
 mod poisson;
+pub(crate) mod stream;
 mod updates;
 mod values;
 
@@ -23,7 +24,7 @@ use crate::scale::Moments;
 use crate::train::Mode;
 
 /// Fewer genes in common with a model do not tell.
-const FEWEST_GENES: usize = 5;
+pub(crate) const FEWEST_GENES: usize = 5;
 
 /// Cells with fewer genes than this are not scored where genes are standardised.
 const FEWEST_DETECTED: usize = 3;
@@ -118,7 +119,7 @@ pub fn predict(run: &Run, x: &Expression, model: &Model, options: &PredictOption
         return Err(Fault::bad_input("a chunk has at least one cell").at("cells_per_run"));
     }
     let (n, k) = (x.n_cells(), model.classes.len());
-    let shared = Shared::new(x, model);
+    let shared = Shared::new(x.genes(), model);
     let mut scores = Scores {
         values: Matrix::from_rows(n, k, vec![f64::NAN; n * k]),
         reasons: vec![Reason::FewModelGenes; n],
@@ -130,15 +131,10 @@ pub fn predict(run: &Run, x: &Expression, model: &Model, options: &PredictOption
     if shared.genes.len() < FEWEST_GENES {
         return Ok(scores);
     }
-    let detected = |cell: usize| x.cell(cell).1.iter().filter(|v| **v > DETECTED).count() >= FEWEST_DETECTED;
-    let cells: Vec<usize> = (0..n).filter(|&cell| !options.scale || detected(cell)).collect();
+    let cells: Vec<usize> = (0..n).filter(|&cell| !options.scale || detected(x, cell)).collect();
     scores.reasons.fill(Reason::FewGenes);
-    if options.scale && cells.len() < n {
-        run.warn(&format!(
-            "{} cells have fewer than {FEWEST_DETECTED} genes and are not scored (model of `{}`)",
-            n - cells.len(),
-            model.cell_type
-        ));
+    if options.scale {
+        warn_of_cells(run, model, n - cells.len());
     }
     let moments = options.scale.then(|| Moments::of(x, &cells));
     let job = Job { x, model, shared: &shared, moments: moments.as_ref() };
@@ -166,6 +162,20 @@ pub fn predict(run: &Run, x: &Expression, model: &Model, options: &PredictOption
         }
     }
     Ok(scores)
+}
+
+/// Whether a cell has enough genes to be standardised.
+fn detected(x: &Expression, cell: usize) -> bool {
+    x.cell(cell).1.iter().filter(|v| **v > DETECTED).count() >= FEWEST_DETECTED
+}
+
+fn warn_of_cells(run: &Run, model: &Model, left_out: usize) {
+    if left_out > 0 {
+        run.warn(&format!(
+            "{left_out} cells have fewer than {FEWEST_DETECTED} genes and are not scored (model of `{}`)",
+            model.cell_type
+        ));
+    }
 }
 
 fn warn_of_genes(run: &Run, model: &Model, shared: usize) {
@@ -196,6 +206,16 @@ struct Job<'a> {
     moments: Option<&'a Moments>,
 }
 
+/// Refuses negative values where the model has no features of such.
+fn checked(active: Active, model: &Model) -> Result<Active> {
+    if active.negative && !model.is_signed() {
+        return Err(Fault::bad_input("values are negative, and the model has no features of negative values")
+            .at(format!("model of `{}`", model.cell_type))
+            .hint("it was trained on values that were not scaled: score with scale=False"));
+    }
+    Ok(active)
+}
+
 /// Scores of some cells.
 struct Chunk {
     cells: Vec<usize>,
@@ -208,13 +228,7 @@ struct Chunk {
 
 impl Job<'_> {
     fn active(&self, cells: &[usize]) -> Result<Active> {
-        let active = Active::over(self.shared, self.x, self.moments, cells);
-        if active.negative && !self.model.is_signed() {
-            return Err(Fault::bad_input("values are negative, and the model has no features of negative values")
-                .at(format!("model of `{}`", self.model.cell_type))
-                .hint("it was trained on values that were not scaled: score with scale=False"));
-        }
-        Ok(active)
+        checked(Active::over(self.shared, self.x, self.moments, cells), self.model)
     }
 
     /// The features of a cell that are not 0 and have weights: values and rows of the model. None at all fit no value.
@@ -323,7 +337,7 @@ struct Rooms {
 /// Scores of the reference's start for a chunk of all cells: what its updates begin with.
 pub fn start(x: &Expression, model: &Model, scale: bool) -> Matrix {
     let cells: Vec<usize> = (0..x.n_cells()).collect();
-    let shared = Shared::new(x, model);
+    let shared = Shared::new(x.genes(), model);
     let moments = scale.then(|| Moments::of(x, &cells));
     let active = Active::over(&shared, x, moments.as_ref(), &cells);
     let (least, mut draws, k) = (active.most.max(1.0), RStream::new(START_SEED), model.classes.len());
