@@ -33,6 +33,8 @@ def main() -> None:
     program, counts, folder = sys.argv[1:4]
     genes, replicates, *ks = map(int, sys.argv[4:])
     warnings.simplefilter("ignore")
+    # cnmf loads what draws figures when it is imported, ours when a figure is drawn: outside the clock for both.
+    importlib.import_module("matplotlib.pyplot")
     run = importlib.import_module(MODULES[program]).cNMF(output_dir=folder, name=program)
     steps = {
         "prepare": lambda: run.prepare(counts, ks, n_iter=replicates, seed=14, num_highvar_genes=genes),

@@ -1,4 +1,4 @@
-"""The work of `benches/nmf.py`, by ferrocyte, scikit-learn or nmf-rs, in a process of its own.
+"""The work of `benches/nmf.py`, by ferrocyte, scikit-learn, nmf-rs or bixverse, in a process of its own.
 
 `python nmf_work.py PROGRAM FILE LOSS PRECISION K REPLICAS THREADS SHORT LONG` reads a matrix (.npz of scipy),
 factorises it with SHORT and with LONG iterations from the same starts, several times, and prints as JSON: milliseconds
@@ -12,7 +12,9 @@ from __future__ import annotations
 import json
 import re
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -88,6 +90,23 @@ def dense(x: sparse.csr_matrix, loss: str, precision: str, numbers: tuple[int, i
     return run
 
 
+def bixverse(file: str, k: int, threads: int, span: tuple[int, int]) -> dict[str, float]:
+    """Milliseconds of factorisations of bixverse, which a program of its own times: sparse, 32 bits."""
+    from page import rival_program
+
+    x = sparse.csc_matrix(sparse.load_npz(file))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "shape.txt").write_text(f"{x.shape[0]} {x.shape[1]}")
+        x.data.astype("<f4").tofile(folder / "data.f32")
+        x.indices.astype("<u4").tofile(folder / "indices.u32")
+        x.indptr.astype("<u4").tofile(folder / "indptr.u32")
+        words = [str(folder), *map(str, (k, *span, threads))]
+        done = subprocess.run([rival_program("rivals-nmf"), *words], capture_output=True, text=True, check=True)
+    told = dict(line.split() for line in done.stdout.splitlines())
+    return {name: float(told[name]) for name in ("cpu", "wall")}
+
+
 def job(x: sparse.csr_matrix, loss: str, precision: str, replicas: int) -> dict[str, float]:
     """Seconds of so many replicas of each k, to their ends."""
     import ferrocyte as fe
@@ -113,6 +132,9 @@ def main() -> None:
     """Measure and print."""
     program, file, loss, precision = sys.argv[1:5]
     k, replicas, threads, short, long = map(int, sys.argv[5:10])
+    if program == "bixverse":
+        print(json.dumps(bixverse(file, k, threads, (short, long))))
+        return
     x = sparse.load_npz(file)
     if program == "job":
         print(json.dumps(job(x, loss, precision, replicas)))

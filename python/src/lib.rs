@@ -66,11 +66,12 @@ mod _core {
     use super::ecotype::{
         RStream, ecotype_abundance, ecotype_aggregate, ecotype_block_test, ecotype_coassociation,
         ecotype_colocalization, ecotype_conserve, ecotype_cross_validate, ecotype_deconvolute, ecotype_discover,
-        ecotype_ensemble, ecotype_fold_changes, ecotype_fuse, ecotype_infer_ncells, ecotype_integrate, ecotype_meta,
-        ecotype_metacells, ecotype_metrics, ecotype_moran, ecotype_networks, ecotype_nmf, ecotype_nmf_clustering,
-        ecotype_options, ecotype_partition, ecotype_predict, ecotype_preprocess, ecotype_pseudobulks,
-        ecotype_rank_columns, ecotype_recover, ecotype_scale, ecotype_select_rank, ecotype_simulate, ecotype_smooth,
-        ecotype_subclusters, ecotype_train, ecotype_train_w, ecotype_values,
+        ecotype_ensemble, ecotype_fold_changes, ecotype_fuse, ecotype_gene_names, ecotype_infer_ncells,
+        ecotype_integrate, ecotype_merge_runs, ecotype_meta, ecotype_metacells, ecotype_metrics, ecotype_moran,
+        ecotype_networks, ecotype_nmf, ecotype_nmf_clustering, ecotype_options, ecotype_partition, ecotype_predict,
+        ecotype_preprocess, ecotype_pseudobulks, ecotype_rank_columns, ecotype_recover, ecotype_runs, ecotype_runs_of,
+        ecotype_scale, ecotype_select_rank, ecotype_simulate, ecotype_smooth, ecotype_subclusters, ecotype_train,
+        ecotype_train_w, ecotype_values,
     };
     #[pymodule_export]
     use super::io::read::{io_anndata, io_kind, io_mudata};
@@ -114,7 +115,7 @@ mod _core {
     #[pymodule_export]
     use super::report::{report_options, report_page};
     #[pymodule_export]
-    use super::simulate::{lmm_moments, sim_cohort, sim_options, sim_rnaseq, sim_study};
+    use super::simulate::{lmm_moments, sim_cohort, sim_options, sim_programs, sim_rnaseq, sim_study};
     use pyo3::prelude::*;
 
     #[pymodule_init]

@@ -6,7 +6,8 @@ use ferrocyte_mixed::lmm::{
     Affected, BatchOf, CohortOptions, Direction, ReferenceMoments, RnaseqOptions, SIMULATE_OPTIONS, StudyOptions,
     simulate_cohort, simulate_rnaseq, simulate_study,
 };
-use numpy::IntoPyArray;
+use ferrocyte_programs::{SimulateOptions, simulate};
+use numpy::{IntoPyArray, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -36,7 +37,8 @@ pub(crate) fn columns<'py>(py: Python<'py>, frame: &Frame) -> PyResult<Bound<'py
 /// The options of the simulators: name, verbs, default, choices, meaning.
 #[pyfunction]
 pub(crate) fn sim_options() -> Vec<OptionWords> {
-    SIMULATE_OPTIONS.iter().map(|o| (o.name, o.verbs.to_vec(), o.default, o.choices.to_vec(), o.meaning)).collect()
+    let options = SIMULATE_OPTIONS.iter().chain(ferrocyte_programs::SIMULATE_OPTIONS);
+    options.map(|o| (o.name, o.verbs.to_vec(), o.default, o.choices.to_vec(), o.meaning)).collect()
 }
 
 /// What is simulated: `ferrocyte.sim._study.StudyRequest`.
@@ -189,6 +191,32 @@ pub(crate) fn sim_cohort(py: Python<'_>, request: CohortRequest, means: Means) -
     out.set_item("var", columns(py, &cohort.var().or_raise(py)?)?)?;
     out.set_item("truth", table(py, cohort.truth())?)?;
     out.set_item("genes", cohort.gene_names)?;
+    Ok(out)
+}
+
+/// Cells of planted programs: `data`, `indices`, `indptr`, `obs`, `cells`, `genes`, `usage`, `spectra`, `truth`. `sizes` is
+/// `(n_cells, n_genes, n_programs)`, `noise` `(depth, density)`.
+#[pyfunction]
+pub(crate) fn sim_programs(
+    py: Python<'_>,
+    sizes: (usize, usize, usize),
+    noise: (f64, Option<f64>),
+    seed: u32,
+    means: Means,
+) -> PyResult<Bound<'_, PyDict>> {
+    let ((n_cells, n_genes, n_programs), (depth, density)) = (sizes, noise);
+    let options = SimulateOptions { n_cells, n_genes, n_programs, depth, density, seed };
+    let made = attended(py, &means, |run| simulate(run, &options))?;
+    let out = PyDict::new(py);
+    out.set_item("truth", table(py, made.truth)?)?;
+    out.set_item("data", made.counts.into_pyarray(py))?;
+    out.set_item("indices", made.indices.into_pyarray(py))?;
+    out.set_item("indptr", made.pointers.into_pyarray(py))?;
+    out.set_item("obs", columns(py, &made.obs)?)?;
+    out.set_item("usage", made.usage.into_pyarray(py).reshape([made.cells.len(), n_programs])?)?;
+    out.set_item("spectra", made.spectra.into_pyarray(py).reshape([made.genes.len(), n_programs])?)?;
+    out.set_item("cells", made.cells)?;
+    out.set_item("genes", made.genes)?;
     Ok(out)
 }
 

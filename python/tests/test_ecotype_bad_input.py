@@ -187,3 +187,29 @@ def test_missing_weights_are_0_with_a_warning(cells):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert found.table.equals(E.recover(cells, {"B": zero, "T": models["T"]}).table)
+
+
+def test_genes_of_one_name_are_numbered_on_request(cells, tmp_path):
+    twice = cells.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        twice.var_names = [*GENES[:2], GENES[1], *GENES[3:]]
+    with pytest.raises(fe.BadInputError, match="stand more than once") as raised:
+        E.train(twice)
+    assert "unique" in raised.value.hint
+    expected = cells.copy()
+    expected.var_names = [*GENES[:2], f"{GENES[1]}-1", *GENES[3:]]
+    models = E.train(twice, duplicates="unique")
+    assert all(models[name].equals(table) for name, table in E.train(expected).items())
+    found = E.recover(twice, models, duplicates="unique").table
+    pd.testing.assert_frame_equal(found, E.recover(expected, models).table)
+    with pytest.raises(fe.BadInputError, match="there is no choice `first`"):
+        E.train(twice, duplicates="first")
+    expected.write_h5ad(tmp_path / "numbered.h5ad")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        twice.write_h5ad(tmp_path / "twice.h5ad")
+    for name, more in (("twice", ["--duplicates", "unique"]), ("numbered", [])):
+        words = ["ferrocyte", "ecotype", "train", str(tmp_path / f"{name}.h5ad"), "-o", str(tmp_path / name), "-q"]
+        assert fe._core.run_program([*words, *more]) == 0
+    assert (tmp_path / "twice" / "W_0.tsv").read_bytes() == (tmp_path / "numbered" / "W_0.tsv").read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 
 import anndata as ad
 import numpy as np
@@ -122,3 +123,66 @@ def test_statistics_are_those_of_the_package(study, tmp_path):
     pd.DataFrame({"sums": [10.0, 20.0, 30.0]}, index=["a", "b", "c"]).to_csv(cells, sep="\t", index_label="spot")
     ferrocyte("ecotype", "stats", cells, "-o", out, "--statistic", "ncells")
     assert list(read(out)["ncells"]) == list(E.infer_ncells([10, 20, 30]))
+
+
+def test_a_study_is_written_again_with_its_ecotypes(study, tmp_path):
+    one = ad.read_h5ad(study)
+    one = one[one.obs["Sample"] == "S1"].copy()
+    one.layers["twice"] = one.X * 2
+    one.uns["kept"] = {"as": "it is"}
+    one.write_h5ad(tmp_path / "one.h5ad")
+    out = tmp_path / "found.h5ad"
+    ferrocyte("ecotype", "discover", tmp_path / "one.h5ad", *HOW, "-o", out)
+    found, expected = ad.read_h5ad(out), one.copy()
+    result = E.discover(str(tmp_path / "one.h5ad"), **WORDS)
+    result.store(expected)
+    for name in ("SE", "SE_reason", "SN"):
+        assert list(found.obs[name].astype(object)) == list(expected.obs[name].astype(object)), name
+        assert list(found.obs[name].cat.categories) == list(expected.obs[name].cat.categories), name
+    assert (found.X != one.X).nnz == 0
+    assert (found.layers["twice"] != one.layers["twice"]).nnz == 0
+    assert found.uns["kept"]["as"] == "it is"
+    told = found.uns["ecotype_discovery"]
+    assert list(told["cell_types"]) == result.cell_types == expected.uns["ecotype_discovery"]["cell_types"]
+    provenance = json.loads(told["provenance"])
+    assert provenance["method"] == result.provenance["method"] == "ecotype.discover"
+    assert provenance["inputs"][0]["fingerprint"] == result.provenance["inputs"][0]["fingerprint"]
+    assert (out.parent / "found.h5ad.run.json").exists()
+    # The table is that of the same command.
+    ferrocyte("ecotype", "discover", tmp_path / "one.h5ad", *HOW, "-o", tmp_path / "found.tsv")
+    assert [label or np.nan for label in read(tmp_path / "found.tsv")["SE"]] == list(found.obs["SE"].astype(object))
+
+
+def test_several_samples_are_written_again(study, tmp_path):
+    how = ("--sample", "Sample", "--nmf-ranks", "3", "--n-runs", "3", "--subresolution", "10")
+    ferrocyte("ecotype", "discover", study, *HOW, *how, "-o", tmp_path / "found.h5ad")
+    found, expected = ad.read_h5ad(tmp_path / "found.h5ad"), ad.read_h5ad(study)
+    words = {"sample": "Sample", "nmf_ranks": 3, "n_runs": 3, "subresolution": 10}
+    E.discover(str(study), **WORDS, **words).store(expected)
+    for name in ("SE", "SE_reason", "SN", "InitSE"):
+        assert list(found.obs[name].astype(object)) == list(expected.obs[name].astype(object)), name
+
+
+def test_only_annotated_files_are_written_again(tmp_path, capfd):
+    (tmp_path / "x.tsv").write_text("cell\ta\nc1\t1\n")
+    words = ["ferrocyte", "ecotype", "discover", str(tmp_path / "x.tsv"), "-o", str(tmp_path / "y.h5ad"), "--quiet"]
+    assert _core.run_program(words) != 0
+    assert not (tmp_path / "y.h5ad").exists()
+
+
+def test_statistics_tell_what_they_were_made_of(study, tmp_path):
+    def inputs(name: str, *words: object) -> list[dict[str, str]]:
+        ferrocyte("ecotype", "stats", study, "-o", tmp_path / name, *words)
+        return json.loads((tmp_path / f"{name}.run.json").read_text())["provenance"]["inputs"]
+
+    words = ("--statistic", "abundance", "--ecotype", "SE", "--sample", "Sample")
+    (told,) = inputs("a.tsv", *words)
+    assert told["name"] == "study.h5ad"
+    assert told["fingerprint"].startswith("1400 cells, ")
+    assert inputs("b.tsv", *words) == [told]
+    other = ad.read_h5ad(study)
+    other.obs["X"] = other.obs["X"] + 1.0
+    other.write_h5ad(tmp_path / "other.h5ad")
+    ferrocyte("ecotype", "stats", tmp_path / "other.h5ad", "-o", tmp_path / "c.tsv", *words)
+    changed = json.loads((tmp_path / "c.tsv.run.json").read_text())["provenance"]["inputs"][0]
+    assert changed["fingerprint"] != told["fingerprint"]

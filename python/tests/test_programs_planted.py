@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
 import ferrocyte as fe
+from ferrocyte import _core
 from ferrocyte.compat.cnmf import load_df_from_npz, save_df_to_npz
 
 
@@ -44,6 +48,69 @@ def test_a_seed_makes_the_same_counts_and_usages_are_what_is_told(cells):
     assert 0.3 < active.mean() < 0.5
     assert np.allclose(usage[:, 4:].sum(axis=1), cells.obs["share"])
     assert (cells.obs["share"].to_numpy()[~active] == 0.0).all()
+
+
+def by_numpy(n: int, g: int, p: int, depth: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts, usages and spectra of the published generator, drawn by numpy."""
+    draws = np.random.RandomState(seed)
+    n_identities = p - max(1, round(p / 4))
+    base = draws.gamma(0.35, size=g) + 1e-3
+    base /= base.sum()
+    spectra = []
+    for _ in range(p):
+        marks = draws.rand(g) < 0.08
+        fold = np.ones(g)
+        fold[marks] = np.exp(1.4 + 0.5 * draws.standard_normal(marks.sum()))
+        spectra.append(base * fold / (base * fold).sum())
+    weights = 1 / np.sqrt(np.arange(1, n_identities + 1))
+    identity = draws.choice(n_identities, n, p=weights / weights.sum())
+    has = draws.rand(n) < 0.4
+    activity = n_identities + draws.randint(0, p - n_identities, n)
+    share = 0.1 + 0.6 * draws.rand(n)
+    usage = np.zeros((n, p))
+    usage[np.arange(n), identity] = np.where(has, 1 - share, 1.0)
+    usage[np.flatnonzero(has), activity[has]] = share[has]
+    library = np.exp(np.log(depth) - 0.45**2 / 2 + 0.45 * draws.standard_normal(n))
+    counts = draws.poisson(library[:, None] * (base / 2 + usage @ np.array(spectra) / 2))
+    return counts, usage, np.array(spectra).T
+
+
+@pytest.mark.parametrize(
+    ("sizes", "depth", "seed"),
+    [((300, 200, 6), 600.0, 3), ((250, 90, 8), 40.0, 11), ((40, 60, 3), 5000.0, 0), ((60, 50, 15), 300.0, 2**32 - 1)],
+    ids=str,
+)
+def test_a_seed_gives_what_numpy_draws(sizes, depth, seed):
+    n, g, p = sizes
+    counts, usage, spectra = by_numpy(n, g, p, depth, seed)
+    made = fe.sim.programs(n, g, n_programs=p, depth=depth, seed=seed)
+    cells, genes = counts.any(axis=1), counts.any(axis=0)
+    assert list(made.obs_names) == [f"C{i + 1}" for i in np.flatnonzero(cells)]
+    assert list(made.var_names) == [f"G{j + 1}" for j in np.flatnonzero(genes)]
+    np.testing.assert_array_equal(made.X.toarray(), counts[np.ix_(cells, genes)])
+    np.testing.assert_array_equal(made.obsm["usage"], usage[cells])
+    np.testing.assert_allclose(made.varm["spectra"], spectra[genes], rtol=1e-12)
+
+
+@pytest.mark.parametrize("options", [[], ["--density", "0.2"], ["--values", "int32", "--depth", "900"]], ids=str)
+def test_the_program_writes_what_the_package_gives(tmp_path, options):
+    path = str(tmp_path / "cells.h5ad")
+    words = ["simulate", "programs", "--cells", "200", "--genes", "80", "--programs", "5", "--seed", "4", *options]
+    assert _core.run_program(["ferrocyte", *words, "-o", path, "-q"]) == 0
+    how = {options[i][2:]: float(options[i + 1]) for i in range(0, len(options), 2) if options[i] != "--values"}
+    made = fe.sim.programs(200, 80, n_programs=5, seed=4, **how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = ad.read_h5ad(path)
+    assert found.X.dtype == ("int32" if "int32" in options else "float32")
+    assert (found.X.astype(np.float32) != made.X).nnz == 0
+    pd.testing.assert_frame_equal(found.obs, made.obs)
+    assert list(found.var_names) == list(made.var_names)
+    np.testing.assert_array_equal(found.obsm["usage"], made.obsm["usage"])
+    np.testing.assert_array_equal(found.varm["spectra"], made.varm["spectra"])
+    for column in ("program", "kind"):
+        assert list(found.uns["truth"][column]) == list(made.uns["truth"][column])
+    assert list(pd.read_csv(f"{path}.truth.tsv", sep="\t")["program"]) == [f"P{t}" for t in range(1, 6)]
 
 
 def test_a_density_is_met_and_numbers_out_of_range_are_refused():

@@ -11,7 +11,7 @@ use std::path::Path;
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// The sizes in `shape.txt`.
-fn sizes<const N: usize>(folder: &Path) -> Result<[usize; N]> {
+pub fn sizes<const N: usize>(folder: &Path) -> Result<[usize; N]> {
     let text = fs::read_to_string(folder.join("shape.txt"))?;
     let sizes = text.split_whitespace().map(str::parse).collect::<std::result::Result<Vec<usize>, _>>()?;
     let found = sizes.len();

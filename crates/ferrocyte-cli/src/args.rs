@@ -632,6 +632,14 @@ fn simulate() -> Command {
             .args(written()),
         )
         .subcommand(
+            Command::new("programs")
+                .about(
+                    "Cells of planted programs of expression: identities, and activities that some have beside theirs",
+                )
+                .args(ferrocyte_programs::SIMULATE_OPTIONS.iter().map(simulator_arg))
+                .args(written()),
+        )
+        .subcommand(
             Command::new("ecotype")
                 .about("Spatial samples with planted ecotypes")
                 .args(ferrocyte_ecotype::SIMULATE_OPTIONS.iter().map(option_arg))
@@ -775,6 +783,7 @@ mod tests {
             SIMULATE_OPTIONS,
             ferrocyte_ecotype::OPTIONS,
             ferrocyte_ecotype::SIMULATE_OPTIONS,
+            ferrocyte_programs::SIMULATE_OPTIONS,
             ferrocyte_ecotype::STATS_OPTIONS,
         ]
         .concat()

@@ -17,7 +17,7 @@
 //! ferrocyte ctmm prepare STUDY --donor D --cell-type C -o OUT.npz   means of individuals and cell types with their noise
 //! ferrocyte ctmm fit STUDY|OUT.npz -o TABLE                 which genes vary between people only in some cell types
 //! ferrocyte ecotype train STUDY -o DIR                     models of ecotypes; ensemble, aggregate, recover, deconvolute, cv, discover
-//! ferrocyte simulate study|cohort|rnaseq|ecotype -o OUT.h5ad        studies of which the truth is known
+//! ferrocyte simulate study|cohort|programs|rnaseq|ecotype -o OUT.h5ad   studies of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
 //! ferrocyte convert IN OUT                                   any study as .h5ad or .h5mu, streaming

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ferrocyte_base::{Fault, Result, Run, listing};
-use ferrocyte_data::{RowChunks, rows_per_block};
+use ferrocyte_data::{RowBlock, RowChunks, rows_per_block};
 
 /// Above this maximum, values without a negative one are taken for counts.
 const COUNTS_ABOVE: f64 = 80.0;
@@ -31,6 +31,16 @@ ferrocyte_base::choice! {
     }
 }
 
+ferrocyte_base::choice! {
+    /// What is done with genes of one name.
+    Duplicates, "duplicates" {
+        /// They are refused.
+        Error = "error",
+        /// Later ones get a number: `A`, `A-1`, ..
+        Unique = "unique",
+    }
+}
+
 /// Values of named cells (rows) and genes, of which those that are not 0 are stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expression {
@@ -39,6 +49,13 @@ pub struct Expression {
     pointers: Vec<usize>,
     indices: Vec<u32>,
     values: Vec<f64>,
+}
+
+impl Default for Expression {
+    /// No cells and no genes.
+    fn default() -> Self {
+        Self { genes: Vec::new(), cells: Vec::new(), pointers: vec![0], indices: Vec::new(), values: Vec::new() }
+    }
 }
 
 impl Expression {
@@ -69,34 +86,46 @@ impl Expression {
         while start < n_rows {
             run.check()?;
             let end = (start + step).min(n_rows);
-            let block = source.read(run, start..end)?;
-            for row in 0..block.n_rows() {
-                for (gene, value) in block.row(row) {
-                    if !value.is_finite() {
-                        strange.found(start + row, gene, value);
-                    } else if value != 0.0 {
-                        whole.indices.push(gene as u32);
-                        whole.values.push(value);
-                    }
-                }
-                whole.pointers.push(whole.values.len());
-            }
+            whole.append(&source.read(run, start..end)?, start, &mut strange);
             task.advance((end - start) as u64);
             start = end;
         }
-        match strange.first {
-            Some((cell, gene, value)) if nan == NotFinite::Error => Err(Fault::bad_input(format!(
-                "{} values are not finite, the first is {value} of gene `{}` in cell `{}`",
-                strange.n, whole.genes[gene], whole.cells[cell]
-            ))
-            .at(source.name())
-            .hint("take these cells out, or let such values count as 0 (nan=\"zero\")")),
-            Some(_) => {
-                run.warn(&format!("{} values are not finite and count as 0", strange.n));
-                Ok(whole)
+        strange.verdict(run, nan, &source.name(), &whole.cells, &whole.genes)?;
+        Ok(whole)
+    }
+
+    /// Adds the rows of a block whose first is cell `start` of the study; names stand already, or follow.
+    pub(crate) fn append(&mut self, block: &RowBlock<'_>, start: usize, strange: &mut Strange) {
+        for row in 0..block.n_rows() {
+            for (gene, value) in block.row(row) {
+                if !value.is_finite() {
+                    strange.found(start + row, gene, value);
+                } else if value != 0.0 {
+                    self.indices.push(gene as u32);
+                    self.values.push(value);
+                }
             }
-            None => Ok(whole),
+            self.pointers.push(self.values.len());
         }
+    }
+
+    /// Cells that are still to come, of genes of these names.
+    pub(crate) fn of_genes(genes: Vec<String>) -> Self {
+        Self { genes, ..Self::default() }
+    }
+
+    /// Names the cells that were added.
+    pub(crate) fn name_cells(&mut self, cells: &[String]) {
+        self.cells = cells.to_vec();
+    }
+
+    /// Adds a cell of an expression of the same genes.
+    pub(crate) fn push(&mut self, from: &Self, cell: usize) {
+        let (genes, values) = from.cell(cell);
+        self.indices.extend_from_slice(genes);
+        self.values.extend_from_slice(values);
+        self.pointers.push(self.values.len());
+        self.cells.push(from.cells[cell].clone());
     }
 
     /// Rows of values, cell after cell.
@@ -154,12 +183,16 @@ impl Expression {
 
     /// Replaces values that look like counts (none negative, one above 80) by `log2(x + 1)`; whether it did.
     pub fn auto_log(&mut self) -> bool {
-        let (least, most) = self.range();
-        let counts = least >= 0.0 && most > COUNTS_ABOVE;
+        let counts = looks_like_counts(self.range());
         if counts {
-            self.values.iter_mut().for_each(|x| *x = libm::log2(*x + 1.0));
+            self.log2();
         }
         counts
+    }
+
+    /// Replaces all values by `log2(x + 1)`.
+    pub(crate) fn log2(&mut self) {
+        self.values.iter_mut().for_each(|x| *x = libm::log2(*x + 1.0));
     }
 
     /// Replaces all values by `ln(1 + x)`.
@@ -239,9 +272,14 @@ impl Expression {
     }
 }
 
+/// Whether values from the least to the most are taken for counts: none negative, one above 80.
+pub(crate) fn looks_like_counts((least, most): (f64, f64)) -> bool {
+    least >= 0.0 && most > COUNTS_ABOVE
+}
+
 /// Values that are not finite.
 #[derive(Default)]
-struct Strange {
+pub(crate) struct Strange {
     n: usize,
     first: Option<(usize, usize, f64)>,
 }
@@ -250,6 +288,30 @@ impl Strange {
     fn found(&mut self, cell: usize, gene: usize, value: f64) {
         self.n += 1;
         self.first.get_or_insert((cell, gene, value));
+    }
+
+    /// Refuses them, or warns that they count as 0.
+    pub(crate) fn verdict(
+        &self,
+        run: &Run,
+        nan: NotFinite,
+        place: &str,
+        cells: &[String],
+        genes: &[String],
+    ) -> Result<()> {
+        match self.first {
+            Some((cell, gene, value)) if nan == NotFinite::Error => Err(Fault::bad_input(format!(
+                "{} values are not finite, the first is {value} of gene `{}` in cell `{}`",
+                self.n, genes[gene], cells[cell]
+            ))
+            .at(place)
+            .hint("take these cells out, or let such values count as 0 (nan=\"zero\")")),
+            Some(_) => {
+                run.warn(&format!("{} values are not finite and count as 0", self.n));
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -271,7 +333,7 @@ pub(crate) fn check_names(what: &str, names: &[String], n: usize) -> Result<()> 
         listing(&twice, 5)
     ))
     .at(what)
-    .hint("make them unique, or take the repeats out"))
+    .hint("make them unique (of genes: duplicates=\"unique\"), or take the repeats out"))
 }
 
 #[cfg(test)]

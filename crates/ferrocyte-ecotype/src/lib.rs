@@ -40,12 +40,14 @@ pub mod discover;
 mod draws;
 mod evaluate;
 mod expression;
+mod fingerprint;
 mod mixture;
 mod model;
 pub mod nmf;
 mod options;
 mod predict;
 mod recover;
+mod recover_stream;
 mod scale;
 mod simulate;
 pub mod statistics;
@@ -56,15 +58,17 @@ pub use draws::{Draws, Rng};
 pub use evaluate::{
     CrossValidated, CrossValidation, Metric, Metrics, Pseudobulks, Scheme, cross_validate, metrics, pseudobulks,
 };
-pub use expression::{Expression, Normalize, NotFinite};
+pub use expression::{Duplicates, Expression, Normalize, NotFinite};
+pub use fingerprint::fingerprint_of_columns;
 pub use mixture::{MixtureOptions, deconvolute, train_w};
 pub use model::{EPS, Feature, Model, Sign};
 pub use options::{OPTIONS, SIMULATE_OPTIONS, STATS_OPTIONS};
 pub use predict::{PredictOptions, Reason, Scores, predict, start};
 pub use recover::{NON_SE, RecoverOptions, Recovered, recover};
+pub use recover_stream::{Reading, recover_from, recover_stream};
 pub use scale::{Moments, SCALE_MAX, scale, scale_by_groups};
 pub use simulate::{Effect, SimulateOptions, Simulated, simulate};
 pub use train::{
-    Aggregate, Basis, Ensemble, EnsembleOptions, Labels, Mode, Skipped, SmallClasses, TrainOptions, Trained, aggregate,
-    select, train, train_ensemble,
+    Aggregate, Basis, Ensemble, EnsembleOptions, Labels, Mode, Runs, Skipped, SmallClasses, TrainOptions, Trained,
+    aggregate, select, share, train, train_ensemble, train_runs,
 };

@@ -7,7 +7,7 @@ use crate::draws::Draws;
 use crate::expression::Expression;
 use crate::model::{EPS, Feature, Model, Sign};
 use crate::nmf::stop::Connectivity;
-use crate::predict::{PredictOptions, Problem, Scores, Workspace, predict};
+use crate::predict::{PredictOptions, Problem, Scores, Updates, Workspace, predict};
 use crate::scale::{Moments, scale};
 use crate::train::{Mode, select};
 
@@ -73,15 +73,17 @@ pub fn train_w(
     let sums: Vec<f64> = (0..k).map(|class| rows.iter().map(|row| row[class]).sum()).collect();
     let fitted = run.map_blocks("weights", features.len(), 8, |feature| {
         let v = &values[feature];
-        let mut problem = Problem::new(sums.clone());
-        problem.set(v.iter().zip(&rows).filter(|(v, _)| **v > 0.0).map(|(v, row)| (*v, &row[..])));
-        let mut room = Workspace::default();
+        let known = v.iter().zip(&rows).filter(|(v, _)| **v > 0.0).map(|(v, row)| (*v, &row[..]));
         let mut w = w0.row(feature).to_vec();
         if options.mode == Mode::Exact {
-            problem.solve(&mut room, &mut w);
+            let mut problem = Problem::new(sums.clone());
+            problem.set(known);
+            problem.solve(&mut Workspace::default(), &mut w);
         } else {
+            let mut updates = Updates::new(sums.clone());
+            updates.set(known);
             for _ in 0..UPDATES / Connectivity::EVERY {
-                problem.update(&mut room, &mut w, Connectivity::EVERY);
+                updates.update(&mut w, Connectivity::EVERY);
                 w.iter_mut().for_each(|w| *w = w.max(EPS));
             }
         }

@@ -5,7 +5,7 @@ use ferrocyte_base::OptionInfo;
 use crate::discover::Precision;
 use crate::draws::Rng;
 use crate::evaluate::{Metric, Scheme};
-use crate::expression::{Normalize, NotFinite};
+use crate::expression::{Duplicates, Normalize, NotFinite};
 use crate::train::{Mode, SmallClasses};
 
 /// The verbs that train.
@@ -67,6 +67,13 @@ pub const OPTIONS: &[OptionInfo] = &[
         "whether values that look like counts (none negative, one above 80) become log2(x + 1)",
     ),
     of("nan", READING, "error", NotFinite::WORDS, "what is done with values that are not finite"),
+    of(
+        "duplicates",
+        READING,
+        "error",
+        Duplicates::WORDS,
+        "what is done with genes of one name; unique numbers later ones",
+    ),
     of("mode", LOGGING, "exact", Mode::WORDS, "optima, found directly, or the arithmetic of SpatialEcoTyper"),
     of("scale", LOGGING, "true", TRUTHS, "whether genes are standardised, in training within each sample"),
     of("balance_sample", TRAINING, "true", TRUTHS, "whether samples give the same number of cells"),

@@ -6,7 +6,8 @@ use ferrocyte_math::linalg::Matrix;
 use crate::collate;
 use crate::expression::Expression;
 use crate::model::{Model, arg_max, margin, of_type, some_models};
-use crate::predict::{PredictOptions, Reason, predict};
+use crate::predict::stream::Scored;
+use crate::predict::{FEWEST_GENES, PredictOptions, Reason, predict};
 use crate::train::Mode;
 
 /// The label of cells without an ecotype, as recovery writes it.
@@ -99,8 +100,44 @@ pub fn recover(
     auto_log: bool,
     options: &RecoverOptions,
 ) -> Result<Recovered> {
+    let mut out = begin(run, x.cells().to_vec(), cell_types, models)?;
+    let mut x = x.take_genes(&genes_of_models(x.genes(), models));
+    out.logged = auto_log && x.auto_log();
+    for model in models {
+        let cells: Vec<usize> = (0..x.n_cells()).filter(|&cell| cell_types[cell] == model.cell_type).collect();
+        if cells.is_empty() || out.too_few(run, model, &cells, options) {
+            continue;
+        }
+        let predicting = PredictOptions {
+            mode: options.mode,
+            scale: options.scale,
+            sum_to_one: true,
+            cells_per_run: options.cells_per_run,
+        };
+        let found = predict(run, &x.take_cells(&cells), model, &predicting)?;
+        let scored = |(i, &cell): (usize, &usize)| {
+            out.reason[cell] = found.reasons[i];
+            let scores = (found.reasons[i] == Reason::Ok).then(|| found.values.row(i).to_vec());
+            Scored { cell, scores, not_unique: found.not_unique[i] }
+        };
+        let scored: Vec<Scored> = cells.iter().enumerate().map(scored).collect();
+        out.put(model, scored);
+        // Of what is not scored there are no chunks.
+        if found.shared_genes >= FEWEST_GENES {
+            out.iterations.push((model.cell_type.clone(), found.iterations));
+        }
+    }
+    out.label_cells(options);
+    Ok(out)
+}
+
+/// Results before any cell is scored.
+///
+/// # Errors
+/// No model, types that are not as many as cells, and no type that has a model.
+pub(crate) fn begin(run: &Run, cells: Vec<String>, cell_types: &[String], models: &[Model]) -> Result<Recovered> {
     some_models(models)?;
-    let n = x.n_cells();
+    let n = cells.len();
     if cell_types.len() != n {
         return Err(Fault::bad_input(format!("{} types for {n} cells", cell_types.len())).at("cell_type"));
     }
@@ -112,65 +149,55 @@ pub fn recover(
             .hint(format!("models are of {}", listing(&known, 30))));
     }
     warn_of_unknown(run, &present, models);
-    let mut x = of_models(x, models);
-    let logged = auto_log && x.auto_log();
     let classes = collate::sorted(models.iter().flat_map(|model| &model.classes));
-    let index = collate::Index::of(&classes);
-    let k = classes.len();
-    let mut out = Recovered {
-        cells: x.cells().to_vec(),
+    Ok(Recovered {
+        cells,
         cell_types: cell_types.to_vec(),
         best: vec![String::new(); n],
         label: vec![NON_SE.to_owned(); n],
         score: vec![0.0; n],
         margin: vec![0.0; n],
         reason: vec![Reason::UnknownType; n],
-        scores: Matrix::zeros(n, k),
+        scores: Matrix::zeros(n, classes.len()),
         not_unique: 0,
         iterations: Vec::new(),
-        logged,
+        logged: false,
         classes,
-    };
-    for model in models {
-        let cells: Vec<usize> = (0..n).filter(|&cell| cell_types[cell] == model.cell_type).collect();
-        if cells.is_empty() {
-            continue;
-        }
-        if cells.len() < options.min_cells {
+    })
+}
+
+impl Recovered {
+    /// Whether a type has too few cells to be scored, which is told.
+    pub(crate) fn too_few(&mut self, run: &Run, model: &Model, cells: &[usize], options: &RecoverOptions) -> bool {
+        let few = cells.len() < options.min_cells;
+        if few {
             run.warn(&format!(
                 "`{}` has {} cells, {} are needed to score them",
                 model.cell_type,
                 cells.len(),
                 options.min_cells
             ));
-            cells.iter().for_each(|&cell| out.reason[cell] = Reason::FewCells);
-            continue;
+            cells.iter().for_each(|&cell| self.reason[cell] = Reason::FewCells);
         }
-        let predicting = PredictOptions {
-            mode: options.mode,
-            scale: options.scale,
-            sum_to_one: true,
-            cells_per_run: options.cells_per_run,
-        };
-        let found = predict(run, &x.take_cells(&cells), model, &predicting)?;
-        let columns: Vec<usize> = model.classes.iter().filter_map(|class| index.get(class)).collect();
-        for (i, &cell) in cells.iter().enumerate() {
-            out.reason[cell] = found.reasons[i];
-            if found.reasons[i] == Reason::Ok {
-                let row = out.scores.row_mut(cell);
-                columns.iter().zip(found.values.row(i)).for_each(|(&k, &score)| row[k] = score);
-                out.not_unique += usize::from(found.not_unique[i]);
+        few
+    }
+
+    /// Takes the scores of cells in the classes of a model.
+    pub(crate) fn put(&mut self, model: &Model, scored: Vec<Scored>) {
+        let place = |class: &String| self.classes.iter().position(|known| known == class);
+        let columns: Vec<usize> = model.classes.iter().filter_map(place).collect();
+        for Scored { cell, scores, not_unique } in scored {
+            if let Some(scores) = scores {
+                let row = self.scores.row_mut(cell);
+                columns.iter().zip(scores).for_each(|(&k, score)| row[k] = score);
+                self.not_unique += usize::from(not_unique);
+                self.reason[cell] = Reason::Ok;
             }
         }
-        out.iterations.push((model.cell_type.clone(), found.iterations));
     }
-    out.label_cells(options);
-    Ok(out)
-}
 
-impl Recovered {
     /// Best classes, scores and labels from the scores.
-    fn label_cells(&mut self, options: &RecoverOptions) {
+    pub(crate) fn label_cells(&mut self, options: &RecoverOptions) {
         let is_none =
             |class: &str| options.mode == Mode::Exact && class.to_lowercase() == options.non_se_label.to_lowercase();
         for cell in 0..self.cells.len() {
@@ -194,12 +221,11 @@ impl Recovered {
     }
 }
 
-/// The genes that any model uses, in the order of the matrix.
-fn of_models(x: &Expression, models: &[Model]) -> Expression {
+/// The genes that any model uses, in the order of the matrix, by their places.
+pub(crate) fn genes_of_models(genes: &[String], models: &[Model]) -> Vec<usize> {
     let used: std::collections::HashSet<&str> =
         models.iter().flat_map(|model| model.features.iter().map(|feature| feature.gene.as_str())).collect();
-    let kept: Vec<usize> = (0..x.n_genes()).filter(|&gene| used.contains(x.genes()[gene].as_str())).collect();
-    x.take_genes(&kept)
+    (0..genes.len()).filter(|&gene| used.contains(genes[gene].as_str())).collect()
 }
 
 fn warn_of_unknown(run: &Run, present: &[String], models: &[Model]) {

@@ -21,37 +21,11 @@ pub struct Moments {
 impl Moments {
     /// Those over the given cells: squares are summed about the mean, zeros that are not stored included.
     pub fn of(x: &Expression, cells: &[usize]) -> Self {
-        let (g, n) = (x.n_genes(), cells.len());
-        let (mut mean, mut sd) = (vec![0.0; g], vec![0.0; g]);
-        let (mut stored, mut first, mut differs) = (vec![0_usize; g], vec![0.0; g], vec![false; g]);
-        for &cell in cells {
-            let (genes, values) = x.cell(cell);
-            for (&gene, &value) in genes.iter().zip(values) {
-                let gene = gene as usize;
-                if stored[gene] == 0 {
-                    first[gene] = value;
-                }
-                differs[gene] |= first[gene] != value;
-                stored[gene] += 1;
-                mean[gene] += value;
-            }
-        }
-        mean.iter_mut().for_each(|m| *m /= n.max(1) as f64);
-        for &cell in cells {
-            let (genes, values) = x.cell(cell);
-            for (&gene, &value) in genes.iter().zip(values) {
-                let from = value - mean[gene as usize];
-                sd[gene as usize] += from * from;
-            }
-        }
-        for gene in 0..g {
-            let zeros = n - stored[gene];
-            // Rounding gives equal values a tiny spread, and large standardised ones.
-            let constant = n < 2 || stored[gene] == 0 || (!differs[gene] && zeros == 0);
-            let squares = sd[gene] + zeros as f64 * mean[gene] * mean[gene];
-            sd[gene] = if constant { 0.0 } else { (squares / (n - 1) as f64).sqrt() };
-        }
-        Self { mean, sd }
+        let mut sums = MomentSums::new(x.n_genes());
+        cells.iter().for_each(|&cell| sums.add(x.cell(cell)));
+        sums.turn();
+        cells.iter().for_each(|&cell| sums.add_squares(x.cell(cell)));
+        sums.moments()
     }
 
     /// The variance of each gene.
@@ -63,6 +37,88 @@ impl Moments {
     #[inline]
     pub fn z(&self, gene: usize, value: f64) -> f64 {
         if self.sd[gene] == 0.0 { 0.0 } else { ((value - self.mean[gene]) / self.sd[gene]).min(SCALE_MAX) }
+    }
+}
+
+/// Moments in the making: cells pass twice, in the same order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct MomentSums {
+    /// How many cells passed.
+    pub(crate) n: usize,
+    /// Sums, after [`MomentSums::turn`] means.
+    mean: Vec<f64>,
+    squares: Vec<f64>,
+    stored: Vec<usize>,
+    first: Vec<f64>,
+    differs: Vec<bool>,
+    least: Vec<f64>,
+    most: Vec<f64>,
+}
+
+impl MomentSums {
+    pub(crate) fn new(n_genes: usize) -> Self {
+        let zeros = || vec![0.0; n_genes];
+        Self {
+            n: 0,
+            mean: zeros(),
+            squares: zeros(),
+            stored: vec![0; n_genes],
+            first: zeros(),
+            differs: vec![false; n_genes],
+            least: vec![f64::INFINITY; n_genes],
+            most: vec![f64::NEG_INFINITY; n_genes],
+        }
+    }
+
+    /// A cell of the first pass: its genes and values that are stored.
+    pub(crate) fn add(&mut self, (genes, values): (&[u32], &[f64])) {
+        self.n += 1;
+        for (&gene, &value) in genes.iter().zip(values) {
+            let gene = gene as usize;
+            if self.stored[gene] == 0 {
+                self.first[gene] = value;
+            }
+            self.differs[gene] |= self.first[gene] != value;
+            self.stored[gene] += 1;
+            self.mean[gene] += value;
+            self.least[gene] = self.least[gene].min(value);
+            self.most[gene] = self.most[gene].max(value);
+        }
+    }
+
+    /// Between the passes.
+    pub(crate) fn turn(&mut self) {
+        let n = self.n.max(1) as f64;
+        self.mean.iter_mut().for_each(|m| *m /= n);
+    }
+
+    /// A cell of the second pass.
+    pub(crate) fn add_squares(&mut self, (genes, values): (&[u32], &[f64])) {
+        for (&gene, &value) in genes.iter().zip(values) {
+            let from = value - self.mean[gene as usize];
+            self.squares[gene as usize] += from * from;
+        }
+    }
+
+    /// The moments of all that passed.
+    pub(crate) fn moments(&self) -> Moments {
+        let sd = |gene: usize| {
+            let zeros = self.n - self.stored[gene];
+            // Rounding gives equal values a tiny spread, and large standardised ones.
+            let constant = self.n < 2 || self.stored[gene] == 0 || (!self.differs[gene] && zeros == 0);
+            let squares = self.squares[gene] + zeros as f64 * self.mean[gene] * self.mean[gene];
+            if constant { 0.0 } else { (squares / (self.n - 1) as f64).sqrt() }
+        };
+        Moments { mean: self.mean.clone(), sd: (0..self.mean.len()).map(sd).collect() }
+    }
+
+    /// The least and the largest value of a gene after the first pass, zeros that are not stored included.
+    pub(crate) fn range(&self, gene: usize) -> (f64, f64) {
+        if self.stored[gene] < self.n {
+            (self.least[gene].min(0.0), self.most[gene].max(0.0))
+        } else {
+            (self.least[gene], self.most[gene])
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use ferrocyte_math::linalg::dot;
 
 use crate::Pool;
 use crate::distances::UnitSpectra;
-use crate::kmeans::peer_kmeans;
+use crate::kmeans::{PeerKmeans, peer_kmeans};
 use crate::selection::suggest_threshold;
 use crate::sparse::turned;
 use crate::variable::quantile;
@@ -51,26 +51,55 @@ pub struct Clusters {
 /// # Errors
 /// A threshold that keeps nothing, with the densities and a threshold that would; fewer spectra than programs.
 pub fn cluster(run: &Run, pool: &Pool, options: &ClusterOptions) -> Result<Clusters> {
+    let Parted { density, neighbours, kept, units, found, mut warnings } = part(run, pool, options)?;
+    if kept.len() < pool.n() {
+        warnings.extend(lost_programs(run, pool, &kept, options)?);
+    }
+    let silhouette = units.silhouette(run, &found.labels, pool.k)?;
+    let order = units.clustergram_order(run, &found.labels, pool.k)?;
+    let spectra = medians(&units, &found.labels, pool.k, &mut warnings);
+    let (labels, inertia, iterations) = (found.labels, found.inertia, found.iterations);
+    Ok(Clusters { density, neighbours, kept, labels, order, spectra, silhouette, inertia, iterations, warnings })
+}
+
+/// A pool without its outliers, in clusters: all that halves of a pool are asked for.
+pub(crate) struct Parted {
+    pub(crate) density: Vec<f64>,
+    neighbours: usize,
+    kept: Vec<usize>,
+    /// The spectra that are kept.
+    units: UnitSpectra,
+    pub(crate) found: PeerKmeans,
+    warnings: Vec<String>,
+}
+
+impl Parted {
+    /// The mean silhouette; `None` where it is not defined.
+    pub(crate) fn silhouette(&self, run: &Run, k: usize) -> Result<Option<f64>> {
+        self.units.silhouette(run, &self.found.labels, k)
+    }
+
+    /// Medians of the clusters, each with sum 1: `k x g`.
+    pub(crate) fn spectra(&self, k: usize) -> Vec<f64> {
+        medians(&self.units, &self.found.labels, k, &mut Vec::new())
+    }
+}
+
+/// Drops outliers and clusters the rest.
+pub(crate) fn part(run: &Run, pool: &Pool, options: &ClusterOptions) -> Result<Parted> {
     let mut warnings = Vec::new();
-    let units = UnitSpectra::new(&pool.spectra, pool.n());
+    let all = UnitSpectra::new(&pool.spectra, pool.n());
     let neighbours = (options.neighbourhood * pool.n() as f64 / pool.k as f64).floor() as usize;
-    let density = units.local_density(run, neighbours)?;
+    let density = all.local_density(run, neighbours)?;
     if neighbours == 0 && options.density_threshold < std::f64::consts::SQRT_2 {
         warnings.push("too few replicates for local densities: every spectrum is kept".to_owned());
     }
     let keep = |i: &usize| neighbours == 0 || density[*i] < options.density_threshold;
     let kept: Vec<usize> = (0..pool.n()).filter(keep).collect();
     check_kept(&density, kept.len(), pool.k, options)?;
-    let some = units.some(&kept);
-    let found = peer_kmeans(run, some.rows(), pool.k, options.seed)?;
-    if kept.len() < pool.n() {
-        warnings.extend(lost_programs(run, &units, &kept, pool.k, options)?);
-    }
-    let silhouette = some.silhouette(run, &found.labels, pool.k)?;
-    let order = some.clustergram_order(run, &found.labels, pool.k)?;
-    let spectra = medians(&some, &found.labels, pool.k, &mut warnings);
-    let (labels, inertia, iterations) = (found.labels, found.inertia, found.iterations);
-    Ok(Clusters { density, neighbours, kept, labels, order, spectra, silhouette, inertia, iterations, warnings })
+    let units = if kept.len() == pool.n() { all } else { all.some(&kept) };
+    let found = peer_kmeans(run, units.rows(), pool.k, options.seed)?;
+    Ok(Parted { density, neighbours, kept, units, found, warnings })
 }
 
 fn check_kept(density: &[f64], kept: usize, k: usize, options: &ClusterOptions) -> Result<()> {
@@ -91,14 +120,9 @@ fn check_kept(density: &[f64], kept: usize, k: usize, options: &ClusterOptions) 
 }
 
 /// Warns of clusters of the whole pool of which nothing was kept: k-means then divides others.
-fn lost_programs(
-    run: &Run,
-    units: &UnitSpectra,
-    kept: &[usize],
-    k: usize,
-    options: &ClusterOptions,
-) -> Result<Option<String>> {
-    let all = peer_kmeans(run, units.rows(), k, options.seed)?;
+fn lost_programs(run: &Run, pool: &Pool, kept: &[usize], options: &ClusterOptions) -> Result<Option<String>> {
+    let k = pool.k;
+    let all = peer_kmeans(run, UnitSpectra::new(&pool.spectra, pool.n()).rows(), k, options.seed)?;
     let mut alive = vec![false; k];
     kept.iter().for_each(|&i| alive[all.labels[i] as usize] = true);
     let lost = alive.iter().filter(|alive| !**alive).count();
@@ -147,8 +171,8 @@ pub(crate) fn stability(run: &Run, pool: &Pool, spectra: &[f64], options: &Clust
         if half.n() < k {
             return Ok(None);
         }
-        let found = match cluster(run, &half, options) {
-            Ok(found) => found,
+        let found = match part(run, &half, options) {
+            Ok(parted) => parted.spectra(k),
             Err(fault) if fault.kind() == Kind::Cancelled => return Err(fault),
             // What halves have too few of, or the threshold leaves too few of.
             Err(_) => return Ok(None),
@@ -158,7 +182,7 @@ pub(crate) fn stability(run: &Run, pool: &Pool, spectra: &[f64], options: &Clust
             if lengths > 0.0 { dot(a, b) / lengths } else { 0.0 }
         };
         for (t, program) in spectra.chunks_exact(g).enumerate() {
-            let nearest = found.spectra.chunks_exact(g).map(|other| cosine(program, other)).fold(0.0, f64::max);
+            let nearest = found.chunks_exact(g).map(|other| cosine(program, other)).fold(0.0, f64::max);
             least[t] = least[t].min(nearest);
         }
     }

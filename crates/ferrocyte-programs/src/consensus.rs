@@ -5,7 +5,7 @@ use ferrocyte_data::{RowChunks, SelectGenes, SelectRows, fold};
 use ferrocyte_learn::nmf::{self, Loss, Portions, Products, Refit, Rule, refit_products};
 use ferrocyte_math::linalg::{Matrix, symmetric_eigen};
 
-use crate::cluster::{ClusterOptions, Clusters, cluster, stability};
+use crate::cluster::{ClusterOptions, Clusters, cluster, part, stability};
 use crate::factorised::{DividedRows, Factorised, lay_out};
 use crate::options::Dialect;
 use crate::sparse::{SparseRows, gram, turned};
@@ -255,17 +255,18 @@ pub fn select(
 ) -> Result<Selection> {
     options.check()?;
     let open = ClusterOptions { density_threshold: f64::INFINITY, ..options.of_clusters() };
-    let found = cluster(run, pool, &open)?;
-    let first = first_usages(&Fits { run, fit, rule: options.refit }, x, &found.spectra, pool.k)?;
-    let stability = stability(run, pool, &found.spectra, &open)?;
+    let parted = part(run, pool, &open)?;
+    let spectra = parted.spectra(pool.k);
+    let first = first_usages(&Fits { run, fit, rule: options.refit }, x, &spectra, pool.k)?;
+    let stability = stability(run, pool, &spectra, &open)?;
     Ok(Selection {
         k: pool.k,
-        silhouette: found.silhouette,
+        silhouette: parted.silhouette(run, pool.k)?,
         prediction_error: first.error,
-        density: found.density,
         stability: stability.map(|s| s.into_iter().fold(1.0, f64::min)),
-        inertia: found.inertia,
-        iterations: found.iterations,
+        inertia: parted.found.inertia,
+        iterations: parted.found.iterations,
+        density: parted.density,
     })
 }
 

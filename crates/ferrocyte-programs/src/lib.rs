@@ -11,6 +11,8 @@
 //! 3. [`Pool`]: the spectra of one k. [`select`]: how well they agree. [`consensus()`]: programs.
 //! 4. [`project()`]: usages of new cells.
 //!
+//! [`simulate()`] makes cells of which the programs are known.
+//!
 //! Cells are rows. No file is opened here, and nothing of the size cells × cells or cells × all genes is ever in memory
 //! under the squared norm: expression passes as a stream ([`ferrocyte_data::RowChunks`]), and so may the matrix that is
 //! factorised ([`Factorised`]). Other losses hold expression in the layout of refits, a few bytes for each value.
@@ -18,6 +20,7 @@
 mod cluster;
 mod consensus;
 mod distances;
+mod draws;
 mod factorised;
 mod kmeans;
 mod linkage;
@@ -28,6 +31,7 @@ mod prepare;
 mod project;
 mod report;
 mod selection;
+mod simulate;
 mod sparse;
 mod stream;
 mod variable;
@@ -38,12 +42,13 @@ pub use distances::UnitSpectra;
 pub use factorised::{Factorised, ReadRows};
 pub use kmeans::{PeerKmeans, peer_kmeans};
 pub use names::Names;
-pub use options::{Dialect, Init, Iterates, OPTIONS};
+pub use options::{Dialect, Init, Iterates, OPTIONS, SIMULATE_OPTIONS};
 pub use pool::{FactoriseOptions, Pool, Replica, factorise, gaps, share};
 pub use prepare::{Expression, PrepareOptions, Prepared, Scale, align, prepare, survey};
 pub use project::{Projection, Reference, project};
 pub use report::{ReplicaSummary, genes_table, programs_table, replicates_table, selection_table};
 pub use selection::{SETTLED, STABLE, Threshold, WIDE, suggest_k, suggest_threshold};
+pub use simulate::{SimulateOptions, Simulated, simulate};
 pub use sparse::SparseRows;
 pub use stream::{GeneStats, PerMillion};
 pub use variable::{Genes, VariableGenes, variable_genes};

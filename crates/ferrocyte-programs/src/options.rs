@@ -176,6 +176,19 @@ pub const OPTIONS: &[OptionInfo] = &[
     ),
 ];
 
+/// The verb that simulates.
+const SIMULATED: &[&str] = &["programs"];
+
+/// Options of the simulator.
+pub const SIMULATE_OPTIONS: &[OptionInfo] = &[
+    free("n_cells", SIMULATED, "2700", "number of cells, before those without any count are left out"),
+    free("n_genes", SIMULATED, "2000", "number of genes, likewise"),
+    free("n_programs", SIMULATED, "8", "number of programs, at least 2; a quarter are activities"),
+    free("depth", SIMULATED, "260", "mean counts of a cell: 100 is much noise, 3000 little"),
+    free("density", SIMULATED, "", "in place of the depth: the share of counts that are not 0, about"),
+    free("seed", SIMULATED, "9001", "the same seed gives the same counts"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -48,6 +48,8 @@ class Programs:
         The cluster of each kept spectrum (in the order of k-means, from 1), and the order in which they are drawn.
     silhouette, prediction_error
         Of the kept spectra; squared distance of the matrix to the model.
+    idle_cells
+        The cells that use no program.
     stability
         For each program the least cosine with the nearest one of either half of the replicates; ``None`` with too few.
     report
@@ -116,6 +118,11 @@ class Programs:
     def warnings(self) -> list[str]:
         """What was said of this consensus."""
         return list(self._about["warnings"])
+
+    @property
+    def idle_cells(self) -> list[str]:
+        """The cells that use no program: their shares are 0."""
+        return [str(name) for name in self._arrays["cells"][self._arrays["idle_cells"]]]
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -5,6 +5,8 @@ Models are trained on cells that have labels, for each cell type by itself, and 
 ======================================================  ===================================================
 :func:`train`, :func:`train_ensemble`                   weights of genes in ecotypes; what many draws agree on
 :func:`aggregate`                                       what lists of models agree on
+:func:`train_runs`, :func:`merge_runs`,                 ensembles on several machines
+:func:`train_ensemble_dask`
 :func:`recover`, :func:`predict`                        labels and scores of cells
 :func:`train_w`, :func:`deconvolute`                    the same for bulk samples and spots
 :func:`cross_validate`, :func:`metrics`,                how good labels are
@@ -46,6 +48,7 @@ from ._evaluation import cross_validate, metrics, pseudobulks
 from ._models import Ensemble, Models, aggregate, scale, train, train_ensemble, train_w
 from ._nmf import nmf, nmf_clustering, select_rank
 from ._scores import Recovered, Scores, deconvolute, predict, recover
+from ._shares import Runs, merge_runs, train_ensemble_dask, train_runs
 from ._simulate import simulate
 from ._statistics import (
     abundance,
@@ -64,6 +67,7 @@ __all__ = [
     "Ensemble",
     "Models",
     "Recovered",
+    "Runs",
     "Scores",
     "abundance",
     "aggregate",
@@ -78,6 +82,7 @@ __all__ = [
     "fuse",
     "infer_ncells",
     "integrate",
+    "merge_runs",
     "metrics",
     "moran",
     "nmf",
@@ -96,5 +101,7 @@ __all__ = [
     "spatial_metacells",
     "train",
     "train_ensemble",
+    "train_ensemble_dask",
+    "train_runs",
     "train_w",
 ]

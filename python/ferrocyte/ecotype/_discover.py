@@ -65,6 +65,7 @@ def discover(
     orientation: Orientation = "genes_x_cells",
     normalize: Normalize = "none",
     nan: str = "error",
+    duplicates: str = "error",
     radius: float = 50.0,
     grid_size: float | None = None,
     resolution: float = 0.5,
@@ -115,7 +116,7 @@ def discover(
         result; missing where a cell has none. They are not sought again.
     x, y
         Columns of coordinates.
-    layer, orientation, normalize, nan
+    layer, orientation, normalize, nan, duplicates
         As in :func:`train`. Values above 50 are taken for counts and become ``ln(1 + x)``.
     radius, grid_size
         How far cells may be from the centre of their square, and its width; ``None`` is 1.4 times the radius, rounded.
@@ -158,7 +159,16 @@ def discover(
     Discovered
         Ecotypes of cells and squares, with the reason where a cell has none.
     """
-    study = read_cells(data, meta, layer=layer, orientation=orientation, normalize=normalize, nan=nan, auto_log=False)
+    study = read_cells(
+        data,
+        meta,
+        layer=layer,
+        orientation=orientation,
+        normalize=normalize,
+        nan=nan,
+        duplicates=duplicates,
+        auto_log=False,
+    )
     types = texts(study, cell_type, "cell_type")
     samples = None if sample is None else texts(study, sample, "sample")
     several = samples is not None and len(set(samples)) > 1
@@ -201,6 +211,17 @@ def discover(
     else:
         one = _core.ecotype_discover(study.cells, places, types, how, run)
         result = _of_tissue(study.cells.names, types, samples, places, one, params)
+    options = {name: value for name, value in params.items() if name != "seed"} | {
+        "dropcell": dropcell,
+        "layer": layer or "X",
+    }
+    result.provenance = {
+        "method": "ecotype.discover",
+        "version": _core.__version__,
+        "options": options,
+        "seed": str(seed),
+        "inputs": [{"name": study.cells.matrix.name, "fingerprint": study.fingerprint}],
+    }
     if dropcell:
         result.cells = result.cells[result.cells["reason"] == "ok"].reset_index(drop=True)
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,8 @@ class Discovered:
         The cell types whose networks were fused.
     params
         How ecotypes were found.
+    provenance
+        Method, version, options, seed, and the name and fingerprint of the matrix: the same for the same work.
     clusters
         Of several samples: fine clusters, their ``Sample`` and ``SE``.
     alike
@@ -57,6 +59,7 @@ class Discovered:
     components: pd.DataFrame
     cell_types: list[str]
     params: dict[str, Any]
+    provenance: dict[str, Any] = field(default_factory=dict)
     clusters: pd.DataFrame | None = None
     alike: pd.DataFrame | None = None
     cophenetic: pd.Series[Any] | None = None
@@ -124,7 +127,11 @@ class Discovered:
             if name in table:
                 adata.obs[name] = pd.Categorical(table[name])
         known = {name: value for name, value in self.params.items() if value is not None}
-        adata.uns["ecotype_discovery"] = {"params": known, "cell_types": list(self.cell_types)}
+        adata.uns["ecotype_discovery"] = {
+            "params": known,
+            "cell_types": list(self.cell_types),
+            "provenance": json.dumps(self.provenance),
+        }
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write all tables, and ``discovered.json`` with the parameters, into a folder.
@@ -142,6 +149,7 @@ class Discovered:
         head = {
             "format": _FORMAT,
             "params": self.params,
+            "provenance": self.provenance,
             "cell_types": self.cell_types,
             "best_rank": self.best_rank,
             "tables": [name for name, table, _ in self._tables() if table is not None],
@@ -189,6 +197,7 @@ class Discovered:
             pd.DataFrame() if (scores := read("components", "SN")) is None else scores,
             list(known["cell_types"]),
             dict(known["params"]),
+            dict(known.get("provenance", {})),
         )
         out.clusters, out.alike, out.best_rank = read("clusters", None), read("alike", "cluster"), known["best_rank"]
         cophenetic = read("cophenetic", "rank")

@@ -66,6 +66,7 @@ def cross_validate(
     normalize: Normalize = "none",
     auto_log: bool = True,
     nan: str = "error",
+    duplicates: str = "error",
     mode: Mode = "exact",
     scale: bool = True,
     balance_sample: bool = True,
@@ -87,8 +88,8 @@ def cross_validate(
 
     Parameters
     ----------
-    data, meta, cell_type, label, layer, orientation, normalize, auto_log, nan, mode, scale, balance_sample, nfeature, \
-nfeature_per_se, min_cells, downsample, small_classes, non_se_label
+    data, meta, cell_type, label, layer, orientation, normalize, auto_log, nan, duplicates, mode, scale, \
+balance_sample, nfeature, nfeature_per_se, min_cells, downsample, small_classes, non_se_label
         As in :func:`train`.
     sample
         The sample of each cell. With one sample, or ``None``, random halves label each other.
@@ -111,7 +112,14 @@ nfeature_per_se, min_cells, downsample, small_classes, non_se_label
     import pandas as pd
 
     study = read_cells(
-        data, meta, layer=layer, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan
+        data,
+        meta,
+        layer=layer,
+        orientation=orientation,
+        normalize=normalize,
+        auto_log=auto_log,
+        nan=nan,
+        duplicates=duplicates,
     )
     columns = (
         texts(study, cell_type, "cell_type"),

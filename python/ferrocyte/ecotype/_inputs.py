@@ -78,6 +78,7 @@ class Study:
 
     cells: Cells
     columns: pd.DataFrame | None
+    fingerprint: str = ""
 
 
 def read_cells(
@@ -89,6 +90,7 @@ def read_cells(
     normalize: Normalize = "none",
     auto_log: bool = True,
     nan: str = "error",
+    duplicates: str = "error",
 ) -> Study:
     """Describe cells: an AnnData, a data frame, a path, or a list of these, of which the genes that all have are taken.
 
@@ -99,41 +101,51 @@ def read_cells(
     """
     if isinstance(data, (list, tuple)):
         parts = [
-            read_cells(part, layer=layer, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan)
+            read_cells(
+                part,
+                layer=layer,
+                orientation=orientation,
+                normalize=normalize,
+                auto_log=auto_log,
+                nan=nan,
+                duplicates=duplicates,
+            )
             for part in data
         ]
         found, cells, genes, columns = _joined(parts)
+        fingerprint = "; ".join(part.fingerprint for part in parts)
         normalize, nan = "none", "error"
     else:
-        found, cells, genes, columns = _described(data, layer, orientation)
+        found, cells, genes, columns, fingerprint = _described(data, layer, orientation)
+        genes = _core.ecotype_gene_names(genes, duplicates)
     if meta is not None:
         columns = aligned(_table(meta), cells)
     named = Cells(found, cells, genes, normalize=normalize, nan=nan, auto_log=auto_log)
-    return Study(named, columns)
+    return Study(named, columns, fingerprint)
 
 
 def _described(
     data: Any, layer: str | None, orientation: Orientation
-) -> tuple[Matrix, list[str], list[str], pd.DataFrame | None]:
-    """The matrix of one study, its cells and genes, and what columns it has itself."""
+) -> tuple[Matrix, list[str], list[str], pd.DataFrame | None, str]:
+    """The matrix of one study, its cells and genes, what columns it has itself, and its fingerprint."""
     import pandas as pd
 
     if isinstance(data, pd.DataFrame):
         by_cells = data if orientation == "cells_x_genes" else data.T
         values = by_cells.to_numpy(dtype=np.float64)
         cells, genes = [str(name) for name in by_cells.index], [str(name) for name in by_cells.columns]
-        return matrix_of(values, "a data frame"), cells, genes, None
+        return matrix_of(values, "a data frame"), cells, genes, None, f"{len(cells)} x {len(genes)}"
     if isinstance(data, (str, os.PathLike)):
         study = open_path(data, Opening(transpose=_is_text(data) and orientation == "genes_x_cells"))
         source = source_of(study, os.path.basename(os.fspath(data)), layer)
         cells = [str(name) for name in study.obs_names()]
         held = study.obs([], [], all_columns=True)
         columns = pd.DataFrame({name: _values(column) for name, column in held.items()}, index=cells)
-        return source.matrix, cells, source.genes, columns
+        return source.matrix, cells, source.genes, columns, source.fingerprint
     if hasattr(data, "obs_names"):
         source = open_source(data, layer)
         cells = [str(name) for name in data.obs_names]
-        return source.matrix, cells, source.genes, data.obs.set_axis(cells, axis=0)
+        return source.matrix, cells, source.genes, data.obs.set_axis(cells, axis=0), source.fingerprint
     message = f"expected an AnnData, a data frame or a path, or a list of these, found {type(data).__name__}"
     raise BadInputError(message, place="data")
 

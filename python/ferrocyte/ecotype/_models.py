@@ -168,9 +168,10 @@ def scale(data: Any, groups: Any = None, *, orientation: Orientation = "genes_x_
     return out if orientation == "cells_x_genes" else out.T
 
 
-def _columns(
+def columns_of(
     study: Any, cell_type: Any, label: Any, sample: Any, non_se_label: str
 ) -> tuple[list[str], list[str], list[str] | None]:
+    """Types, labels and samples of the cells."""
     return (
         texts(study, cell_type, "cell_type"),
         texts(study, label, "label", non_se_label),
@@ -190,6 +191,7 @@ def train(
     normalize: Normalize = "none",
     auto_log: bool = True,
     nan: str = "error",
+    duplicates: str = "error",
     mode: Mode = "exact",
     scale: bool = True,
     balance_sample: bool = True,
@@ -231,6 +233,8 @@ def train(
         Whether values that look like counts (none negative, one above 80) become ``log2(x + 1)``.
     nan
         ``"error"``, or ``"zero"``: what values that are not finite are.
+    duplicates
+        What is done with genes of one name: ``"error"``, or ``"unique"``: later ones become ``A-1``, ``A-2``, ..
     mode
         ``"exact"``, or ``"compat"``: as SpatialEcoTyper, its random numbers included.
     scale
@@ -266,9 +270,16 @@ def train(
         mode, scale, balance_sample, nfeature, all_or(nfeature_per_se), min_cells, downsample, seed, rng, small_classes
     )
     study = read_cells(
-        data, meta, layer=layer, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan
+        data,
+        meta,
+        layer=layer,
+        orientation=orientation,
+        normalize=normalize,
+        auto_log=auto_log,
+        nan=nan,
+        duplicates=duplicates,
     )
-    columns = _columns(study, cell_type, label, sample, non_se_label)
+    columns = columns_of(study, cell_type, label, sample, non_se_label)
     found = _core.ecotype_train(study.cells, columns, how, means(n_threads, max_memory, progress=progress))
     models = Models({model[0]: frame_out(model) for model in found["models"]})
     models.skipped, models.logged = found["skipped"], found["logged"]
@@ -296,6 +307,7 @@ def train_ensemble(
     normalize: Normalize = "none",
     auto_log: bool = True,
     nan: str = "error",
+    duplicates: str = "error",
     mode: Mode = "exact",
     scale: bool = True,
     balance_sample: bool = True,
@@ -329,8 +341,8 @@ def train_ensemble(
         A mark counts if it is found in more than this share of the runs.
     keep_runs
         Whether the models of all runs are kept.
-    cell_type, label, sample, layer, orientation, normalize, auto_log, nan, mode, scale, balance_sample, nfeature, \
-nfeature_per_se, min_cells, downsample, seed, rng, small_classes, non_se_label
+    cell_type, label, sample, layer, orientation, normalize, auto_log, nan, duplicates, mode, scale, balance_sample, \
+nfeature, nfeature_per_se, min_cells, downsample, seed, rng, small_classes, non_se_label
         As in :func:`train`.
     n_threads, max_memory, progress
         With what means; none changes a number.
@@ -345,12 +357,24 @@ nfeature_per_se, min_cells, downsample, seed, rng, small_classes, non_se_label
         mode, scale, balance_sample, nfeature, all_or(nfeature_per_se), min_cells, downsample, seed, rng, small_classes
     )
     study = read_cells(
-        data, meta, layer=layer, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan
+        data,
+        meta,
+        layer=layer,
+        orientation=orientation,
+        normalize=normalize,
+        auto_log=auto_log,
+        nan=nan,
+        duplicates=duplicates,
     )
-    columns = _columns(study, cell_type, label, sample, non_se_label)
+    columns = columns_of(study, cell_type, label, sample, non_se_label)
     chosen = list(range(seed, seed + n_runs)) if seeds is None else [int(one) for one in seeds]
     agreed = (chosen, float(delta_threshold), float(min_model_fraction), keep_runs)
     found = _core.ecotype_ensemble(study.cells, columns, how, agreed, means(n_threads, max_memory, progress=progress))
+    return ensemble_out(found)
+
+
+def ensemble_out(found: dict[str, Any]) -> Ensemble:
+    """An ensemble as the compiled module gives it."""
     out = _ensemble(found["aggregates"])
     out.models.skipped, out.models.logged = found["skipped"], found["logged"]
     out.runs = [Models({model[0]: frame_out(model) for model in run}) for run in found["runs"]]
@@ -401,6 +425,7 @@ def train_w(
     normalize: Normalize = "none",
     auto_log: bool = True,
     nan: str = "error",
+    duplicates: str = "error",
     mode: Mode = "exact",
     scale: bool = True,
     nfeature: int = 300,
@@ -419,7 +444,7 @@ def train_w(
         Samples × ecotypes, not negative.
     data
         Expression of the same samples, found by name: a data frame, an AnnData (samples × genes) or a path.
-    orientation, normalize, auto_log, nan, scale, nfeature, nfeature_per_se
+    orientation, normalize, auto_log, nan, duplicates, scale, nfeature, nfeature_per_se
         As in :func:`train`.
     mode
         ``"exact"``: the optimum. ``"compat"``: 420 updates from `W0`, or from a random start of `seed`.
@@ -435,7 +460,9 @@ def train_w(
     pandas.DataFrame
         Features × ecotypes.
     """
-    study = read_cells(data, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan)
+    study = read_cells(
+        data, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan, duplicates=duplicates
+    )
     known = [str(name) for name in fractions.index]
     missing = [name for name in study.cells.names if name not in set(known)]
     if missing or len(set(known)) != len(known):

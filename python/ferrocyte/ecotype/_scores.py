@@ -131,6 +131,7 @@ def predict(
     orientation: Orientation = "genes_x_cells",
     normalize: Normalize = "none",
     nan: str = "error",
+    duplicates: str = "error",
     mode: Mode = "exact",
     scale: bool = False,
     sum_to_one: bool = True,
@@ -146,7 +147,7 @@ def predict(
         Features × ecotypes.
     data
         Cells: an AnnData, a data frame or a path.
-    layer, orientation, normalize, nan
+    layer, orientation, normalize, nan, duplicates
         As in :func:`train`.
     mode
         ``"exact"``: each cell's optimum, which depends on no other cell but by scaling. ``"compat"``: as the reference,
@@ -165,7 +166,7 @@ def predict(
     Scores
         Cells × ecotypes, and why cells are not scored.
     """
-    study = read_cells(data, layer=layer, orientation=orientation, normalize=normalize, nan=nan)
+    study = read_cells(data, layer=layer, orientation=orientation, normalize=normalize, nan=nan, duplicates=duplicates)
     how = (mode, scale, sum_to_one, cells_per_run)
     run = means(n_threads, progress=progress)
     found = _core.ecotype_predict(study.cells, model_in("cells", W), how, begin=False, means=run)
@@ -191,6 +192,7 @@ def deconvolute(
     normalize: Normalize = "none",
     auto_log: bool = True,
     nan: str = "error",
+    duplicates: str = "error",
     mode: Mode = "exact",
     scale: bool = True,
     sum_to_one: bool = True,
@@ -206,7 +208,7 @@ def deconvolute(
         Samples: an AnnData, a data frame (genes × samples) or a path.
     W
         Features × ecotypes, as :func:`train_w` gives them.
-    layer, orientation, normalize, auto_log, nan
+    layer, orientation, normalize, auto_log, nan, duplicates
         As in :func:`train`.
     mode, scale, sum_to_one, samples_per_run
         As in :func:`predict`.
@@ -218,7 +220,15 @@ def deconvolute(
     Scores
         Samples × ecotypes.
     """
-    study = read_cells(data, layer=layer, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan)
+    study = read_cells(
+        data,
+        layer=layer,
+        orientation=orientation,
+        normalize=normalize,
+        auto_log=auto_log,
+        nan=nan,
+        duplicates=duplicates,
+    )
     how = (mode, scale, sum_to_one, samples_per_run)
     found = _core.ecotype_deconvolute(study.cells, model_in("mixture", W), how, means(n_threads, progress=progress))
     return _scores(found, study.cells.names, [str(name) for name in W.columns])
@@ -235,6 +245,7 @@ def recover(
     normalize: Normalize = "none",
     auto_log: bool = True,
     nan: str = "error",
+    duplicates: str = "error",
     mode: Mode = "exact",
     scale: bool = True,
     min_score: float = 0.0,
@@ -256,7 +267,7 @@ def recover(
         Tables of weights by cell type.
     cell_type
         Column, or values in the order of the cells.
-    layer, orientation, normalize, auto_log, nan
+    layer, orientation, normalize, auto_log, nan, duplicates
         As in :func:`train`.
     mode, scale, cells_per_run
         As in :func:`predict`.
@@ -279,7 +290,14 @@ def recover(
     import pandas as pd
 
     study = read_cells(
-        data, meta, layer=layer, orientation=orientation, normalize=normalize, auto_log=auto_log, nan=nan
+        data,
+        meta,
+        layer=layer,
+        orientation=orientation,
+        normalize=normalize,
+        auto_log=auto_log,
+        nan=nan,
+        duplicates=duplicates,
     )
     how = Recovery(mode, scale, cells_per_run, float(min_score), min_cells, non_se_label)
     run = means(n_threads, max_memory, progress=progress)

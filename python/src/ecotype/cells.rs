@@ -1,6 +1,7 @@
 //! Cells on their way out: values as they enter every method.
 
-use ferrocyte_ecotype::Expression;
+use ferrocyte_ecotype::{Duplicates, Expression};
+use ferrocyte_io::unique_names;
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 
@@ -32,4 +33,13 @@ pub(crate) fn ecotype_values<'py>(py: Python<'py>, cells: Cells<'py>, means: Mea
     let mut source = held.open(py).or_raise(py)?;
     let x = attended(py, &means, |run| named.read(run, &mut *source))?;
     Ok(rows_out(py, &x))
+}
+
+/// Names of genes; those that stand more than once are numbered where `duplicates` says so.
+#[pyfunction]
+pub(crate) fn ecotype_gene_names(py: Python<'_>, genes: Vec<String>, duplicates: &str) -> PyResult<Vec<String>> {
+    Ok(match Duplicates::from_word(duplicates).or_raise(py)? {
+        Duplicates::Error => genes,
+        Duplicates::Unique => unique_names(&genes),
+    })
 }

@@ -3,7 +3,7 @@
 use ferrocyte_base::{Result, Run};
 use ferrocyte_data::RowChunks;
 use ferrocyte_ecotype::{
-    Draws, Expression, Feature, Labels, Mode, Model, Normalize, NotFinite, Rng, SmallClasses, TrainOptions,
+    Draws, Expression, Feature, Labels, Mode, Model, Normalize, NotFinite, Reading, Rng, SmallClasses, TrainOptions,
 };
 use ferrocyte_math::linalg::Matrix as Dense;
 use numpy::PyReadonlyArray2;
@@ -46,6 +46,12 @@ impl<'py> Cells<'py> {
 }
 
 impl Named {
+    /// Names of cells and genes, and how values are read.
+    pub(super) fn reading(self) -> ((Vec<String>, Vec<String>), Reading) {
+        let reading = Reading { normalize: self.normalize, nan: self.nan, auto_log: self.auto_log };
+        ((self.cells, self.genes), reading)
+    }
+
     /// Reads the matrix, and normalises it.
     pub(super) fn read(self, run: &Run, source: &mut dyn RowChunks) -> Result<Expression> {
         let mut x = Expression::collect(run, source, self.cells, self.genes, self.nan)?;

@@ -2,12 +2,13 @@
 
 use ferrocyte_base::{OptionInfo, Result};
 use ferrocyte_ecotype::{
-    Aggregate, EnsembleOptions, MixtureOptions, Mode, Model, OPTIONS, Skipped, aggregate, scale, scale_by_groups,
-    train, train_ensemble, train_w,
+    Aggregate, Ensemble, EnsembleOptions, MixtureOptions, Mode, Model, OPTIONS, Runs, Skipped, aggregate, scale,
+    scale_by_groups, train, train_ensemble, train_runs, train_w,
 };
+use ferrocyte_io::{part_from_bytes, part_to_bytes};
 use numpy::PyReadonlyArray2;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
 use super::inputs::{Cells, LabelColumns, ModelIn, Seed, Training, dense, draws, labels, models};
 use crate::faults::OrRaise;
@@ -128,6 +129,10 @@ pub(crate) fn ecotype_ensemble<'py>(
         found.warnings.iter().for_each(|warning| run.warn(warning));
         Ok(found)
     })?;
+    ensemble_out(py, &found)
+}
+
+fn ensemble_out<'py>(py: Python<'py>, found: &Ensemble) -> PyResult<Bound<'py, PyDict>> {
     let out = PyDict::new(py);
     out.set_item("aggregates", aggregates_out(py, &found.aggregates)?)?;
     let runs = found.runs.iter().map(|models| models_out(py, models)).collect::<PyResult<Vec<_>>>()?;
@@ -135,6 +140,58 @@ pub(crate) fn ecotype_ensemble<'py>(
     out.set_item("skipped", skipped_out(py, &found.skipped)?)?;
     out.set_item("logged", found.logged)?;
     Ok(out)
+}
+
+/// Runs of an ensemble as the bytes of a part. `share` is `(all seeds, number from 1, of how many)`.
+#[pyfunction]
+pub(crate) fn ecotype_runs<'py>(
+    py: Python<'py>,
+    cells: Cells<'py>,
+    columns: LabelColumns,
+    training: Training,
+    share: (Vec<u64>, usize, usize),
+    means: Means,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let options = training.options().or_raise(py)?;
+    let (seeds, number, of) = share;
+    let numbers = ferrocyte_ecotype::share(seeds.len(), number, of).or_raise(py)?;
+    let (source, named) = cells.parts().or_raise(py)?;
+    let held = Held::new(source)?;
+    let mut source = held.open(py).or_raise(py)?;
+    let bytes = attended(py, &means, |run| {
+        let auto_log = named.auto_log;
+        let mut x = named.read(run, &mut *source)?;
+        let found = train_runs(run, &mut x, &labels(&columns), auto_log, &options, seeds, numbers)?;
+        found.warnings().iter().for_each(|warning| run.warn(warning));
+        part_to_bytes(&found.to_part())
+    })?;
+    Ok(PyBytes::new(py, &bytes))
+}
+
+/// The seeds of an ensemble, and the numbers of the runs that are here.
+#[pyfunction]
+pub(crate) fn ecotype_runs_of(py: Python<'_>, content: &[u8]) -> PyResult<(Vec<u64>, Vec<usize>)> {
+    let runs = part_from_bytes(content).and_then(|part| Runs::from_part(&part)).or_raise(py)?;
+    Ok((runs.seeds, runs.numbers))
+}
+
+/// The ensemble of all shares, given with their names; `agreed` is `(delta_threshold, min_model_fraction, keep_runs)`.
+#[pyfunction]
+pub(crate) fn ecotype_merge_runs(
+    py: Python<'_>,
+    shares: Vec<(String, Vec<u8>)>,
+    agreed: (f64, f64, bool),
+) -> PyResult<Bound<'_, PyDict>> {
+    let (delta_threshold, min_model_fraction, keep_runs) = agreed;
+    let options = EnsembleOptions { delta_threshold, min_model_fraction, keep_runs, ..EnsembleOptions::default() };
+    let found = (|| {
+        let read = |(name, bytes): (String, Vec<u8>)| {
+            let runs = part_from_bytes(&bytes).and_then(|part| Runs::from_part(&part));
+            runs.map_err(|fault| fault.at(name.clone())).map(|runs| (name, runs))
+        };
+        Runs::merge_all(shares.into_iter().map(read).collect::<Result<_>>()?)?.agree(&options)
+    })();
+    ensemble_out(py, &found.or_raise(py)?)
 }
 
 /// What lists of models agree on.

@@ -2,7 +2,7 @@
 
 use ferrocyte_base::Result;
 use ferrocyte_ecotype::{
-    Mode, PredictOptions, RecoverOptions, Recovered, Scores, deconvolute, predict, recover, start,
+    Mode, PredictOptions, RecoverOptions, Recovered, Scores, deconvolute, predict, recover_from, start,
 };
 use numpy::IntoPyArray;
 use pyo3::prelude::*;
@@ -121,10 +121,9 @@ pub(crate) fn ecotype_recover<'py>(
     let held = Held::new(source)?;
     let mut source = held.open(py).or_raise(py)?;
     let found: Recovered = attended(py, &means, |run| {
-        let auto_log = named.auto_log;
-        let x = named.read(run, &mut *source)?;
         warning.iter().for_each(|warning| run.warn(warning));
-        recover(run, &x, &cell_types, &models, auto_log, &options)
+        let (names, reading) = named.reading();
+        recover_from(run, &mut *source, names, reading, &cell_types, &models, &options)
     })?;
     let out = PyDict::new(py);
     out.set_item("table", table(py, found.table())?)?;

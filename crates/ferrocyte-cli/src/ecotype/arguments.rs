@@ -26,11 +26,21 @@ pub(crate) fn command() -> Command {
             verb("ensemble", "Models of many draws of the same cells, and what they agree on")
                 .arg(input("study", "STUDY", STUDY))
                 .args(opening())
-                .arg(output("DIR", "a folder for the models")),
+                .arg(
+                    count("run", "I").requires("of").help(
+                        "make the share I of N only, counted from 1, for array jobs; `aggregate` takes all shares",
+                    ),
+                )
+                .arg(count("of", "N").requires("run").help("how many shares there are"))
+                .arg(output("DIR", "a folder for the models; with --run a file for the share, OUT.npz")),
         )
         .subcommand(
-            verb("aggregate", "What the models of several folders agree on")
-                .arg(input("models", "DIR", "folders of models").num_args(1..).action(ArgAction::Append))
+            verb("aggregate", "What the models of several folders agree on, or an ensemble from all of its shares")
+                .arg(
+                    input("models", "MODELS", "folders of models, or the shares (.npz) of one ensemble")
+                        .num_args(1..)
+                        .action(ArgAction::Append),
+                )
                 .arg(output("DIR", "a folder for the models")),
         )
         .subcommand(
@@ -71,7 +81,11 @@ pub(crate) fn command() -> Command {
             verb("discover", "Ecotypes of a tissue, or those that several samples have in common")
                 .arg(input("study", "STUDY", STUDY))
                 .args(opening())
-                .arg(output("TABLE", "one row for each cell (.tsv, .csv, .jsonl, with .gz; - is stdout)"))
+                .arg(output(
+                    "OUT",
+                    "one row for each cell (.tsv, .csv, .jsonl, with .gz; - is stdout), or an .h5ad: the study again, \
+                     ecotypes in obs",
+                ))
                 .arg(also("neighbourhoods", "also one row for each neighbourhood"))
                 .arg(also("fine", "with several samples: also one row for each fine cluster")),
         )
@@ -83,6 +97,10 @@ pub(crate) fn command() -> Command {
                 .arg(output("TABLE", "what was measured (.tsv, .csv, .jsonl, with .gz; - is stdout)"))
                 .arg(also("tests", "also whether the states of each ecotype belong together")),
         )
+}
+
+fn count(name: &'static str, value: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value)
 }
 
 fn also(name: &'static str, help: &'static str) -> Arg {

@@ -13,6 +13,7 @@ use ferrocyte_ecotype::first_seen;
 use ferrocyte_ecotype::nmf::ClusterOptions;
 use ferrocyte_io::scratch_file;
 
+use super::stored::{self, Columns};
 use super::study::{Loaded, load, number, truth};
 use crate::config::Settings;
 use crate::faults::Failure;
@@ -23,7 +24,13 @@ use crate::session::{Session, path};
 pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
     let settings = &session.settings;
     let study = path(matches, "study")?;
-    let out = Target::table("output", path(matches, "output")?, &[study])?;
+    let output = path(matches, "output")?;
+    let whole = output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("h5ad"));
+    let out = if whole {
+        Out::Study(Target::h5ad("output", output, &[study])?)
+    } else {
+        Out::Table(Target::table("output", output, &[study])?)
+    };
     let also = |name: &'static str| {
         matches.get_one::<PathBuf>(name).map(|path| Target::table(name, path, &[study])).transpose()
     };
@@ -41,21 +48,38 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     let found = if several { of_samples(session, &loaded, &options)? } else { of_tissue(session, &loaded, &options)? };
     let cells = if truth(settings, "dropcell") { found.cells.take(&found.placed) } else { found.cells };
     let missing = |name: &str, what: &str| Failure::usage(name, format!("there are no {what} here"), "leave it out");
-    let mut tables = vec![(out, &cells)];
+    let mut tables = match &out {
+        Out::Table(target) => vec![(target.clone(), &cells)],
+        Out::Study(path) => {
+            stored::write(session, study, path, found.columns, &found.cell_types, &loaded.provenance)?;
+            Vec::new()
+        }
+    };
     for (name, target, table) in [("neighbourhoods", squares, &found.squares), ("fine", fine, &found.fine)] {
         if let Some(target) = target {
             tables.push((target, table.as_ref().ok_or_else(|| missing(name, "such clusters"))?));
         }
     }
-    Results {
+    let results = Results {
         parts: vec![],
         tables,
         provenance: loaded.provenance,
         decided: vec![],
         lines: found.lines,
         summary: vec![("cells", loaded.x.n_cells().into()), ("with_ecotype", found.placed.len().into())],
+    };
+    match &out {
+        Out::Table(_) => results.write(session),
+        Out::Study(path) => results.write_after(session, Some(path)),
     }
-    .write(session)
+}
+
+/// Where cells with their ecotypes go.
+enum Out {
+    /// A table with one row for each cell.
+    Table(Target),
+    /// The study again.
+    Study(PathBuf),
 }
 
 /// The options of the crate, and where matrices go that memory does not hold.
@@ -132,6 +156,10 @@ struct Found {
     squares: Option<Table>,
     fine: Option<Table>,
     lines: String,
+    /// What obs of a study gains: `SE`, `SE_reason`, `SN`, and of several samples `InitSE`.
+    columns: Columns,
+    /// The types whose networks were fused.
+    cell_types: Vec<String>,
 }
 
 fn of_tissue(session: &Session, loaded: &Loaded, options: &Options) -> Result<Found, Failure> {
@@ -142,7 +170,11 @@ fn of_tissue(session: &Session, loaded: &Loaded, options: &Options) -> Result<Fo
     let labels: Vec<String> = found.cluster_of_cells().into_iter().map(name).collect();
     let cells =
         with_square(cells(loaded), &found).with(Column::text("SE", "its ecotype, empty for none", labels.clone()));
+    let squares = found.nearest.iter().map(|near| near.map(|(i, _)| found.neighbourhoods[i].clone())).collect();
+    let columns = vec![("SE", some(&labels)), ("SE_reason", words(&found.reason)), ("SN", squares)];
     Ok(Found {
+        columns,
+        cell_types: found.cell_types.clone(),
         cells: cells.with(reasons(&found.reason)),
         placed: placed(&found.reason),
         squares: Some(found.table("SE", "NewSE")),
@@ -170,6 +202,12 @@ fn of_samples(session: &Session, loaded: &Loaded, options: &Options) -> Result<F
     let reason = found.reasons(&before(of.sample, &tissues, &initial));
     let name = |ecotype: &Option<usize>| ecotype.map_or_else(String::new, |k| format!("SE{k}"));
     let labels: Vec<String> = found.of_cells.iter().map(name).collect();
+    let mut columns = vec![("SE", some(&labels)), ("SE_reason", words(&reason))];
+    if !tissues.is_empty() {
+        columns.push(("SN", squares(of.sample, &tissues)));
+    }
+    columns.push(("InitSE", initial.clone()));
+    let cell_types = first_seen(tissues.iter().flat_map(|(_, tissue)| &tissue.cell_types));
     let initial: Vec<String> = initial.into_iter().map(Option::unwrap_or_default).collect();
     let cells = cells(loaded)
         .with(Column::text("InitSE", "its fine cluster, empty for none", initial))
@@ -177,7 +215,28 @@ fn of_samples(session: &Session, loaded: &Loaded, options: &Options) -> Result<F
         .with(reasons(&reason));
     let fine = fine_table(&found);
     let lines = format!("{}\nrank {}", told(&labels, found.clusters.len()), found.clustering.best_rank);
-    Ok(Found { cells, placed: placed(&reason), squares: None, fine: Some(fine), lines })
+    Ok(Found { cells, placed: placed(&reason), squares: None, fine: Some(fine), lines, columns, cell_types })
+}
+
+/// Words that are not empty.
+fn some(words: &[String]) -> Vec<Option<String>> {
+    words.iter().map(|word| (!word.is_empty()).then(|| word.clone())).collect()
+}
+
+fn words(reason: &[Placed]) -> Vec<Option<String>> {
+    reason.iter().map(|reason| Some(reason.word().to_owned())).collect()
+}
+
+/// The nearest neighbourhood of each cell in its sample.
+fn squares(sample: &[String], tissues: &[(String, Tissue)]) -> Vec<Option<String>> {
+    let mut squares = vec![None; sample.len()];
+    for (name, tissue) in tissues {
+        let cells = (0..sample.len()).filter(|&cell| sample[cell] == *name);
+        for (cell, near) in cells.zip(&tissue.nearest) {
+            squares[cell] = near.map(|(i, _)| tissue.neighbourhoods[i].clone());
+        }
+    }
+    squares
 }
 
 /// Why each cell has a fine cluster, or none.

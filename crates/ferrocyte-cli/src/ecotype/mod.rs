@@ -7,6 +7,7 @@ mod ensemble;
 mod folder;
 mod recover;
 mod stats;
+mod stored;
 mod study;
 mod train;
 

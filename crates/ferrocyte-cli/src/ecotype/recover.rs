@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use clap::ArgMatches;
 use ferrocyte_base::{Column, Table};
-use ferrocyte_ecotype::{Mode, PredictOptions, deconvolute, recover};
+use ferrocyte_ecotype::{Mode, PredictOptions, deconvolute, recover_from};
 use ferrocyte_math::linalg::Matrix;
 
 use super::folder;
-use super::study::{load, number, recovery, truth};
+use super::study::{columns, layer, load, names, number, reading, recovery, truth};
+use crate::door;
 use crate::faults::Failure;
 use crate::output::{Results, Target};
 use crate::session::{Session, path};
@@ -22,9 +23,11 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     let wanted = matches.get_one::<PathBuf>("table").map(|path| Target::table("scores", path, &[study])).transpose()?;
     let models = folder::read(path(matches, "reference")?)?;
     let options = recovery(settings)?;
-    let loaded = load(session, "recover", study)?;
-    let auto_log = truth(settings, "auto_log");
-    let found = recover(&session.run, &loaded.x, &loaded.cell_type, &models, auto_log, &options)?;
+    let study = door::open(&session.run, study, settings)?;
+    let loaded = columns(session, "recover", &*study)?;
+    let (names, reading) = (names(settings, &*study)?, reading(settings)?);
+    let mut matrix = study.matrix(layer(settings))?;
+    let found = recover_from(&session.run, &mut *matrix, names, reading, &loaded.cell_type, &models, &options)?;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     found.label.iter().for_each(|label| *counts.entry(label).or_default() += 1);
     let lines: Vec<String> = counts.iter().map(|(label, n)| format!("{label:<24} {n:>8} cells")).collect();

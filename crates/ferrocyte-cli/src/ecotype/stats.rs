@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
-use ferrocyte_base::{Column, Fault, Provenance, Table};
+use ferrocyte_base::{Column, Fault, Input, Provenance, Table};
 use ferrocyte_data::{Frame, ObsColumn};
 use ferrocyte_ecotype::statistics::{
     AbundanceOptions, BlockTest, ColocalizationOptions, States, abundance, block_test, coassociation, colocalization,
     colocalization_meta, infer_ncells, moran, partition_tissue,
 };
-use ferrocyte_ecotype::{Draws, Rng, STATS_OPTIONS, first_seen};
+use ferrocyte_ecotype::{Draws, Rng, STATS_OPTIONS, fingerprint_of_columns, first_seen};
 use ferrocyte_io::{OpenOptions, open_study, read_frame};
 
 use super::study::number;
@@ -20,6 +20,9 @@ use crate::session::{Session, path};
 
 /// The sample of what is over all samples.
 const ALL: &str = "all";
+
+/// The options that name columns.
+const READ: [&str; 6] = ["cell_type", "ecotype", "sample", "x", "y", "sums"];
 
 /// Runs the verb.
 pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
@@ -73,7 +76,7 @@ impl Cells {
         let (names, frame) = if study {
             let study = open_study(&session.run, input, &OpenOptions::default())?;
             let known = study.obs_columns();
-            let wanted: Vec<&str> = ["cell_type", "ecotype", "sample", "x", "y", "sums"]
+            let wanted: Vec<&str> = READ
                 .iter()
                 .filter_map(|name| settings.one(name))
                 .filter(|name| known.iter().any(|(column, _)| column == name))
@@ -82,6 +85,10 @@ impl Cells {
         } else {
             read_frame(input)?
         };
+        let used: Vec<&str> =
+            READ.iter().filter_map(|name| settings.one(name)).filter(|name| frame.get(name).is_some()).collect();
+        let name = input.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        provenance.inputs.push(Input { name, fingerprint: fingerprint_of_columns(&names, &frame, &used)? });
         Ok(Self { names, frame, provenance })
     }
 

@@ -6,9 +6,10 @@ use std::str::FromStr;
 use ferrocyte_base::{Fault, Input, Provenance, Result};
 use ferrocyte_data::ObsColumn;
 use ferrocyte_ecotype::{
-    Draws, Expression, Labels, Mode, Normalize, NotFinite, OPTIONS, RecoverOptions, Rng, SmallClasses, TrainOptions,
+    Draws, Duplicates, Expression, Labels, Mode, Normalize, NotFinite, OPTIONS, Reading, RecoverOptions, Rng,
+    SmallClasses, TrainOptions,
 };
-use ferrocyte_io::AnnotatedSource;
+use ferrocyte_io::{AnnotatedSource, unique_names};
 
 use crate::config::Settings;
 use crate::door;
@@ -31,6 +32,11 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    /// The cells, which are handed over, and what is known of each.
+    pub(super) fn parts(&mut self) -> (Expression, Labels<'_>) {
+        (std::mem::take(&mut self.x), self.labels())
+    }
+
     /// What is known of each cell.
     pub(super) fn labels(&self) -> Labels<'_> {
         Labels { cell_type: &self.cell_type, label: &self.label, sample: self.sample.as_deref() }
@@ -41,18 +47,53 @@ impl Loaded {
 pub(super) fn load(session: &Session, verb: &str, path: &Path) -> std::result::Result<Loaded, Failure> {
     let (run, settings) = (&session.run, &session.settings);
     let study = door::open(run, path, settings)?;
-    let layer = settings.one("layer").unwrap_or("X");
-    let mut matrix = study.matrix(layer)?;
-    let nan = NotFinite::from_word(settings.word("nan"))?;
-    let mut x = Expression::collect(run, &mut *matrix, study.obs_names()?, study.var_names(layer)?, nan)?;
+    let mut loaded = columns(session, verb, &*study)?;
+    let (cells, genes) = names(settings, &*study)?;
+    let mut x = Expression::collect(run, &mut *study.matrix(layer(settings))?, cells, genes, not_finite(settings)?)?;
     if Normalize::from_word(settings.word("normalize"))? == Normalize::Log1pCp10k {
         let empty = x.log_normalize()?;
         if empty > 0 {
             run.warn(&format!("{empty} cells have no counts and stay 0"));
         }
     }
+    loaded.x = x;
+    Ok(loaded)
+}
+
+/// The matrix that is asked for.
+pub(super) fn layer(settings: &Settings) -> &str {
+    settings.one("layer").unwrap_or("X")
+}
+
+/// Names of cells and genes; those of genes are made unique on request.
+pub(super) fn names(settings: &Settings, study: &dyn AnnotatedSource) -> Result<(Vec<String>, Vec<String>)> {
+    let genes = study.var_names(layer(settings))?;
+    let genes = match Duplicates::from_word(settings.word("duplicates"))? {
+        Duplicates::Error => genes,
+        Duplicates::Unique => unique_names(&genes),
+    };
+    Ok((study.obs_names()?, genes))
+}
+
+fn not_finite(settings: &Settings) -> Result<NotFinite> {
+    NotFinite::from_word(settings.word("nan"))
+}
+
+/// How values are read.
+pub(super) fn reading(settings: &Settings) -> Result<Reading> {
+    let normalize = Normalize::from_word(settings.word("normalize"))?;
+    Ok(Reading { normalize, nan: not_finite(settings)?, auto_log: truth(settings, "auto_log") })
+}
+
+/// The columns that a verb needs, without the cells themselves.
+pub(super) fn columns(
+    session: &Session,
+    verb: &str,
+    study: &dyn AnnotatedSource,
+) -> std::result::Result<Loaded, Failure> {
+    let settings = &session.settings;
     let takes = |name: &str| OPTIONS.iter().any(|option| option.name == name && option.verbs.contains(&verb));
-    let column = |name: &str, missing: Option<&str>| texts(&*study, settings.word(name), missing);
+    let column = |name: &str, missing: Option<&str>| texts(study, settings.word(name), missing);
     let cell_type = if takes("cell_type") { column("cell_type", None)? } else { Vec::new() };
     let label = if takes("label") { column("label", Some(settings.word("non_se_label")))? } else { Vec::new() };
     let asked = |name: &str, missing: Option<&str>| -> Result<Option<Vec<String>>> {
@@ -60,7 +101,7 @@ pub(super) fn load(session: &Session, verb: &str, path: &Path) -> std::result::R
     };
     let (sample, region, clusters) = (asked("sample", None)?, asked("region", None)?, asked("clusters", Some(""))?);
     let places = if takes("x") && clusters.is_none() {
-        (numbers(&*study, settings.word("x"))?, numbers(&*study, settings.word("y"))?)
+        (numbers(study, settings.word("x"))?, numbers(study, settings.word("y"))?)
     } else {
         (Vec::new(), Vec::new())
     };
@@ -68,7 +109,9 @@ pub(super) fn load(session: &Session, verb: &str, path: &Path) -> std::result::R
     for option in OPTIONS.iter().filter(|option| option.verbs.contains(&verb)) {
         provenance = provenance.option(option.name, settings.one(option.name).unwrap_or_default());
     }
-    provenance.inputs.push(Input { name: layer.to_owned(), fingerprint: study.fingerprint(run, layer)? });
+    let layer = layer(settings);
+    provenance.inputs.push(Input { name: layer.to_owned(), fingerprint: study.fingerprint(&session.run, layer)? });
+    let x = Expression::default();
     Ok(Loaded { x, cell_type, label, sample, places, region, clusters, provenance })
 }
 

@@ -14,9 +14,8 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     let out = folder::made(path(matches, "output")?)?;
     let options = training(&session.settings)?;
     let mut loaded = load(session, "train", path(matches, "study")?)?;
-    let labels = (loaded.cell_type.clone(), loaded.label.clone(), loaded.sample.clone());
-    let labels = ferrocyte_ecotype::Labels { cell_type: &labels.0, label: &labels.1, sample: labels.2.as_deref() };
-    let found = train(&session.run, &mut loaded.x, &labels, truth(&session.settings, "auto_log"), &options)?;
+    let (mut x, labels) = loaded.parts();
+    let found = train(&session.run, &mut x, &labels, truth(&session.settings, "auto_log"), &options)?;
     found.warnings.iter().for_each(|warning| session.run.warn(warning));
     let tables = folder::tables(&out, &found.models);
     folder::write_head(&out, &found.models, &found.skipped)?;

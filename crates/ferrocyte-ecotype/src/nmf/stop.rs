@@ -18,6 +18,9 @@ impl Connectivity {
     /// How many looks may find the same before it is enough.
     const LOOKS: usize = 40;
 
+    /// No fewer looks are ever enough: the first has none to compare with.
+    pub(crate) const FEWEST: usize = Self::LOOKS + 2;
+
     /// Looks at the largest factor of each column; whether it is enough.
     pub(crate) fn met(&mut self, labels: impl Iterator<Item = usize>) -> bool {
         let groups = by_first_member(labels);

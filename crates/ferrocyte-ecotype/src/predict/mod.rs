@@ -5,6 +5,8 @@
 //! until their classes stand still, as the reference does it.
 
 mod poisson;
+pub(crate) mod stream;
+mod updates;
 mod values;
 
 use ferrocyte_base::{Fault, Result, Run};
@@ -12,6 +14,7 @@ use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::r_stream::RStream;
 
 pub(crate) use poisson::{Problem, Workspace};
+pub(crate) use updates::Updates;
 use values::{Active, Shared};
 
 use crate::expression::Expression;
@@ -21,7 +24,7 @@ use crate::scale::Moments;
 use crate::train::Mode;
 
 /// Fewer genes in common with a model do not tell.
-const FEWEST_GENES: usize = 5;
+pub(crate) const FEWEST_GENES: usize = 5;
 
 /// Cells with fewer genes than this are not scored where genes are standardised.
 const FEWEST_DETECTED: usize = 3;
@@ -34,6 +37,9 @@ const START_SEED: u32 = 39;
 
 /// How many cells a thread takes at once.
 const BLOCK: usize = 128;
+
+/// Looks at the classes of all cells of a chunk between which a cell is updated by itself.
+const LOOKS: usize = 10;
 
 /// How cells are scored.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,7 +119,7 @@ pub fn predict(run: &Run, x: &Expression, model: &Model, options: &PredictOption
         return Err(Fault::bad_input("a chunk has at least one cell").at("cells_per_run"));
     }
     let (n, k) = (x.n_cells(), model.classes.len());
-    let shared = Shared::new(x, model);
+    let shared = Shared::new(x.genes(), model);
     let mut scores = Scores {
         values: Matrix::from_rows(n, k, vec![f64::NAN; n * k]),
         reasons: vec![Reason::FewModelGenes; n],
@@ -125,15 +131,10 @@ pub fn predict(run: &Run, x: &Expression, model: &Model, options: &PredictOption
     if shared.genes.len() < FEWEST_GENES {
         return Ok(scores);
     }
-    let detected = |cell: usize| x.cell(cell).1.iter().filter(|v| **v > DETECTED).count() >= FEWEST_DETECTED;
-    let cells: Vec<usize> = (0..n).filter(|&cell| !options.scale || detected(cell)).collect();
+    let cells: Vec<usize> = (0..n).filter(|&cell| !options.scale || detected(x, cell)).collect();
     scores.reasons.fill(Reason::FewGenes);
-    if options.scale && cells.len() < n {
-        run.warn(&format!(
-            "{} cells have fewer than {FEWEST_DETECTED} genes and are not scored (model of `{}`)",
-            n - cells.len(),
-            model.cell_type
-        ));
+    if options.scale {
+        warn_of_cells(run, model, n - cells.len());
     }
     let moments = options.scale.then(|| Moments::of(x, &cells));
     let job = Job { x, model, shared: &shared, moments: moments.as_ref() };
@@ -161,6 +162,20 @@ pub fn predict(run: &Run, x: &Expression, model: &Model, options: &PredictOption
         }
     }
     Ok(scores)
+}
+
+/// Whether a cell has enough genes to be standardised.
+fn detected(x: &Expression, cell: usize) -> bool {
+    x.cell(cell).1.iter().filter(|v| **v > DETECTED).count() >= FEWEST_DETECTED
+}
+
+fn warn_of_cells(run: &Run, model: &Model, left_out: usize) {
+    if left_out > 0 {
+        run.warn(&format!(
+            "{left_out} cells have fewer than {FEWEST_DETECTED} genes and are not scored (model of `{}`)",
+            model.cell_type
+        ));
+    }
 }
 
 fn warn_of_genes(run: &Run, model: &Model, shared: usize) {
@@ -191,6 +206,16 @@ struct Job<'a> {
     moments: Option<&'a Moments>,
 }
 
+/// Refuses negative values where the model has no features of such.
+fn checked(active: Active, model: &Model) -> Result<Active> {
+    if active.negative && !model.is_signed() {
+        return Err(Fault::bad_input("values are negative, and the model has no features of negative values")
+            .at(format!("model of `{}`", model.cell_type))
+            .hint("it was trained on values that were not scaled: score with scale=False"));
+    }
+    Ok(active)
+}
+
 /// Scores of some cells.
 struct Chunk {
     cells: Vec<usize>,
@@ -203,24 +228,20 @@ struct Chunk {
 
 impl Job<'_> {
     fn active(&self, cells: &[usize]) -> Result<Active> {
-        let active = Active::over(self.shared, self.x, self.moments, cells);
-        if active.negative && !self.model.is_signed() {
-            return Err(Fault::bad_input("values are negative, and the model has no features of negative values")
-                .at(format!("model of `{}`", self.model.cell_type))
-                .hint("it was trained on values that were not scaled: score with scale=False"));
-        }
-        Ok(active)
+        checked(Active::over(self.shared, self.x, self.moments, cells), self.model)
     }
 
-    /// Sets the problem of a cell; false where it has no value in the features of the model.
-    fn set(&self, problem: &mut Problem, active: &Active, cell: usize, room: &mut Rooms) -> bool {
+    /// The features of a cell that are not 0 and have weights: values and rows of the model. None at all fit no value.
+    fn features(&self, active: &Active, cell: usize, room: &mut Rooms) {
         self.shared.values(self.x, self.moments, cell, &mut room.values);
         active.features(&room.values, &mut room.features);
         let weights = &self.model.weights;
-        // No weights at all fit no value.
-        let rows = room.features.iter().map(|&(v, row)| (v, weights.row(row)));
-        problem.set(rows.filter(|(_, w)| w.iter().any(|w| *w > 0.0)));
-        !problem.is_empty()
+        room.features.retain(|&(_, row)| weights.row(row).iter().any(|w| *w > 0.0));
+    }
+
+    /// Features with their weights.
+    fn weighted<'b>(&'b self, features: &'b [(f64, usize)]) -> impl Iterator<Item = (f64, &'b [f64])> + Clone {
+        features.iter().map(|&(v, row)| (v, self.model.weights.row(row)))
     }
 
     /// The optimum of each cell.
@@ -230,7 +251,9 @@ impl Job<'_> {
         let mut problem = Problem::new(sums.to_vec());
         let (mut room, mut rooms) = (Workspace::default(), Rooms::default());
         for i in 0..n {
-            if self.set(&mut problem, active, cells[i], &mut rooms) {
+            self.features(active, cells[i], &mut rooms);
+            if !rooms.features.is_empty() {
+                problem.set(self.weighted(&rooms.features));
                 let found = problem.solve(&mut room, &mut chunk.h[i * k..(i + 1) * k]);
                 (chunk.scored[i], chunk.not_unique[i]) = (true, !found.unique);
             }
@@ -248,26 +271,47 @@ impl Job<'_> {
             draws.uniform();
         });
         chunk.h.iter_mut().for_each(|h| *h = (draws.uniform() * least).min(active.most));
-        let mut problem = Problem::new(active.weight_sums(self.model));
-        let (mut room, mut rooms) = (Workspace::default(), Rooms::default());
-        let mut stop = Connectivity::default();
-        let mut iterations = 0;
+        let features = self.all_features(&active, cells, &mut chunk.scored);
+        let mut updates = Updates::new(active.weight_sums(self.model));
+        let (mut stop, mut iterations, mut looks) = (Connectivity::default(), 0, Vec::new());
         while iterations < MOST_ITERATIONS {
-            for (i, h) in chunk.h.chunks_exact_mut(k).enumerate() {
-                if self.set(&mut problem, &active, cells[i], &mut rooms) {
-                    problem.update(&mut room, h, Connectivity::EVERY);
-                    h.iter_mut().for_each(|h| *h = h.max(EPS));
-                    chunk.scored[i] = true;
+            // The cells of some looks are updated one after the other, so that what is packed of a cell is used for all.
+            let left = (MOST_ITERATIONS - iterations) / Connectivity::EVERY;
+            let n_looks = if iterations == 0 { Connectivity::FEWEST } else { LOOKS }.min(left);
+            looks.resize(n_looks * n * k, 0.0);
+            for i in 0..n {
+                updates.set(self.weighted(&features[i]));
+                let mut h = chunk.h[i * k..(i + 1) * k].to_vec();
+                for look in looks.chunks_exact_mut(n * k) {
+                    if chunk.scored[i] {
+                        updates.update(&mut h, Connectivity::EVERY);
+                        h.iter_mut().for_each(|h| *h = h.max(EPS));
+                    }
+                    look[i * k..(i + 1) * k].copy_from_slice(&h);
                 }
             }
-            iterations += Connectivity::EVERY;
-            if stop.met(chunk.h.chunks_exact(k).map(crate::model::arg_max)) {
+            let stopped =
+                looks.chunks_exact(n * k).position(|look| stop.met(look.chunks_exact(k).map(crate::model::arg_max)));
+            let last = stopped.unwrap_or(n_looks - 1);
+            chunk.h.copy_from_slice(&looks[last * n * k..(last + 1) * n * k]);
+            iterations += (last + 1) * Connectivity::EVERY;
+            if stopped.is_some() {
                 break;
             }
         }
         chunk.iterations = Some(iterations);
-        debug_assert!(chunk.h.len() == n * k);
         Ok(chunk)
+    }
+
+    /// The features of all cells of a chunk, and which cells have any.
+    fn all_features(&self, active: &Active, cells: &[usize], scored: &mut [bool]) -> Vec<Vec<(f64, usize)>> {
+        let mut room = Rooms::default();
+        let of_cell = |(&cell, scored): (&usize, &mut bool)| {
+            self.features(active, cell, &mut room);
+            *scored = !room.features.is_empty();
+            room.features.clone()
+        };
+        cells.iter().zip(scored).map(of_cell).collect()
     }
 }
 
@@ -293,7 +337,7 @@ struct Rooms {
 /// Scores of the reference's start for a chunk of all cells: what its updates begin with.
 pub fn start(x: &Expression, model: &Model, scale: bool) -> Matrix {
     let cells: Vec<usize> = (0..x.n_cells()).collect();
-    let shared = Shared::new(x, model);
+    let shared = Shared::new(x.genes(), model);
     let moments = scale.then(|| Moments::of(x, &cells));
     let active = Active::over(&shared, x, moments.as_ref(), &cells);
     let (least, mut draws, k) = (active.most.max(1.0), RStream::new(START_SEED), model.classes.len());

@@ -1,4 +1,4 @@
-//! One cell, fixed weights: its coefficients, exactly or by the updates of the reference.
+//! One cell, fixed weights: its coefficients at the optimum.
 //!
 //! What is made small is `c'h - sum v_f ln(w_f'h)` over `h >= 0`, where `c` are the sums of the weights over all features,
 //! those included that are 0 in this cell. It is convex, and strictly so where the features that are not 0 have weights
@@ -91,17 +91,6 @@ impl Problem {
         }
     }
 
-    /// Whether all values are 0.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.n == 0
-    }
-
-    /// `times` multiplicative updates of `h`.
-    pub(crate) fn update(&self, room: &mut Workspace, h: &mut [f64], times: usize) {
-        room.q.resize(self.width, 0.0);
-        wide::widest(Updates { problem: self, q: &mut room.q[..self.width], h, times });
-    }
-
     /// Brings `h` to the optimum.
     pub(crate) fn solve(&self, room: &mut Workspace, h: &mut [f64]) -> Found {
         let k = self.k;
@@ -121,7 +110,10 @@ impl Problem {
             let reached = if solved { self.search(room, h, start, largest, residual) } else { None };
             // Where Newton's step leads nowhere the update does not lead up.
             residual = reached.unwrap_or_else(|| {
-                self.update(room, h, 1);
+                // The gradient is c - W'q, so that this is the multiplicative update.
+                for ((h, g), c) in h.iter_mut().zip(&room.gradient).zip(&self.c) {
+                    *h *= (c - g) / c;
+                }
                 self.look(room, h, start) / largest
             });
         }
@@ -290,30 +282,6 @@ fn ratios(v: &[f64], out: &mut [f64]) {
     }
 }
 
-struct Updates<'a> {
-    problem: &'a Problem,
-    q: &'a mut [f64],
-    h: &'a mut [f64],
-    times: usize,
-}
-
-impl Kernel for Updates<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { problem, q, h, times } = self;
-        let width = problem.width;
-        for _ in 0..times {
-            fitted(problem, h, q);
-            ratios(&problem.v, q);
-            for k in 0..problem.k {
-                h[k] = h[k] * dot(&problem.w[k * width..(k + 1) * width], q) / problem.c[k];
-            }
-        }
-    }
-}
-
 struct Gradient<'a> {
     problem: &'a Problem,
     h: &'a [f64],
@@ -394,6 +362,7 @@ impl Kernel for LogRatio<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::predict::Updates;
     use ferrocyte_math::random::Stream;
 
     /// Random weights of features in classes, and a mixture of classes with noise.
@@ -416,7 +385,11 @@ mod tests {
             let found = problem.solve(&mut room, &mut h);
             assert!(found.unique && found.residual <= CLOSE, "{found:?}");
             let mut again = h.clone();
-            problem.update(&mut room, &mut again, 1);
+            let mut updates = Updates::new(problem.c.clone());
+            let weights: Vec<Vec<f64>> =
+                (0..problem.n).map(|f| (0..k).map(|t| problem.w[t * problem.width + f]).collect()).collect();
+            updates.set(problem.v.iter().zip(&weights).map(|(v, w)| (*v, &w[..])));
+            updates.update(&mut again, 1);
             for (a, b) in h.iter().zip(&again) {
                 assert!((a - b).abs() <= 1e-8 * h.iter().sum::<f64>(), "{h:?} {again:?}");
             }

@@ -1,5 +1,7 @@
 //! Values of cells in the features of a model.
 
+use std::collections::HashMap;
+
 use crate::expression::Expression;
 use crate::model::{Model, Sign};
 use crate::scale::Moments;
@@ -15,8 +17,8 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(x: &Expression, model: &Model) -> Self {
-        let places = x.gene_places();
+    pub(super) fn new(all: &[String], model: &Model) -> Self {
+        let places: HashMap<&str, usize> = all.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
         let names: Vec<String> = model.genes().into_iter().filter(|gene| places.contains_key(gene.as_str())).collect();
         let genes: Vec<usize> = names.iter().filter_map(|gene| places.get(gene.as_str()).copied()).collect();
         let index = crate::collate::Index::of(&names);
@@ -26,7 +28,7 @@ impl Shared {
                 rows[gene][usize::from(feature.sign == Sign::Negative)] = Some(row);
             }
         }
-        let mut place = vec![None; x.n_genes()];
+        let mut place = vec![None; all.len()];
         genes.iter().enumerate().for_each(|(new, &old)| place[old] = Some(new as u32));
         Self { genes, rows, place }
     }
@@ -69,6 +71,12 @@ impl Active {
                 *most = most.max(value);
             }
         }
+        Self::between(shared, &least, &most)
+    }
+
+    /// From the least and the largest value of each shared gene, as they enter the features.
+    pub(super) fn between(shared: &Shared, least: &[f64], most: &[f64]) -> Self {
+        let g = shared.genes.len();
         let negative = least.iter().any(|&least| least < 0.0);
         let mut out = Self { rows: Vec::with_capacity(g), n: 0, most: 0.0, negative };
         for gene in 0..g {

@@ -71,54 +71,96 @@ pub fn train_ensemble(
 ) -> Result<Ensemble> {
     options.check()?;
     labels.check(x.n_cells())?;
-    check(ensemble.seeds.len(), ensemble)?;
     let logged = auto_log && x.auto_log();
     let (types, skipped) = eligible(labels, options.min_cells);
-    let mut out = Ensemble {
-        aggregates: Vec::new(),
-        runs: if ensemble.keep_runs { vec![Vec::new(); ensemble.seeds.len()] } else { Vec::new() },
-        skipped,
-        warnings: Vec::new(),
-        logged,
-    };
+    let mut out = Ensemble::begin(skipped, logged, ensemble.seeds.len(), ensemble)?;
     for cell_type in types {
-        let prepared = Prepared::new(x, labels, &cell_type, options)?;
-        let fits = run.map_blocks("training", ensemble.seeds.len(), 1, |i| Ok(prepared.fit(ensemble.seeds[i])))?;
-        let found: Vec<_> = fits.iter().flatten().collect();
-        let Some(first) = found.first() else {
-            let reason = fits.into_iter().find_map(std::result::Result::err).unwrap_or_default();
-            out.skipped.push(Skipped { cell_type, reason });
-            continue;
-        };
-        out.warnings.extend(first.warning(&cell_type));
-        if found.len() < fits.len() {
-            out.warnings.push(format!(
-                "{} of {} runs have no model of `{cell_type}`",
-                fits.len() - found.len(),
-                fits.len()
-            ));
-        }
-        let full: Vec<Model> = found.iter().map(|fit| prepared.model(x, fit)).collect();
-        let kept: Vec<Vec<usize>> = full.iter().map(|model| select(model, options.nfeature_per_se)).collect();
-        let aggregated = if options.mode == Mode::Compat {
-            let models: Vec<Model> = full.iter().zip(&kept).map(|(model, rows)| model.take(rows)).collect();
-            of_type(&models.iter().map(|model| (model, None)).collect::<Vec<_>>(), ensemble)
-        } else {
-            let masks: Vec<Vec<bool>> = full.iter().zip(&kept).map(|(model, rows)| mask(model, rows)).collect();
-            of_type(
-                &full.iter().zip(&masks).map(|(model, mask)| (model, Some(&mask[..]))).collect::<Vec<_>>(),
-                ensemble,
-            )
-        };
-        out.aggregates.push(aggregated?);
-        if ensemble.keep_runs {
-            let mut models = full.iter().zip(&kept).map(|(model, rows)| model.take(rows));
-            for (list, _) in out.runs.iter_mut().zip(&fits).filter(|(_, fit)| fit.is_ok()) {
-                list.extend(models.next());
-            }
-        }
+        // One type after the other, so that the runs of one are in memory.
+        out.add(OfType::train(run, x, labels, &cell_type, options, &ensemble.seeds)?, options.mode, ensemble)?;
     }
     Ok(out)
+}
+
+/// The model of one run, all features in it, and the rows that were selected.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Made {
+    pub(super) model: Model,
+    pub(super) kept: Vec<usize>,
+    pub(super) warning: Option<String>,
+}
+
+/// The runs of one cell type: models, or why there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct OfType {
+    pub(super) cell_type: String,
+    pub(super) made: Vec<std::result::Result<Made, String>>,
+}
+
+impl OfType {
+    /// A run for each seed.
+    pub(super) fn train(
+        run: &Run,
+        x: &Expression,
+        labels: &Labels<'_>,
+        cell_type: &str,
+        options: &TrainOptions,
+        seeds: &[u64],
+    ) -> Result<Self> {
+        let prepared = Prepared::new(x, labels, cell_type, options)?;
+        let make = |seed| {
+            prepared.fit(seed).map(|fit| {
+                let model = prepared.model(x, &fit);
+                Made { kept: select(&model, options.nfeature_per_se), warning: fit.warning(cell_type), model }
+            })
+        };
+        let made = run.map_blocks("training", seeds.len(), 1, |i| Ok(make(seeds[i])))?;
+        Ok(Self { cell_type: cell_type.to_owned(), made })
+    }
+
+    /// What to know before believing the models.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let found = self.made.iter().flatten().count();
+        let first = self.made.iter().flatten().next().and_then(|made| made.warning.clone());
+        let without = self.made.len() - found;
+        let some = (without > 0 && found > 0)
+            .then(|| format!("{without} of {} runs have no model of `{}`", self.made.len(), self.cell_type));
+        first.into_iter().chain(some).collect()
+    }
+}
+
+impl Ensemble {
+    /// An ensemble before its first type.
+    pub(super) fn begin(skipped: Vec<Skipped>, logged: bool, n_runs: usize, options: &EnsembleOptions) -> Result<Self> {
+        check(n_runs, options)?;
+        let runs = if options.keep_runs { vec![Vec::new(); n_runs] } else { Vec::new() };
+        Ok(Self { aggregates: Vec::new(), runs, skipped, warnings: Vec::new(), logged })
+    }
+
+    /// Adds what the runs of a type agree on.
+    pub(super) fn add(&mut self, of: OfType, mode: Mode, options: &EnsembleOptions) -> Result<()> {
+        self.warnings.extend(of.warnings());
+        let found: Vec<&Made> = of.made.iter().flatten().collect();
+        if found.is_empty() {
+            let reason = of.made.into_iter().find_map(std::result::Result::err).unwrap_or_default();
+            self.skipped.push(Skipped { cell_type: of.cell_type, reason });
+            return Ok(());
+        }
+        let aggregated = if mode == Mode::Compat {
+            let models: Vec<Model> = found.iter().map(|made| made.model.take(&made.kept)).collect();
+            of_type(&models.iter().map(|model| (model, None)).collect::<Vec<_>>(), options)
+        } else {
+            let masks: Vec<Vec<bool>> = found.iter().map(|made| mask(&made.model, &made.kept)).collect();
+            let models = found.iter().zip(&masks).map(|(made, mask)| (&made.model, Some(&mask[..])));
+            of_type(&models.collect::<Vec<_>>(), options)
+        };
+        self.aggregates.push(aggregated?);
+        if options.keep_runs {
+            for (list, made) in self.runs.iter_mut().zip(&of.made) {
+                list.extend(made.as_ref().ok().map(|made| made.model.take(&made.kept)));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn mask(model: &Model, rows: &[usize]) -> Vec<bool> {

@@ -6,7 +6,10 @@
 
 mod ensemble;
 mod fit;
+mod origin;
 mod prepare;
+mod runs;
+mod runs_part;
 mod select;
 
 use std::fmt;
@@ -14,6 +17,7 @@ use std::fmt;
 use ferrocyte_base::{Fault, Result, Run};
 
 pub use ensemble::{Aggregate, Ensemble, EnsembleOptions, aggregate, train_ensemble};
+pub use runs::{Runs, share, train_runs};
 pub use select::select;
 
 use crate::collate;

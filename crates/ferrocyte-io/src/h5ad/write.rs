@@ -12,7 +12,7 @@ use ferrocyte_data::{Frame, ObsColumn, RowBlock, RowChunks, rows_per_block};
 use crate::element::borrowed::{ColumnRef, FrameRef, ItemRef, TextsRef, check_names};
 use crate::element::columns::ColumnData;
 use crate::element::rows::SparseRows;
-use crate::element::write::{Elements, located};
+use crate::element::write::{Elements, located, write_borrowed};
 use crate::hdf5::write::NewHdf5;
 use crate::store::sink::{Sink, Storage};
 use crate::store::{Dtype, Numbers};
@@ -222,6 +222,11 @@ impl H5adWriter {
         check_names("table", [name].into_iter())
             .and_then(|()| frame(run, &*self.sink, &format!("uns/{name}"), &content, self.options.storage))
             .map_err(|f| located(f, self.sink.place()))
+    }
+
+    /// Writes an item at a path below one of the groups, `obsm/usage` or `uns/log1p`.
+    pub fn item(&mut self, run: &Run, path: &str, item: &ItemRef<'_>) -> Result<()> {
+        write_borrowed(run, &*self.sink, path, item, self.options.storage)
     }
 
     /// Completes the file and puts it in its place. All rows must have come.
