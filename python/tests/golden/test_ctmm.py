@@ -244,7 +244,13 @@ def table(told: dict[str, Any]) -> tuple[list[Any], list[str], np.ndarray[Any, A
 @functools.cache
 def prepared(ind_cut: int, ct_cut: int) -> fe.ctmm.Pseudobulk:
     return fe.ctmm.prepare(
-        AREA / "ctmm_cells.h5ad", "ind", "ct", min_cells_individual=ind_cut, min_cells_pair=ct_cut, progress=False
+        AREA / "ctmm_cells.h5ad",
+        "ind",
+        "ct",
+        min_cells_individual=ind_cut,
+        min_cells_pair=ct_cut,
+        noise="sample",
+        progress=False,
     )
 
 

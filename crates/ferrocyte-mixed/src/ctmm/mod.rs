@@ -36,7 +36,7 @@ pub use data::{Covariate, Study, align};
 pub use fit::{Fit, fit};
 pub use impute::impute;
 pub use options::{FitOptions, Jackknife, Level, MeanTest, Method, Model, OPTIONS, OptionInfo, Variance};
-pub use prepare::{Normalize, PrepareOptions, Prepared, prepare};
+pub use prepare::{Noise, Normalize, PrepareOptions, Prepared, prepare};
 pub use questions::{Questions, questions};
 pub use shares::Shares;
 pub use simulate::{SimulateOptions, Truth, simulate};

@@ -145,6 +145,13 @@ pub const OPTIONS: &[OptionInfo] = &[
         meaning: "a pair of individual and cell type is observed where it has more cells than this",
     },
     OptionInfo {
+        name: "noise",
+        verbs: &["prepare", "fit"],
+        default: "pooled",
+        choices: super::prepare::Noise::WORDS,
+        meaning: "whether the variance of a gene among cells of a type is that of all individuals, or of each by itself",
+    },
+    OptionInfo {
         name: "drop_empty",
         verbs: &["prepare", "fit"],
         default: "false",
@@ -229,6 +236,7 @@ mod tests {
         assert_eq!(fit.variance.word(), default("variance"));
         assert_eq!(fit.jackknife.word(), default("jackknife"));
         assert_eq!(fit.mean_test.word(), default("mean_test"));
+        assert_eq!(super::super::PrepareOptions::default().noise.word(), default("noise"));
         for option in OPTIONS.iter().filter(|o| !o.choices.is_empty()) {
             assert!(option.choices.contains(&option.default), "{}", option.name);
         }
