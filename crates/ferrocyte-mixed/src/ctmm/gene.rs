@@ -430,6 +430,35 @@ mod tests {
     }
 
     #[test]
+    fn both_roads_to_the_likelihood_agree() -> Result<()> {
+        for (model, restricted) in [(Model::Hom, true), (Model::Free, true), (Model::Free, false), (Model::Iid, true)] {
+            let study = study(21, true);
+            let observed: Vec<bool> = study.values.iter().map(|y| !y.is_nan()).collect();
+            let design = Design::new(&study, model, &(0..21).collect::<Vec<_>>(), &observed)?;
+            let mut blocks_only = design.clone();
+            blocks_only.lanes = None;
+            let keep = |v: &[f64]| v.iter().copied().filter(|x| !x.is_nan()).collect::<Vec<_>>();
+            let (y, noise) = (keep(&study.values), keep(&study.noise));
+            let theta: Vec<f64> = (0..design.n_variances()).map(|k| 0.3 - 0.02 * k as f64).collect();
+            for skip in [None, Some(3), Some(20)] {
+                let mut short = Likelihood::new(&design, model, restricted, &y, &noise).without(skip);
+                let mut long = Likelihood::new(&blocks_only, model, restricted, &y, &noise).without(skip);
+                let (Some((a, da)), Some((b, db))) = (short.at(&theta), long.at(&theta)) else {
+                    return Err(Fault::internal("no value"));
+                };
+                let near = |a: f64, b: f64| (a - b).abs() < 1e-10 * b.abs().max(1.0);
+                assert!(near(a.value, b.value), "{} {}", a.value, b.value);
+                assert!(a.beta.iter().zip(&b.beta).all(|(a, b)| near(*a, *b)));
+                assert!(da.gradient.iter().zip(&db.gradient).all(|(a, b)| near(*a, *b)));
+                for (one, other) in [(&da.expected, &db.expected), (&da.hessian, &db.hessian)] {
+                    assert!(one.entries().iter().zip(other.entries()).all(|(a, b)| near(*a, *b)), "{model:?}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
     fn derivatives_are_differences() -> Result<()> {
         for (model, restricted) in [(Model::Free, true), (Model::Full, true), (Model::Free, false), (Model::Iid, false)]
         {
@@ -446,9 +475,7 @@ mod tests {
             let theta: Vec<f64> = (0..n)
                 .map(|k| if k < n - 1 && model == Model::Full && k > 2 { 0.1 } else { 0.4 + 0.05 * k as f64 })
                 .collect();
-            let mut at = |theta: &[f64]| {
-                likelihood.solve(theta).map(|solved| (solved.value, likelihood.derivatives(theta, &solved)))
-            };
+            let mut at = |theta: &[f64]| likelihood.at(theta).map(|(solved, slopes)| (solved.value, slopes));
             let Some((_, here)) = at(&theta) else { return Err(Fault::internal("no value")) };
             for k in 0..n {
                 let mut moved = theta.clone();

@@ -18,6 +18,7 @@ mod gene;
 mod gls;
 mod impute;
 mod kernel;
+mod lanes;
 mod likelihood;
 mod moments;
 mod optimum;

@@ -254,8 +254,7 @@ impl Search<'_, '_> {
     /// Value and derivatives at a point.
     pub(super) fn at(&mut self, theta: &[f64]) -> Option<(Solved, Derivatives)> {
         self.evaluations += 1;
-        let solved = self.likelihood.solve(theta)?;
-        let derivatives = self.likelihood.derivatives(theta, &solved);
+        let (solved, derivatives) = self.likelihood.at(theta)?;
         derivatives.gradient.iter().all(|g| g.is_finite()).then_some((solved, derivatives))
     }
 

@@ -197,7 +197,7 @@ fn direction(design: &Design, likelihood: &mut Likelihood<'_>, start: &[f64], te
     let fitted: Vec<usize> = (0..n).filter(|&k| !tested[k] && theta[k] > ZERO).collect();
     let Some((weights, variance)) = efficient_direction(&found, &own, &fitted) else { return Ok(f64::NAN) };
     let score: f64 = own.iter().map(|&k| -weights[k] * found.gradient[k]).sum();
-    let mut lambda = likelihood.eigenvalues(&weights[..design.kernels.len()]);
+    let mut lambda = likelihood.eigenvalues(&theta, &weights[..design.kernels.len()]);
     let square: f64 = lambda.iter().map(|l| l * l).sum();
     if !(square > 0.0 && variance > 0.0) {
         return Ok(f64::NAN);
