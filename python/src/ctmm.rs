@@ -3,9 +3,9 @@
 use ferrocyte_base::{OptionInfo, Provenance, Result};
 use ferrocyte_math::linalg::Matrix as Dense;
 use ferrocyte_mixed::ctmm::{
-    Covariate, Fit, FitOptions, Jackknife, Level, MeanTest, Method, Model, Noise, Normalize, OPTIONS, Outcome, PrepareOptions,
-    SimulateOptions, Study, Truth, Variance, align, fit, impute, ln_equal_means, ln_f, ln_likelihood_ratio, ln_upper_t,
-    prepare, questions, simulate, standardize,
+    Covariate, Fit, FitOptions, Jackknife, Level, MeanTest, Method, Model, Noise, Normalize, OPTIONS, Outcome,
+    PrepareOptions, SimulateOptions, Study, Truth, Variance, align, fit, impute, ln_equal_means, ln_f,
+    ln_likelihood_ratio, ln_upper_t, prepare, questions, simulate, standardize,
 };
 use numpy::{IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;

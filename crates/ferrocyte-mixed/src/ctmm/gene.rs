@@ -234,8 +234,11 @@ impl<'a> Group<'a> {
                 Variance::Nonnegative => search.nonnegative(&start)?,
             }
         };
-        let Some(found) = found else { return Ok(empty(design, Outcome::NoLikelihood)) };
-        let mut fit = empty(design, outcome(&found));
+        let Some(found) = found else {
+            let silent = noise.contains(&0.0);
+            return Ok(empty(design, if silent { Outcome::Unbounded } else { Outcome::NoLikelihood }));
+        };
+        let mut fit = empty(design, outcome(&found, noise));
         fit.evaluations = found.evaluations;
         fit.log_likelihood = -found.solved.value;
         fit.beta = found.solved.beta.iter().zip(&ols).map(|(b, o)| b + o).collect();
@@ -331,8 +334,10 @@ impl<'a> Group<'a> {
     }
 }
 
-fn outcome(found: &Optimum) -> Outcome {
-    if !found.converged {
+fn outcome(found: &Optimum, noise: &[f64]) -> Outcome {
+    if !found.converged && noise.contains(&0.0) {
+        Outcome::Unbounded
+    } else if !found.converged {
         Outcome::NotConverged
     } else if found.interior {
         Outcome::Ok

@@ -225,8 +225,7 @@ impl Kernel for Invert<'_> {
             {
                 keep[i % LANES] = 0.0;
             }
-            let (mut total, mut determinant, mut least, mut trace) =
-                (ZERO, [1.0; LANES], [f64::INFINITY; LANES], ZERO);
+            let (mut total, mut determinant, mut least, mut trace) = (ZERO, [1.0; LANES], [f64::INFINITY; LANES], ZERO);
             for a in 0..c {
                 let v = at.v[a];
                 for l in 0..LANES {

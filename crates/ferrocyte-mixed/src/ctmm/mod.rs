@@ -32,6 +32,7 @@ mod simulate;
 mod standardize;
 mod status;
 mod wald;
+mod widen;
 
 pub use data::{Covariate, Study, align};
 pub use fit::{Fit, fit};
