@@ -1,6 +1,7 @@
 //! `ferrocyte simulate`: studies of which the truth is known. One file per verb; what they share is here.
 
 pub(crate) mod cohort;
+pub(crate) mod ctmm;
 pub(crate) mod ecotype;
 pub(crate) mod rnaseq;
 pub(crate) mod study;
@@ -23,7 +24,7 @@ use crate::session::{Session, path};
 
 /// What does the work of each verb.
 pub(crate) const VERBS: &[(&str, Verb)] =
-    &[("study", study::run), ("cohort", cohort::run), ("rnaseq", rnaseq::run), ("ecotype", ecotype::run)];
+    &[("study", study::run), ("cohort", cohort::run), ("rnaseq", rnaseq::run), ("ecotype", ecotype::run), ("ctmm", ctmm::run)];
 
 /// A number among the settings.
 fn number<T: FromStr>(settings: &Settings, name: &str) -> Result<T, Failure> {

@@ -90,6 +90,14 @@ pub struct Prepared {
     pub provenance: Provenance,
 }
 
+impl Prepared {
+    /// Pseudobulk that was simulated as such: every pair is observed, there are no cells to count.
+    pub fn simulated(study: Study, provenance: Provenance) -> Self {
+        let counts = vec![0; study.individuals.len() * study.cell_types.len()];
+        Self { study, counts, too_few: Vec::new(), provenance }
+    }
+}
+
 /// Which cell belongs to which pair.
 struct Pairs {
     individuals: Vec<String>,
