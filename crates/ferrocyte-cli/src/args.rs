@@ -635,7 +635,10 @@ fn simulate() -> Command {
             Command::new("ctmm")
                 .about("Pseudobulk of individuals and cell types with known variances (the design of CTMM's paper)")
                 .args(ferrocyte_mixed::ctmm::SIMULATE_OPTIONS.iter().map(option_arg))
-                .arg(output("OUT.npz", "the pseudobulk, for `ferrocyte ctmm fit`; the truth goes to OUT.npz.truth.tsv")),
+                .arg(output(
+                    "OUT.npz",
+                    "the pseudobulk, for `ferrocyte ctmm fit`; the truth goes to OUT.npz.truth.tsv",
+                )),
         )
         .subcommand(
             verb("rnaseq", "Counts like those of a reference (the distributions of FLASHMM's simuRNAseq)")

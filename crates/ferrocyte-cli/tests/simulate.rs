@@ -106,7 +106,8 @@ fn what_is_not_understood_is_said_before_any_work() {
 #[test]
 fn pseudobulk_goes_straight_to_its_models() {
     let folder = Folder::new();
-    let drawn = folder.done(&["simulate", "ctmm", "--n-genes", "30", "--n-individuals", "40", "--seed", "3", "-o", "a.npz"]);
+    let drawn =
+        folder.done(&["simulate", "ctmm", "--n-genes", "30", "--n-individuals", "40", "--seed", "3", "-o", "a.npz"]);
     assert!(drawn.err.starts_with("30 genes of 40 individuals, 4 cell types"), "{}", drawn.err);
     let truth = folder.text("a.npz.truth.tsv");
     assert!(truth.starts_with("cell_type\tmean\thom2\tV[type1]\t"), "{truth}");

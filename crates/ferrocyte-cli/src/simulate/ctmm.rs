@@ -66,7 +66,11 @@ fn share(settings: &Settings, name: &str, paper: f64) -> Result<f64, Failure> {
 fn numbers(settings: &Settings, name: &str) -> Result<Vec<f64>, Failure> {
     let word = settings.word(name);
     word.split(',').map(|one| one.trim().parse()).collect::<Result<_, _>>().map_err(|_| {
-        Failure::usage(name, format!("expected numbers between commas, found `{word}`"), "one for each cell type: 8,4,2,1")
+        Failure::usage(
+            name,
+            format!("expected numbers between commas, found `{word}`"),
+            "one for each cell type: 8,4,2,1",
+        )
     })
 }
 

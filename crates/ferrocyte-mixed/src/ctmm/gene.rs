@@ -166,23 +166,21 @@ impl<'a> Group<'a> {
             fit.theta_covariance = jackknife_covariance(&left_out, k);
         }
         let (ols, r) = design.least_squares(self.moments.x_inverse(), y, None);
-        let gls = weighted(design, y, noise, &theta, None);
-        if gls.as_ref().map_or(true, |w| w.singular) {
-            fit.outcome = Outcome::Singular;
+        let wants_ols =
+            !design.op && self.options.model == Model::Free && self.options.mean_test != MeanTest::GlsJackknife;
+        if !(wants_ols && is_definite(design, noise, &theta)) {
+            let gls = weighted(design, y, noise, &theta, None);
+            if gls.as_ref().map_or(true, |w| w.singular) {
+                fit.outcome = Outcome::Singular;
+            }
+            fit.beta = gls.ok().filter(|_| !wants_ols).map_or_else(|| ols.clone(), |w| w.beta);
+        } else {
+            fit.beta.clone_from(&ols);
         }
-        let wants_ols = !design.op && self.options.model == Model::Free;
-        fit.beta = match (&gls, wants_ols && self.options.mean_test != MeanTest::GlsJackknife) {
-            (Ok(w), false) => w.beta.clone(),
-            _ => ols,
-        };
         fit.beta_covariance = self.mean_covariance(y, noise, &r, &left_out);
         fit.theta = theta;
         // The classical test is about the means of ordinary least squares, whatever is reported.
-        let means = if self.options.mean_test == MeanTest::GlsJackknife {
-            fit.beta.clone()
-        } else {
-            design.least_squares(self.moments.x_inverse(), y, None).0
-        };
+        let means = if self.options.mean_test == MeanTest::GlsJackknife { fit.beta.clone() } else { ols };
         self.test(&mut fit, &means);
         fit
     }
@@ -332,6 +330,17 @@ impl<'a> Group<'a> {
         let of_means: Vec<f64> = (0..c).flat_map(|a| fit.beta_covariance[a * p..a * p + c].to_vec()).collect();
         fit.ln_p_mean = ln_equal_means(&means[..c], &of_means, df);
     }
+}
+
+/// Whether the covariance of the model `free` is positive definite by a sufficient rule: every own variance is more than zero,
+/// and 1 + hom2 Σ 1/d.
+fn is_definite(design: &Design, noise: &[f64], theta: &[f64]) -> bool {
+    design.random.is_empty()
+        && (0..design.n).all(|i| {
+            let rows = design.rows(i);
+            let own = || rows.clone().map(|row| theta[1 + design.types[row]] + noise[row]);
+            own().all(|d| d > 0.0) && 1.0 + theta[0] * own().map(|d| 1.0 / d).sum::<f64>() > 0.0
+        })
 }
 
 fn outcome(found: &Optimum, noise: &[f64]) -> Outcome {

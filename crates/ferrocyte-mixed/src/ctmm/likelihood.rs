@@ -144,7 +144,7 @@ impl<'a> Likelihood<'a> {
         let (solved, free) = lanes.at(gene, at)?;
         let derivatives = match self.model {
             Model::Free | Model::Full => free,
-            Model::Hom => free.summed(&[0..1]),
+            Model::Hom => free.summed(std::slice::from_ref(&(0..1))),
             Model::Iid => free.summed(&[0..1, 1..1 + c]),
         };
         Some((solved, derivatives))
@@ -154,6 +154,11 @@ impl<'a> Likelihood<'a> {
     /// such walls by themselves.
     pub(super) fn walled(&mut self, walled: bool) {
         self.wall = if walled { block::MAX_RATIO } else { f64::INFINITY };
+    }
+
+    /// The same only where a block is singular within rounding: where covariance matrices without noise end.
+    pub(super) fn walled_by_rounding(&mut self) {
+        self.wall = block::SINGULAR;
     }
 
     /// Which individual is left out.

@@ -37,7 +37,9 @@ mod widen;
 pub use data::{Covariate, Study, align};
 pub use fit::{Fit, fit};
 pub use impute::impute;
-pub use options::{FitOptions, Jackknife, Level, MeanTest, Method, Model, OPTIONS, OptionInfo, SIMULATE_OPTIONS, Variance};
+pub use options::{
+    FitOptions, Jackknife, Level, MeanTest, Method, Model, OPTIONS, OptionInfo, SIMULATE_OPTIONS, Variance,
+};
 pub use prepare::{Noise, Normalize, PrepareOptions, Prepared, prepare};
 pub use questions::{Questions, questions};
 pub use shares::Shares;

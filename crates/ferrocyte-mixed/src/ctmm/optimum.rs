@@ -81,6 +81,7 @@ impl Search<'_, '_> {
     pub(super) fn interior(&mut self, start: &[f64]) -> Option<Optimum> {
         let (mut solved, mut derivatives) = self.at(start)?;
         let mut theta = start.to_vec();
+        let mut creeps = 0;
         for _ in 0..STEPS {
             let convex = newton_step(&derivatives.hessian, &derivatives.gradient);
             let step = match &convex {
@@ -93,7 +94,7 @@ impl Search<'_, '_> {
             }
             let noise = 4.0 * f64::EPSILON * solved.value.abs().max(1.0);
             // At the optimum within rounding a full step is all that is tried.
-            let trials = if gain < GAIN { 1 } else { 60 };
+            let trials = if gain < GAIN { 1 } else { 40 };
             let accepted = (0..trials).find_map(|halvings| {
                 let length = 0.5_f64.powi(halvings);
                 let trial: Vec<f64> = theta.iter().zip(&step).map(|(t, s)| t + length * s).collect();
@@ -101,10 +102,15 @@ impl Search<'_, '_> {
                 let falls = there.value <= solved.value - 1e-4 * 2.0 * gain * length;
                 let rounding =
                     gain < GAIN && (there.value - solved.value).abs() <= noise && is_lower(&slopes, &derivatives);
-                (falls || rounding).then_some((trial, there, slopes))
+                (falls || rounding).then_some((halvings, (trial, there, slopes)))
             });
             match accepted {
-                Some(point) => (theta, solved, derivatives) = point,
+                // Steps of a millionth are those of a search that stands at a wall.
+                Some((halvings, _)) if halvings > 20 && creeps == 2 => return None,
+                Some((halvings, point)) => {
+                    creeps = if halvings > 20 { creeps + 1 } else { 0 };
+                    (theta, solved, derivatives) = point;
+                }
                 None if convex.is_some() && gain < GAIN => {
                     return Some(self.optimum(theta, solved, derivatives, true, true));
                 }
@@ -117,17 +123,22 @@ impl Search<'_, '_> {
     /// (a): the best fit with variances of zero or more.
     pub(super) fn nonnegative(&mut self, start: &[f64]) -> Result<Option<Optimum>> {
         self.likelihood.walled(false);
-        let found = if self.model == Model::Full { self.semidefinite(start) } else { self.in_box(start) };
+        let found = if self.model == Model::Full {
+            self.likelihood.walled_by_rounding();
+            self.semidefinite(start)
+        } else {
+            Ok(self.in_box(start))
+        };
         self.likelihood.walled(true);
         found
     }
 
-    fn in_box(&mut self, start: &[f64]) -> Result<Option<Optimum>> {
+    fn in_box(&mut self, start: &[f64]) -> Option<Optimum> {
         let zero = vec![false; start.len()];
-        let Some(found) = self.constrained(start, &zero) else { return Ok(None) };
+        let found = self.constrained(start, &zero)?;
         let interior = found.theta.iter().all(|&x| x > ZERO) && is_stationary(&found.derivatives);
         let Constrained { theta, solved, derivatives, settled } = found;
-        Ok(Some(self.optimum(theta, solved, derivatives, interior, settled)))
+        Some(self.optimum(theta, solved, derivatives, interior, settled))
     }
 
     /// The best fit with variances of zero or more, those marked `zero` held there; `None` where there is none.
@@ -198,7 +209,7 @@ impl Search<'_, '_> {
         let mut best: Option<Minimum> = None;
         for (v, floor) in starts(&covariance(Model::Full, start, c), c, level) {
             let Some(found) = self.descend_root(&v, floor * level, &rest)? else { continue };
-            if best.as_ref().is_none_or(|b| found.value < b.value) {
+            if best.as_ref().is_none_or(|b| is_better(&found, b)) {
                 best = Some(found);
             }
         }
@@ -228,7 +239,7 @@ impl Search<'_, '_> {
                 break;
             }
             let found = self.descend(&x, &lower, &upper, |search, x| Ok(search.over_root(x)))?;
-            if best.as_ref().is_some_and(|b| found.value >= b.value) {
+            if best.as_ref().is_some_and(|b| !is_better(&found, b)) {
                 break;
             }
             let way_out = self.off_saddle(&found);
@@ -264,7 +275,7 @@ impl Search<'_, '_> {
             };
             let found = self.descend(&x, &bound(-1.0), &bound(1.0), |search, x| Ok(search.over_root(x)))?;
             let settles = found.converged && !best.converged && found.value < best.value + 1e-7;
-            if settles || found.value < best.value {
+            if settles || is_better(&found, &best) {
                 best = found;
             }
         }
@@ -380,6 +391,13 @@ impl Search<'_, '_> {
     ) -> Optimum {
         Optimum { theta, solved, expected: derivatives.expected, interior, converged, evaluations: self.evaluations }
     }
+}
+
+/// The lower of two ends of a search, but rather one that is level than one that stopped on its way down: where values have no
+/// noise the likelihood of a singular V has no bound.
+fn is_better(found: &Minimum, best: &Minimum) -> bool {
+    let level = |end: &Minimum| end.gradient_norm < 1e-3;
+    if level(found) == level(best) { found.value < best.value } else { level(found) }
 }
 
 fn inadmissible(n: usize) -> Evaluation {
