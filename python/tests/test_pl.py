@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex, to_rgb
+from scipy import stats
 
 import ferrocyte as fe
 from ferrocyte._examples import small_counts, small_study

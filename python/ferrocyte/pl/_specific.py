@@ -100,7 +100,7 @@ def ctmm_shares(
 ) -> Axes:
     """Draw what makes up the variance of overall expression, over genes: shared, specific, means, covariates.
 
-    Each part is a share of the sum of all parts of the gene, negative ones taken for zero; measurement noise is no part.
+    Each part is a share of the sum of all parts of the gene, negative ones taken for zero; noise is no part.
 
     Parameters
     ----------
