@@ -49,6 +49,7 @@ bench: setup ## side by side with peers, in one run; writes docs/speed*.md
 	target/bench-cnmf/bin/pip install --quiet --disable-pip-version-check cnmf || rm -rf target/bench-cnmf
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/lmm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/limma.py
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/ctmm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/nmf.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/ecotype.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/io.py --large

@@ -19,12 +19,13 @@ import ferrocyte as fe
 
 sys.path.insert(0, str(Path(__file__).parent))
 import ctmm
+import ctmm_counts
 import ecotype
 import limma
 import lmm
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/calibration.md"
-FAMILIES = {"lmm": lmm, "limma": limma, "ecotype": ecotype, "ctmm": ctmm}
+FAMILIES = {"lmm": lmm, "limma": limma, "ecotype": ecotype, "ctmm": ctmm, "ctmm_counts": ctmm_counts}
 
 
 def main() -> int:

@@ -3,9 +3,9 @@
 use ferrocyte_base::{OptionInfo, Provenance, Result};
 use ferrocyte_math::linalg::Matrix as Dense;
 use ferrocyte_mixed::ctmm::{
-    Covariate, Fit, FitOptions, Jackknife, Level, MeanTest, Method, Model, Normalize, OPTIONS, Outcome, PrepareOptions,
-    SimulateOptions, Study, Truth, Variance, align, fit, impute, ln_equal_means, ln_f, ln_likelihood_ratio, ln_upper_t,
-    prepare, questions, simulate, standardize,
+    Covariate, Fit, FitOptions, Jackknife, Level, MeanTest, Method, Model, Noise, Normalize, OPTIONS, Outcome,
+    PrepareOptions, SimulateOptions, Study, Truth, Variance, align, fit, impute, ln_equal_means, ln_f,
+    ln_likelihood_ratio, ln_upper_t, prepare, questions, simulate, standardize,
 };
 use numpy::{IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -154,6 +154,7 @@ pub(crate) struct Making {
     normalize: String,
     min_cells_individual: u64,
     min_cells_pair: u64,
+    noise: String,
     drop_empty: bool,
 }
 
@@ -174,6 +175,7 @@ pub(crate) fn ctmm_prepare<'py>(
         normalize: Normalize::from_word(&making.normalize).or_raise(py)?,
         min_cells_individual: making.min_cells_individual,
         min_cells_pair: making.min_cells_pair,
+        noise: Noise::from_word(&making.noise).or_raise(py)?,
         drop_empty: making.drop_empty,
     };
     let held = Held::new(source)?;

@@ -10,7 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from common import GOLDEN
+from common import DATA, GOLDEN
 from scipy import sparse
 
 import ferrocyte as fe
@@ -208,6 +208,77 @@ def test_bad_unknown_column():
     told = fails("unknown_column", lambda: fe.ctmm.prepare(cells(), "person", "type"), fe.MissingKeyError)
     assert "person" in told
     assert "donor" in told
+
+
+# What the specification asks of bad input beyond these entries (its section 9), and where it is tested:
+# NaN in covariates: test_covariates_must_be_finite; no noise: test_two_silent_values_make_hom_singular,
+# test_values_without_noise_say_so; P of cell types not summing to 1: test_proportions_off_one_are_told;
+# ids that are there twice: test_ids_must_differ; a gene without values: test_a_gene_without_values_stops_no_other.
+
+
+@pytest.mark.parametrize("kind", ["fixed", "random"])
+def test_covariates_must_be_finite(made, kind):
+    values = np.ones((30, 2))
+    values[7, 1] = np.inf
+    with pytest.raises(fe.BadInputError, match=r"covariate `age` must be finite, found inf for individual 7"):
+        fe.ctmm.fit(made, **{kind: {"age": values}})
+
+
+def test_proportions_off_one_are_told(made):
+    y, noise, share = arrays(made)
+    share[3] *= 0.5
+    with pytest.warns(fe.FerrocyteWarning, match="the sum of individual 3"):
+        found = fe.ctmm.fit(y, noise, share)
+    np.testing.assert_array_equal(found.theta, fe.ctmm.fit(made).theta)
+
+
+def test_ids_must_differ(made):
+    with pytest.raises(fe.BadInputError, match="found twice: `a`"):
+        fe.ctmm.fit(made.ctp, made.ctnu, made.P, individuals=["a", "a", *map(str, range(28))])
+
+
+def test_values_without_noise_say_so(made):
+    y, noise, share = arrays(made)
+    y[1, ::3, :2], noise[1, ::3, :2] = 0.0, 0.0
+    for method in ("reml", "ml"):
+        found = fe.ctmm.fit(y, noise, share, method=method, jackknife=False).to_df()
+        assert found["status"][1] in {"ok", "boundary", "unbounded"}
+        assert found["status"][0] != "unbounded"
+    tests = fe.ctmm.score_tests(y, noise, share)
+    assert (tests["status"] == ["ok", "unbounded", "ok"]).all()
+    assert tests["reason"][1].startswith("values without noise")
+    assert np.isfinite(fe.ctmm.fit(y, noise, share).hom2).all(), "moments have an answer"
+
+
+def test_silent_types_are_left_out(made):
+    y, noise, share = arrays(made)
+    y[0, :, 2], noise[0, :, 2] = 0.0, 0.0
+    y[1, :, 1:], noise[1, :, 1:] = 0.0, 0.0
+    for method in ("he", "reml"):
+        found = fe.ctmm.fit(y, noise, share, method=method, jackknife=False)
+        assert found.table["status"][1] == "one_type"
+        assert found.table["status"][0] in {"silent_types", "boundary"}
+        less = fe.ctmm.fit(*(np.delete(x[:1], 2, axis=2) for x in (y, noise)), method=method, jackknife=False)
+        np.testing.assert_array_equal(np.delete(found.theta[0], 3), less.theta[0])
+        assert np.isnan(found.theta[0, 3])
+        assert np.isnan(found.table["mean[type2]" if "mean[type2]" in found.table else "mean[type3]"][0])
+    tests = fe.ctmm.score_tests(y, noise, share)
+    assert list(tests["status"][:2]) == ["silent_types", "one_type"]
+    assert np.isfinite(tests["p[V]"][0])
+
+
+def test_real_genes_of_low_counts_have_answers():
+    path = next(path for depth in ("", "*/") for path in DATA.glob(f"{depth}onek1k_40donors.h5ad"))
+    pb = fe.ctmm.prepare(path, "donor", "cell_type", min_cells_pair=5)
+    pb = pb.subset(genes=pb.genes[:150])
+    assert np.nanmean(pb.ctp == 0) > 0.02, "there are pairs without a count"
+    tests = fe.ctmm.score_tests(pb)
+    answered = tests["status"].isin(["ok", "silent_types"])
+    assert tests.loc[answered, ["p[V]", "p[hom2]", "p[V equal]", "p[mean]"]].notna().all(axis=None)
+    assert set(tests.loc[~answered, "status"]) <= {"one_type", "constant"}
+    assert answered.mean() > 0.95
+    fit = fe.ctmm.fit(pb, method="reml", jackknife=False)
+    assert set(fit.table["status"]) <= {"ok", "boundary", "silent_types", "one_type", "constant"}
 
 
 def test_two_silent_values_make_hom_singular(made):

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex, to_rgb
+from scipy import stats
 
 import ferrocyte as fe
 from ferrocyte._examples import small_counts, small_study
@@ -81,7 +82,11 @@ SPLICED = fe.limma.diff_splice(
     fe.limma.lm_fit(VOOM, DESIGN), np.repeat([f"gene{i}" for i in range(len(COUNTS) // 5)], 5), np.arange(len(COUNTS))
 )
 
+SPECIFIC = fe.ctmm.fit(fe.sim.ctmm(30, 50, seed=5)[0], progress=False)
+
 DRAW = {
+    "ctmm_variances": lambda **kw: fe.pl.ctmm_variances(SPECIFIC, "gene01", **kw),
+    "ctmm_shares": lambda **kw: fe.pl.ctmm_shares(SPECIFIC, **kw),
     "library_sizes": lambda **kw: fe.pl.library_sizes(COUNTS, group=SAMPLES["group"], **kw),
     "densities": lambda **kw: fe.pl.densities(VOOM, group=SAMPLES["group"], **kw),
     "mds": lambda **kw: fe.pl.mds(VOOM, group=SAMPLES["group"], top=20, **kw),
@@ -134,7 +139,7 @@ def test_all_but_what_is_drawn_is_keyword_only(name):
     positional = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     drawn = {"plot_gene": ["data", "gene"], "variance_shares_top": ["data", "part"]}
     drawn |= {"heatmap_genes": ["values", "table"], "barcode": ["statistics", "index"], **cell_figures.POSITIONAL}
-    drawn |= ecotype_figures.POSITIONAL
+    drawn |= {**ecotype_figures.POSITIONAL, "ctmm_variances": ["fit", "gene"]}
     assert positional == drawn.get(name, [parameters[0].name])
 
 
@@ -361,6 +366,18 @@ def test_histogram_counts_genes_with_a_p_value():
     assert ax.lines[0].get_ydata()[0] == (GENES - 2) / 5
     with pytest.raises(fe.BadInputError, match="at least one bar"):
         fe.pl.p_histogram(TABLE, group="T cells", bins=0)
+
+
+def test_variances_of_a_gene_have_their_intervals():
+    ax = fe.pl.ctmm_variances(SPECIFIC, "gene03", level=0.9)
+    half = stats.t.ppf(0.95, SPECIFIC.table["df"][2]) * SPECIFIC.table["se[hom2]"][2]
+    drawn = next(line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 2)
+    np.testing.assert_allclose(drawn, SPECIFIC.hom2[2] + half * np.array([-1.0, 1.0]))
+    with pytest.raises(fe.MissingKeyError, match="no gene `other`"):
+        fe.pl.ctmm_variances(SPECIFIC, "other")
+    full = fe.ctmm.fit(fe.sim.ctmm(2, 30, seed=5)[0], model="full", progress=False)
+    with pytest.raises(fe.BadInputError, match="full"):
+        fe.pl.ctmm_shares(full)
 
 
 def test_normal_quantiles():

@@ -618,7 +618,7 @@ fn simulate() -> Command {
         ]
     };
     Command::new("simulate")
-        .about("Studies of which the truth is known, as .h5ad")
+        .about("Studies of which the truth is known, as .h5ad (ctmm: pseudobulk)")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
@@ -644,6 +644,15 @@ fn simulate() -> Command {
                 .about("Spatial samples with planted ecotypes")
                 .args(ferrocyte_ecotype::SIMULATE_OPTIONS.iter().map(option_arg))
                 .args(written()),
+        )
+        .subcommand(
+            Command::new("ctmm")
+                .about("Pseudobulk of individuals and cell types with known variances (the design of CTMM's paper)")
+                .args(ferrocyte_mixed::ctmm::SIMULATE_OPTIONS.iter().map(option_arg))
+                .arg(output(
+                    "OUT.npz",
+                    "the pseudobulk, for `ferrocyte ctmm fit`; the truth goes to OUT.npz.truth.tsv",
+                )),
         )
         .subcommand(
             verb("rnaseq", "Counts like those of a reference (the distributions of FLASHMM's simuRNAseq)")
@@ -784,6 +793,7 @@ mod tests {
             ferrocyte_ecotype::OPTIONS,
             ferrocyte_ecotype::SIMULATE_OPTIONS,
             ferrocyte_programs::SIMULATE_OPTIONS,
+            ferrocyte_mixed::ctmm::SIMULATE_OPTIONS,
             ferrocyte_ecotype::STATS_OPTIONS,
         ]
         .concat()

@@ -18,6 +18,7 @@
 //! ferrocyte ctmm fit STUDY|OUT.npz -o TABLE                 which genes vary between people only in some cell types
 //! ferrocyte ecotype train STUDY -o DIR                     models of ecotypes; ensemble, aggregate, recover, deconvolute, cv, discover
 //! ferrocyte simulate study|cohort|programs|rnaseq|ecotype -o OUT.h5ad   studies of which the truth is known
+//! ferrocyte simulate ctmm -o OUT.npz                                pseudobulk of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
 //! ferrocyte convert IN OUT                                   any study as .h5ad or .h5mu, streaming

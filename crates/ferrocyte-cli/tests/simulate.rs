@@ -102,3 +102,19 @@ fn what_is_not_understood_is_said_before_any_work() {
     assert!(left.code == 1 && left.err.contains("n_cells: 5 cells of 16 samples"), "{}", left.err);
     assert_eq!(folder.names(), ["study.h5ad"]);
 }
+
+#[test]
+fn pseudobulk_goes_straight_to_its_models() {
+    let folder = Folder::new();
+    let drawn =
+        folder.done(&["simulate", "ctmm", "--n-genes", "30", "--n-individuals", "40", "--seed", "3", "-o", "a.npz"]);
+    assert!(drawn.err.starts_with("30 genes of 40 individuals, 4 cell types"), "{}", drawn.err);
+    let truth = folder.text("a.npz.truth.tsv");
+    assert!(truth.starts_with("cell_type\tmean\thom2\tV[type1]\t"), "{truth}");
+    folder.done(&["simulate", "ctmm", "--config", "a.npz.config.toml", "--threads", "2", "-o", "b.npz"]);
+    assert!(folder.bytes("a.npz") == folder.bytes("b.npz"), "the config file asks for the same again");
+    folder.done(&["ctmm", "fit", "a.npz", "--method", "reml", "--jackknife", "none", "-o", "t.tsv"]);
+    assert_eq!(folder.text("t.tsv").lines().count(), 31);
+    let wrong = folder.run(&["simulate", "ctmm", "--ratios", "1,x", "-o", "c.npz"]);
+    assert!(wrong.err.contains("expected numbers between commas, found `1,x`"), "{}", wrong.err);
+}

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod ctmm_golden;
 mod lmm_ask;
 mod lmm_calibration;
 mod lmm_inference;

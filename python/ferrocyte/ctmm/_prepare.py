@@ -24,6 +24,7 @@ class Request:
     normalize: str
     min_cells_individual: int
     min_cells_pair: int
+    noise: str
     drop_empty: bool
 
 
@@ -36,6 +37,7 @@ def prepare(
     normalize: str = "log_cp10k",
     min_cells_individual: int = 0,
     min_cells_pair: int = 1,
+    noise: str = "pooled",
     drop_empty: bool = False,
     standardize: bool = False,
     n_threads: int | None = None,
@@ -59,6 +61,10 @@ def prepare(
         Individuals are kept that have more cells than this.
     min_cells_pair
         A pair is observed where it has more cells than this, and never with one cell: its variance is unknown.
+    noise
+        From which cells the variance s² of a gene is known, whose n-th part is the variance of a mean of n cells:
+        ``"pooled"`` over the individuals of a cell type, so that tests hold their level where counts are low;
+        ``"sample"``, each pair by itself, as in the package ctmm.
     drop_empty
         Whether cells without a count are left out, with a warning; else they are an error that names them.
     standardize
@@ -93,7 +99,7 @@ def prepare(
         cells,
         {name: columns[name] for name in (donor, cell_type)},
         (donor, cell_type),
-        Request(normalize, int(min_cells_individual), int(min_cells_pair), bool(drop_empty)),
+        Request(normalize, int(min_cells_individual), int(min_cells_pair), noise, bool(drop_empty)),
         means(n_threads, max_memory, progress=progress),
     )
     out = of_made(made)

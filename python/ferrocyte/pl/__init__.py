@@ -57,6 +57,8 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 :func:`ecotype_coassociation`  ecotypes: states that rise and fall together over samples
 :func:`ecotype_colocalization`  ecotypes: states that are near one another
 :func:`ecotype_abundance`    ecotypes: their shares over a tissue
+:func:`ctmm_variances`       shared variance of a gene, and that specific to each cell type, with intervals
+:func:`ctmm_shares`          cell types: what makes up the variance of overall expression, over genes
 :func:`style`                the style, for figures of one's own
 :func:`save`                 a file, fonts embedded
 ===========================  ==============================================================================
@@ -93,6 +95,7 @@ from ._quantiles import p_histogram, qq, qq_normal
 from ._samples import densities, library_sizes, mds, voom_trend
 from ._shares import variance_shares, variance_shares_top
 from ._spatial import ecotype_abundance, spatial, spatials
+from ._specific import ctmm_shares, ctmm_variances
 from ._splice import splice
 from ._style import PALETTE, save, style
 from ._trees import dendrogram
@@ -111,6 +114,8 @@ __all__ = [
     "cnmf_usages",
     "composition",
     "coolmap",
+    "ctmm_shares",
+    "ctmm_variances",
     "dendrogram",
     "densities",
     "dotplot",

@@ -197,10 +197,6 @@ def check_refits(name: str, result: dict[str, Any], what: str) -> None:
     near_block(found.theta_covariance[gene], oracle["cov"], 1e-4, f"{what}: covariance")
 
 
-# Not met yet: the best of several optima on the boundary.
-KNOWN = {"ctmm_nearzero-ctp-plain-full-ML"}
-
-
 def results() -> list[Any]:
     """One test for each case, level, option, model, method and jackknife."""
     out = []
@@ -212,8 +208,7 @@ def results() -> list[Any]:
         for key, group in seen.items():
             words = "-".join(["jackknife" if k is True else "" if k is False else str(k) for k in key]).strip("-")
             id_ = f"{name}-{words}"
-            marks = [pytest.mark.xfail(reason="see LIMITATIONS.md", strict=True)] if id_ in KNOWN else []
-            out.append(pytest.param(name, group, id=id_, marks=marks))
+            out.append(pytest.param(name, group, id=id_))
     return out
 
 
@@ -244,7 +239,13 @@ def table(told: dict[str, Any]) -> tuple[list[Any], list[str], np.ndarray[Any, A
 @functools.cache
 def prepared(ind_cut: int, ct_cut: int) -> fe.ctmm.Pseudobulk:
     return fe.ctmm.prepare(
-        AREA / "ctmm_cells.h5ad", "ind", "ct", min_cells_individual=ind_cut, min_cells_pair=ct_cut, progress=False
+        AREA / "ctmm_cells.h5ad",
+        "ind",
+        "ct",
+        min_cells_individual=ind_cut,
+        min_cells_pair=ct_cut,
+        noise="sample",
+        progress=False,
     )
 
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::ArgMatches;
 use ferrocyte_base::Input;
-use ferrocyte_mixed::ctmm::{Normalize, PrepareOptions, Prepared, prepare, standardize};
+use ferrocyte_mixed::ctmm::{Noise, Normalize, PrepareOptions, Prepared, prepare, standardize};
 
 use crate::config::Settings;
 use crate::door;
@@ -44,6 +44,7 @@ pub(super) fn of_study(session: &Session, path: &Path) -> Result<Prepared, Failu
         normalize: Normalize::from_word(settings.word("normalize"))?,
         min_cells_individual: number(settings, "min_cells_individual")?,
         min_cells_pair: number(settings, "min_cells_pair")?,
+        noise: Noise::from_word(settings.word("noise"))?,
         drop_empty: settings.word("drop_empty") == "true",
     };
     let mut matrix = study.matrix(layer)?;

@@ -1,6 +1,7 @@
 //! `ferrocyte simulate`: studies of which the truth is known. One file per verb; what they share is here.
 
 pub(crate) mod cohort;
+pub(crate) mod ctmm;
 pub(crate) mod ecotype;
 pub(crate) mod programs;
 pub(crate) mod rnaseq;
@@ -29,6 +30,7 @@ pub(crate) const VERBS: &[(&str, Verb)] = &[
     ("programs", programs::run),
     ("rnaseq", rnaseq::run),
     ("ecotype", ecotype::run),
+    ("ctmm", ctmm::run),
 ];
 
 /// A number among the settings.

@@ -98,12 +98,12 @@ impl Complete {
         }
         let noise = NoiseSums::new(self, d);
         let own = noise.all();
-        let theta = self.solved(&self.solve_all, &h, &own.0, &own.1);
-        let mut left_out = Vec::new();
+        let (mut theta, mut left_out) = (vec![0.0; k], vec![0.0; if jackknife { n * k } else { 0 }]);
+        let (mut a, mut q) = own;
+        self.solve(&self.solve_all, &mut h.clone(), (&a, &q), &mut theta);
         if !jackknife {
             return (theta, left_out);
         }
-        left_out.reserve(n * k);
         let lost = n as f64 / (n as f64 - 1.0);
         let mut less = vec![0.0; k];
         for i in 0..n {
@@ -119,8 +119,8 @@ impl Complete {
                 self.forms(&t, &mut other);
                 less.iter_mut().zip(&form).zip(&other).for_each(|((h, f), o)| *h += gain * o - lost * f);
             }
-            let (a, q) = noise.without(i);
-            left_out.extend(self.solved(&self.solve_less, &less, &a, &q));
+            noise.without(i, &mut a, &mut q);
+            self.solve(&self.solve_less, &mut less, (&a, &q), &mut left_out[i * k..(i + 1) * k]);
         }
         (theta, left_out)
     }
@@ -135,17 +135,13 @@ impl Complete {
         }
     }
 
-    /// G⁻¹ (h - noise).
-    fn solved(&self, inverse: &Matrix, h: &[f64], a: &[f64], q: &[f64]) -> Vec<f64> {
+    /// G⁻¹ (h - noise); `h` loses its noise.
+    fn solve(&self, inverse: &Matrix, h: &mut [f64], (a, q): (&[f64], &[f64]), out: &mut [f64]) {
         let c = self.c;
-        let less: Vec<f64> = h
-            .iter()
-            .enumerate()
-            .map(|(k, h)| {
-                h - dot(&self.diagonal[k * c..(k + 1) * c], a) - dot(&self.centred_diagonal[k * c..(k + 1) * c], q)
-            })
-            .collect();
-        (0..h.len()).map(|j| dot(inverse.row(j), &less)).collect()
+        for (k, h) in h.iter_mut().enumerate() {
+            *h -= dot(&self.diagonal[k * c..(k + 1) * c], a) + dot(&self.centred_diagonal[k * c..(k + 1) * c], q);
+        }
+        out.iter_mut().enumerate().for_each(|(j, out)| *out = dot(inverse.row(j), h));
     }
 
     /// Residuals of the intercept and the covariates, column by column.
@@ -208,13 +204,12 @@ impl<'a> NoiseSums<'a> {
     }
 
     /// The same without an individual.
-    fn without(&self, i: usize) -> (Vec<f64>, Vec<f64>) {
+    fn without(&self, i: usize, a: &mut [f64], q: &mut [f64]) {
         let shared = self.shared;
         let (n, c, p) = (shared.n as f64, shared.c, shared.z.n_cols());
         let (hat, reach) = (shared.hat[i], shared.reach.row(i));
         let own = &self.d[i * c..(i + 1) * c];
         let keep = 1.0 - 1.0 / (n - 1.0);
-        let (mut a, mut q) = (Vec::with_capacity(c), Vec::with_capacity(c));
         for cell_type in 0..c {
             let squares = if p == 1 {
                 self.total[cell_type] * shared.inverse[(0, 0)] * shared.inverse[(0, 0)]
@@ -224,10 +219,9 @@ impl<'a> NoiseSums<'a> {
             };
             let d = own[cell_type];
             let weighted = self.weighted[cell_type] - d * (1.0 - hat) - (squares - d * hat * hat) / (1.0 - hat);
-            a.push(weighted);
-            q.push(keep * (self.total[cell_type] - d) - weighted);
+            a[cell_type] = weighted;
+            q[cell_type] = keep * (self.total[cell_type] - d) - weighted;
         }
-        (a, q)
     }
 }
 

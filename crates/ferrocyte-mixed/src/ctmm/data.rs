@@ -228,6 +228,58 @@ impl Study {
         Ok(())
     }
 
+    /// Genes by the cell types that they vary in, in a fixed order. A type is silent where a gene has the same value in all
+    /// individuals and none has noise: it has no likelihood, and nothing to say about variances.
+    pub(super) fn by_types(&self) -> BTreeMap<Vec<bool>, Vec<usize>> {
+        let c = self.cell_types.len();
+        let mut out: BTreeMap<Vec<bool>, Vec<usize>> = BTreeMap::new();
+        for gene in 0..self.genes.len() {
+            let varies = if self.level == Level::Op { vec![true; c] } else { self.varies(gene) };
+            out.entry(varies).or_default().push(gene);
+        }
+        out
+    }
+
+    /// Whether each cell type varies in a gene; all do where none does, so that constant genes are found as such.
+    fn varies(&self, gene: usize) -> Vec<bool> {
+        let c = self.cell_types.len();
+        let (values, noise) = self.gene(gene);
+        let mut first = vec![f64::NAN; c];
+        let mut varies = vec![false; c];
+        for (at, (&y, &d)) in values.iter().zip(noise).enumerate().filter(|(_, (y, _))| !y.is_nan()) {
+            let own = &mut first[at % c];
+            varies[at % c] |= d > 0.0 || (!own.is_nan() && y != *own);
+            *own = y;
+        }
+        // A type without any value is no silent one: the design tells that its mean has no estimate.
+        varies.iter_mut().zip(&first).for_each(|(varies, first)| *varies |= first.is_nan());
+        if varies.contains(&true) { varies } else { vec![true; c] }
+    }
+
+    /// The study of some genes and of the cell types marked `kept`, with the proportions that they have.
+    pub(super) fn narrowed(&self, genes: &[usize], kept: &[bool]) -> Self {
+        let c = self.cell_types.len();
+        let types: Vec<usize> = (0..c).filter(|&a| kept[a]).collect();
+        let rows = |cells: &[f64]| -> Vec<f64> {
+            cells.chunks_exact(c).flat_map(|row| types.iter().map(|&a| row[a]).collect::<Vec<f64>>()).collect()
+        };
+        let of_genes = |noise: bool| -> Vec<f64> {
+            let one = |&g: &usize| rows(if noise { self.gene(g).1 } else { self.gene(g).0 });
+            genes.iter().flat_map(one).collect()
+        };
+        Self {
+            genes: genes.iter().map(|&g| self.genes[g].clone()).collect(),
+            individuals: self.individuals.clone(),
+            cell_types: types.iter().map(|&a| self.cell_types[a].clone()).collect(),
+            level: self.level,
+            values: of_genes(false),
+            noise: of_genes(true),
+            proportions: self.proportions.as_deref().map(rows),
+            fixed: self.fixed.clone(),
+            random: self.random.clone(),
+        }
+    }
+
     /// The values and noise of a gene.
     pub(super) fn gene(&self, gene: usize) -> (&[f64], &[f64]) {
         let size = self.individuals.len() * self.width();
@@ -325,6 +377,22 @@ mod tests {
         let mut bad = study();
         bad.individuals[1] = "a".to_owned();
         assert!(message(bad).contains("found twice: `a`"));
+    }
+
+    #[test]
+    fn silent_types_are_found() {
+        let mut silent = study();
+        for at in [1, 3, 5] {
+            (silent.values[at], silent.noise[at]) = (0.0, 0.0);
+        }
+        let found = silent.by_types();
+        assert_eq!(found[&vec![true, false]], [0]);
+        assert_eq!(found[&vec![true, true]], [1]);
+        let less = silent.narrowed(&[0], &[true, false]);
+        assert_eq!((less.values, less.cell_types), (vec![0.0, 2.0, 4.0], vec!["B".to_owned()]));
+        assert_eq!(less.proportions, Some(vec![0.25, 0.5, 1.0]));
+        silent.noise[3] = 0.1;
+        assert_eq!(silent.by_types().len(), 1);
     }
 
     #[test]

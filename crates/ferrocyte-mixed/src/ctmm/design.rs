@@ -5,6 +5,7 @@ use ferrocyte_math::linalg::{Matrix, scaled_inverse};
 
 use super::data::{Covariate, Study};
 use super::kernel::{Kernel, kernels};
+use super::lanes::Lanes;
 use super::options::{Level, Model};
 
 /// A diagonal entry of the scaled X'X below this is a column that depends on those before it.
@@ -58,6 +59,8 @@ pub(super) struct Design {
     pub(super) random: Vec<RandomTerm>,
     /// (X'X)⁻¹ over the fixed columns.
     pub(super) x_inverse: Matrix,
+    /// Individuals side by side, where no random covariate connects them.
+    pub(super) lanes: Option<Lanes>,
 }
 
 /// A place that is not there.
@@ -86,6 +89,7 @@ impl Design {
             n_columns: 0,
             random: Vec::new(),
             x_inverse: Matrix::zeros(0, 0),
+            lanes: None,
             kernels,
         };
         design.place_random(&study.random, rows);
@@ -94,6 +98,7 @@ impl Design {
             design.add_individual(study, row, share, &observed[row * c..(row + 1) * c])?;
         }
         let x = design.fixed_cross_product(None);
+        design.lanes = Lanes::new(&design);
         design.x_inverse = scaled_inverse(&x, RANK).map_err(|column| design.rank_fault(study, column))?;
         Ok(design)
     }

@@ -1,6 +1,6 @@
 //! All genes at once.
 
-use ferrocyte_base::{Column, Fault, Kind, Provenance, Result, Run, Table, Value, listing};
+use ferrocyte_base::{Column, Fault, Kind, Provenance, Result, Run, Table, Task, Value, listing};
 
 use super::data::Study;
 use super::design::Design;
@@ -9,6 +9,7 @@ use super::kernel::{covariance, kernels};
 use super::options::{FitOptions, Jackknife, Level, Method, Model};
 use super::shares::Shares;
 use super::status::Outcome;
+use super::widen::Widening;
 
 /// Cell type-specific mixed models of all genes.
 #[derive(Debug, Clone)]
@@ -67,15 +68,55 @@ pub struct Fit {
     pub provenance: Provenance,
 }
 
+/// The fit of a gene, with how many individuals and degrees of freedom; `None` where it has no values.
+type Found = Option<(GeneFit, usize, f64)>;
+
 /// Fits the model to every gene. Problems of the whole study are errors; those of one gene are its [`Outcome`].
 pub fn fit(run: &Run, study: Study, options: FitOptions) -> Result<Fit> {
     let study = study.checked(run)?;
-    let n = study.individuals.len();
-    let mut fits: Vec<Option<(GeneFit, usize, f64)>> = vec![None; study.genes.len()];
-    let patterns = study.patterns();
-    let mut dropped = vec![true; n];
+    let by_types = study.by_types();
+    let mut dropped = vec![true; study.individuals.len()];
     let task = run.task("fitting", study.genes.len() as u64);
-    for (observed, genes) in patterns {
+    if by_types.keys().all(|varies| !varies.contains(&false)) {
+        let fits = fit_genes(run, &study, &options, &mut dropped, &task)?;
+        return finish(run, study, options, fits, &dropped);
+    }
+    let mut fits: Vec<Found> = vec![None; study.genes.len()];
+    for (varies, genes) in by_types {
+        if varies.iter().filter(|&&v| v).count() < 2 {
+            let blank = Blank::new(&study, options.model);
+            genes.iter().for_each(|&g| fits[g] = Some((blank.fit(Outcome::OneType), 0, f64::NAN)));
+            task.advance(genes.len() as u64);
+            dropped.fill(false);
+            continue;
+        }
+        let part = study.narrowed(&genes, &varies);
+        let wide = Widening::new(&study, options.model, &varies);
+        for (gene, found) in genes.into_iter().zip(fit_genes(run, &part, &options, &mut dropped, &task)?) {
+            fits[gene] = found.map(|(fit, n, df)| (wide.of(fit), n, df));
+        }
+    }
+    finish(run, study, options, fits, &dropped)
+}
+
+fn finish(run: &Run, study: Study, options: FitOptions, fits: Vec<Found>, dropped: &[bool]) -> Result<Fit> {
+    if !dropped.contains(&false) {
+        return Err(Fault::bad_input("no individual has a value in any gene").at("CTP"));
+    }
+    Ok(gather(run, study, options, fits, dropped))
+}
+
+/// Fits the genes of a checked study, and marks the individuals that any of them has as not dropped.
+fn fit_genes(
+    run: &Run,
+    study: &Study,
+    options: &FitOptions,
+    dropped: &mut [bool],
+    task: &Task<'_>,
+) -> Result<Vec<Found>> {
+    let n = study.individuals.len();
+    let mut fits: Vec<Found> = vec![None; study.genes.len()];
+    for (observed, genes) in study.patterns() {
         let width = study.width();
         let rows: Vec<usize> = (0..n).filter(|&i| observed[i * width..(i + 1) * width].iter().any(|&o| o)).collect();
         rows.iter().for_each(|&i| dropped[i] = false);
@@ -85,9 +126,9 @@ pub fn fit(run: &Run, study: Study, options: FitOptions) -> Result<Fit> {
         }
         let all = vec![true; n * study.cell_types.len()];
         let pairs = if study.level == Level::Op { &all } else { &observed };
-        let design = Design::new(&study, options.model, &rows, pairs)?;
-        reserve(run, &design, &options)?;
-        let group = match Group::new(&study, &design, rows, options) {
+        let design = Design::new(study, options.model, &rows, pairs)?;
+        reserve(run, &design, options)?;
+        let group = match Group::new(study, &design, rows, *options) {
             Ok(group) => group,
             Err(fault) if fault.kind() == Kind::BadInput => {
                 run.warn(&format!("{} genes are not fitted: {fault}", genes.len()));
@@ -101,7 +142,7 @@ pub fn fit(run: &Run, study: Study, options: FitOptions) -> Result<Fit> {
         let block = if options.method == Method::He { 16 } else { 1 };
         let found = run.map_quietly(genes.len(), block, |range| {
             let length = range.len() as u64;
-            let found = range.map(|k| group.fit(&study, genes[k])).collect::<Result<Vec<_>>>()?;
+            let found = range.map(|k| group.fit(study, genes[k])).collect::<Result<Vec<_>>>()?;
             task.advance(length);
             Ok(found)
         })?;
@@ -109,10 +150,7 @@ pub fn fit(run: &Run, study: Study, options: FitOptions) -> Result<Fit> {
             fits[gene] = Some((fit, design.n, design.df()));
         }
     }
-    if !dropped.contains(&false) {
-        return Err(Fault::bad_input("no individual has a value in any gene").at("CTP"));
-    }
-    Ok(gather(run, study, options, fits, &dropped))
+    Ok(fits)
 }
 
 /// What the regressions without one individual hold must fit.
@@ -125,15 +163,9 @@ fn reserve(run: &Run, design: &Design, options: &FitOptions) -> Result<()> {
     run.reserve("the regressions without one individual", bytes as u64)
 }
 
-fn gather(
-    run: &Run,
-    study: Study,
-    options: FitOptions,
-    fits: Vec<Option<(GeneFit, usize, f64)>>,
-    dropped: &[bool],
-) -> Fit {
+fn gather(run: &Run, study: Study, options: FitOptions, fits: Vec<Found>, dropped: &[bool]) -> Fit {
     let everyone: Vec<usize> = (0..study.individuals.len()).collect();
-    let c = study.cell_types.len();
+    let blank = Blank::new(&study, options.model);
     let names = kernels(options.model, &study.cell_types).into_iter().map(|k| k.name);
     let mut out = Fit {
         variances: names.chain(study.random.iter().map(|r| format!("r2[{}]", r.name))).collect(),
@@ -174,15 +206,8 @@ fn gather(
         run.warn(&message);
         out.provenance.warnings.push(message);
     }
-    let blank = Blank {
-        k: out.variances.len(),
-        p: out.coefficients.len(),
-        c,
-        fixed: out.fixed.len(),
-        random: out.random.len(),
-    };
     for fit in fits {
-        let (fit, n, df) = fit.unwrap_or_else(|| (blank.fit(), 0, f64::NAN));
+        let (fit, n, df) = fit.unwrap_or_else(|| (blank.fit(Outcome::NoValues), 0, f64::NAN));
         out.push(fit, n, df);
     }
     out
@@ -198,10 +223,20 @@ struct Blank {
 }
 
 impl Blank {
-    fn fit(&self) -> GeneFit {
+    fn new(study: &Study, model: Model) -> Self {
+        Self {
+            k: kernels(model, &study.cell_types).len() + study.random.len(),
+            p: coefficient_names(study).len(),
+            c: study.cell_types.len(),
+            fixed: study.fixed.len(),
+            random: study.random.len(),
+        }
+    }
+
+    fn fit(&self, outcome: Outcome) -> GeneFit {
         let nan = |n: usize| vec![f64::NAN; n];
         GeneFit {
-            outcome: Outcome::NoValues,
+            outcome,
             theta: nan(self.k),
             theta_covariance: nan(self.k * self.k),
             beta: nan(self.p),

@@ -166,23 +166,21 @@ impl<'a> Group<'a> {
             fit.theta_covariance = jackknife_covariance(&left_out, k);
         }
         let (ols, r) = design.least_squares(self.moments.x_inverse(), y, None);
-        let gls = weighted(design, y, noise, &theta, None);
-        if gls.as_ref().map_or(true, |w| w.singular) {
-            fit.outcome = Outcome::Singular;
+        let wants_ols =
+            !design.op && self.options.model == Model::Free && self.options.mean_test != MeanTest::GlsJackknife;
+        if !(wants_ols && is_definite(design, noise, &theta)) {
+            let gls = weighted(design, y, noise, &theta, None);
+            if gls.as_ref().map_or(true, |w| w.singular) {
+                fit.outcome = Outcome::Singular;
+            }
+            fit.beta = gls.ok().filter(|_| !wants_ols).map_or_else(|| ols.clone(), |w| w.beta);
+        } else {
+            fit.beta.clone_from(&ols);
         }
-        let wants_ols = !design.op && self.options.model == Model::Free;
-        fit.beta = match (&gls, wants_ols && self.options.mean_test != MeanTest::GlsJackknife) {
-            (Ok(w), false) => w.beta.clone(),
-            _ => ols,
-        };
         fit.beta_covariance = self.mean_covariance(y, noise, &r, &left_out);
         fit.theta = theta;
         // The classical test is about the means of ordinary least squares, whatever is reported.
-        let means = if self.options.mean_test == MeanTest::GlsJackknife {
-            fit.beta.clone()
-        } else {
-            design.least_squares(self.moments.x_inverse(), y, None).0
-        };
+        let means = if self.options.mean_test == MeanTest::GlsJackknife { fit.beta.clone() } else { ols };
         self.test(&mut fit, &means);
         fit
     }
@@ -234,8 +232,11 @@ impl<'a> Group<'a> {
                 Variance::Nonnegative => search.nonnegative(&start)?,
             }
         };
-        let Some(found) = found else { return Ok(empty(design, Outcome::NoLikelihood)) };
-        let mut fit = empty(design, outcome(&found));
+        let Some(found) = found else {
+            let silent = noise.contains(&0.0);
+            return Ok(empty(design, if silent { Outcome::Unbounded } else { Outcome::NoLikelihood }));
+        };
+        let mut fit = empty(design, outcome(&found, noise));
         fit.evaluations = found.evaluations;
         fit.log_likelihood = -found.solved.value;
         fit.beta = found.solved.beta.iter().zip(&ols).map(|(b, o)| b + o).collect();
@@ -331,8 +332,21 @@ impl<'a> Group<'a> {
     }
 }
 
-fn outcome(found: &Optimum) -> Outcome {
-    if !found.converged {
+/// Whether the covariance of the model `free` is positive definite by a sufficient rule: every own variance is more than zero,
+/// and 1 + hom2 Σ 1/d.
+fn is_definite(design: &Design, noise: &[f64], theta: &[f64]) -> bool {
+    design.random.is_empty()
+        && (0..design.n).all(|i| {
+            let rows = design.rows(i);
+            let own = || rows.clone().map(|row| theta[1 + design.types[row]] + noise[row]);
+            own().all(|d| d > 0.0) && 1.0 + theta[0] * own().map(|d| 1.0 / d).sum::<f64>() > 0.0
+        })
+}
+
+fn outcome(found: &Optimum, noise: &[f64]) -> Outcome {
+    if !found.converged && noise.contains(&0.0) {
+        Outcome::Unbounded
+    } else if !found.converged {
         Outcome::NotConverged
     } else if found.interior {
         Outcome::Ok
@@ -430,6 +444,35 @@ mod tests {
     }
 
     #[test]
+    fn both_roads_to_the_likelihood_agree() -> Result<()> {
+        for (model, restricted) in [(Model::Hom, true), (Model::Free, true), (Model::Free, false), (Model::Iid, true)] {
+            let study = study(21, true);
+            let observed: Vec<bool> = study.values.iter().map(|y| !y.is_nan()).collect();
+            let design = Design::new(&study, model, &(0..21).collect::<Vec<_>>(), &observed)?;
+            let mut blocks_only = design.clone();
+            blocks_only.lanes = None;
+            let keep = |v: &[f64]| v.iter().copied().filter(|x| !x.is_nan()).collect::<Vec<_>>();
+            let (y, noise) = (keep(&study.values), keep(&study.noise));
+            let theta: Vec<f64> = (0..design.n_variances()).map(|k| 0.3 - 0.02 * k as f64).collect();
+            for skip in [None, Some(3), Some(20)] {
+                let mut short = Likelihood::new(&design, model, restricted, &y, &noise).without(skip);
+                let mut long = Likelihood::new(&blocks_only, model, restricted, &y, &noise).without(skip);
+                let (Some((a, da)), Some((b, db))) = (short.at(&theta), long.at(&theta)) else {
+                    return Err(Fault::internal("no value"));
+                };
+                let near = |a: f64, b: f64| (a - b).abs() < 1e-10 * b.abs().max(1.0);
+                assert!(near(a.value, b.value), "{} {}", a.value, b.value);
+                assert!(a.beta.iter().zip(&b.beta).all(|(a, b)| near(*a, *b)));
+                assert!(da.gradient.iter().zip(&db.gradient).all(|(a, b)| near(*a, *b)));
+                for (one, other) in [(&da.expected, &db.expected), (&da.hessian, &db.hessian)] {
+                    assert!(one.entries().iter().zip(other.entries()).all(|(a, b)| near(*a, *b)), "{model:?}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
     fn derivatives_are_differences() -> Result<()> {
         for (model, restricted) in [(Model::Free, true), (Model::Full, true), (Model::Free, false), (Model::Iid, false)]
         {
@@ -446,9 +489,7 @@ mod tests {
             let theta: Vec<f64> = (0..n)
                 .map(|k| if k < n - 1 && model == Model::Full && k > 2 { 0.1 } else { 0.4 + 0.05 * k as f64 })
                 .collect();
-            let mut at = |theta: &[f64]| {
-                likelihood.solve(theta).map(|solved| (solved.value, likelihood.derivatives(theta, &solved)))
-            };
+            let mut at = |theta: &[f64]| likelihood.at(theta).map(|(solved, slopes)| (solved.value, slopes));
             let Some((_, here)) = at(&theta) else { return Err(Fault::internal("no value")) };
             for k in 0..n {
                 let mut moved = theta.clone();

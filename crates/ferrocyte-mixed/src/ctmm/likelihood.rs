@@ -14,6 +14,7 @@ use ferrocyte_math::linalg::{Matrix, cholesky_in_place, solve_lower, solve_lower
 
 use super::block;
 use super::design::{ABSENT, Design};
+use super::lanes::{At, GeneLanes};
 use super::options::Model;
 
 /// The likelihood of one gene as a function of its variances.
@@ -32,9 +33,11 @@ pub(super) struct Likelihood<'a> {
     inverse: Vec<f64>,
     /// u = Py of each individual, and its sum.
     u: Vec<f64>,
+    /// The gene as the short road of `lanes.rs` takes it, where the model and the design have one.
+    lanes: Option<GeneLanes>,
 }
 
-/// The value at a point, and what derivatives need of it.
+/// The value at a point.
 pub(super) struct Solved {
     /// -l.
     pub(super) value: f64,
@@ -42,6 +45,10 @@ pub(super) struct Solved {
     pub(super) beta: Vec<f64>,
     /// (X'V⁻¹X)⁻¹.
     pub(super) beta_covariance: Matrix,
+}
+
+/// What derivatives need of a point.
+struct Projection {
     /// A'B⁻¹A.
     k: Matrix,
     /// H of P.
@@ -61,6 +68,27 @@ pub(super) struct Derivatives {
     pub(super) hessian: Matrix,
 }
 
+impl Derivatives {
+    /// The derivatives with respect to parameters that move ranges of these together.
+    fn summed(&self, ranges: &[std::ops::Range<usize>]) -> Self {
+        let n = ranges.len();
+        let collapse = |full: &Matrix| {
+            let mut out = Matrix::zeros(n, n);
+            for (j, rows) in ranges.iter().enumerate() {
+                for (k, columns) in ranges.iter().enumerate() {
+                    out[(j, k)] = rows.clone().map(|a| full.row(a)[columns.clone()].iter().sum::<f64>()).sum();
+                }
+            }
+            out
+        };
+        Self {
+            gradient: ranges.iter().map(|range| self.gradient[range.clone()].iter().sum()).collect(),
+            expected: collapse(&self.expected),
+            hessian: collapse(&self.hessian),
+        }
+    }
+}
+
 impl<'a> Likelihood<'a> {
     /// The likelihood of values `y` (residuals of ordinary least squares) with known `noise`, restricted or not.
     pub(super) fn new(design: &'a Design, model: Model, restricted: bool, y: &'a [f64], noise: &'a [f64]) -> Self {
@@ -76,6 +104,7 @@ impl<'a> Likelihood<'a> {
             wall: block::MAX_RATIO,
             inverse,
             u: vec![0.0; design.n * e],
+            lanes: design.lanes.as_ref().filter(|_| model != Model::Full).map(|lanes| lanes.gene(y, noise)),
         }
     }
 
@@ -85,10 +114,51 @@ impl<'a> Likelihood<'a> {
         self
     }
 
+    /// The value and its derivatives; `None` where the covariance is not positive definite or a block's eigenvalues are
+    /// too far apart.
+    pub(super) fn at(&mut self, theta: &[f64]) -> Option<(Solved, Derivatives)> {
+        if let Some(found) = self.along_lanes(theta) {
+            return Some(found);
+        }
+        let (solved, projection) = self.solve_blocks(theta)?;
+        let derivatives = self.derivatives(theta, &projection);
+        Some((solved, derivatives))
+    }
+
+    /// The value alone.
+    pub(super) fn solve(&mut self, theta: &[f64]) -> Option<Solved> {
+        self.solve_blocks(theta).map(|(solved, _)| solved)
+    }
+
+    /// The same by the short road. It has hom2 and all V_c for parameters; those of the model are sums of them.
+    fn along_lanes(&mut self, theta: &[f64]) -> Option<(Solved, Derivatives)> {
+        let (lanes, gene) = (self.design.lanes.as_ref()?, self.lanes.as_mut()?);
+        let c = self.design.c;
+        let v = match self.model {
+            Model::Hom => vec![0.0; c],
+            Model::Iid => vec![theta[1]; c],
+            Model::Free => theta[1..].to_vec(),
+            Model::Full => return None,
+        };
+        let at = At { hom2: theta[0], v: &v, skip: self.skip, restricted: self.restricted, wall: self.wall };
+        let (solved, free) = lanes.at(gene, at)?;
+        let derivatives = match self.model {
+            Model::Free | Model::Full => free,
+            Model::Hom => free.summed(std::slice::from_ref(&(0..1))),
+            Model::Iid => free.summed(&[0..1, 1..1 + c]),
+        };
+        Some((solved, derivatives))
+    }
+
     /// Whether points count as inadmissible where a block's eigenvalues are far apart. Only variances below zero lead to
     /// such walls by themselves.
     pub(super) fn walled(&mut self, walled: bool) {
         self.wall = if walled { block::MAX_RATIO } else { f64::INFINITY };
+    }
+
+    /// The same only where a block is singular within rounding: where covariance matrices without noise end.
+    pub(super) fn walled_by_rounding(&mut self) {
+        self.wall = block::SINGULAR;
     }
 
     /// Which individual is left out.
@@ -145,9 +215,8 @@ impl<'a> Likelihood<'a> {
         Some(ln)
     }
 
-    /// -l, the fixed effects and what derivatives need; `None` where the covariance is not positive definite or a block's
-    /// eigenvalues are too far apart.
-    pub(super) fn solve(&mut self, theta: &[f64]) -> Option<Solved> {
+    /// -l, the fixed effects and what derivatives need, block by block.
+    fn solve_blocks(&mut self, theta: &[f64]) -> Option<(Solved, Projection)> {
         let design = self.design;
         let (room, n_columns, p) = (self.room(), design.n_columns, design.n_fixed);
         let ln_blocks = self.invert_blocks(theta)?;
@@ -188,7 +257,7 @@ impl<'a> Likelihood<'a> {
         }
         let ln = ln_blocks + ln_random + if self.restricted { ln_fixed } else { 0.0 };
         let value = 0.5 * (ln + quadratic);
-        value.is_finite().then_some(Solved { value, beta, beta_covariance, k, h, h_random })
+        value.is_finite().then_some((Solved { value, beta, beta_covariance }, Projection { k, h, h_random }))
     }
 
     /// H of V⁻¹, and ln |V| - ln |B|.
@@ -218,12 +287,12 @@ impl<'a> Likelihood<'a> {
     }
 
     /// Derivatives at the point that was solved last.
-    pub(super) fn derivatives(&self, theta: &[f64], solved: &Solved) -> Derivatives {
+    fn derivatives(&self, theta: &[f64], projection: &Projection) -> Derivatives {
         let design = self.design;
         let (room, n_kernels, n_variances) = (self.room(), design.kernels.len(), design.n_variances());
         let n_columns = design.n_columns;
         debug_assert_eq!(theta.len(), n_variances, "one variance per parameter");
-        let h = if self.restricted { &solved.h } else { &solved.h_random };
+        let h = if self.restricted { &projection.h } else { &projection.h_random };
         let projected = self.restricted || !design.random.is_empty();
         let mut sums = Sums::new(n_variances, n_kernels, n_columns);
         let levels = self.level_sums();
@@ -243,13 +312,16 @@ impl<'a> Likelihood<'a> {
             }
             sums.add_average(design, i, &mut scratch, s, u, &levels);
         }
-        sums.finish(design, solved, h, &levels)
+        sums.finish(design, projection, h, &levels)
     }
 
-    /// Eigenvalues of S^(-1/2) K S^(-1/2) of every individual, K = Σ weight_k F_k, at the point that was solved last.
-    pub(super) fn eigenvalues(&self, weights: &[f64]) -> Vec<f64> {
+    /// Eigenvalues of S^(-1/2) K S^(-1/2) of every individual, K = Σ weight_k F_k, at a point.
+    pub(super) fn eigenvalues(&mut self, theta: &[f64], weights: &[f64]) -> Vec<f64> {
         let (design, room) = (self.design, self.room());
         let mut out = Vec::with_capacity(design.n_observations());
+        if self.invert_blocks(theta).is_none() {
+            return out;
+        }
         for i in self.individuals() {
             let m = design.rows(i).len();
             let e = m + 1;
@@ -616,7 +688,7 @@ impl Sums {
         }
     }
 
-    fn finish(mut self, design: &Design, solved: &Solved, h: &Matrix, levels: &[f64]) -> Derivatives {
+    fn finish(mut self, design: &Design, projection: &Projection, h: &Matrix, levels: &[f64]) -> Derivatives {
         let (n_kernels, n) = (design.kernels.len(), design.n_variances());
         let hg: Vec<Matrix> = self.g.iter().map(|g| h.times(g)).collect();
         for j in 0..n_kernels {
@@ -624,7 +696,7 @@ impl Sums {
                 self.information[(j, k)] += trace_of_product(&hg[j], &hg[k]);
             }
         }
-        self.add_random(design, solved, h, levels);
+        self.add_random(design, projection, h, levels);
         let mut out = Derivatives {
             gradient: self.gradient.iter().map(|g| 0.5 * g).collect(),
             expected: Matrix::zeros(n, n),
@@ -632,7 +704,7 @@ impl Sums {
         };
         for j in 0..n {
             for k in 0..=j {
-                let hv = times_vector(&solved.h, self.v.row(k));
+                let hv = times_vector(&projection.h, self.v.row(k));
                 let projected: f64 = self.v.row(j).iter().zip(&hv).map(|(a, b)| a * b).sum();
                 let average = self.average[(j, k)] - projected;
                 let expected = 0.5 * self.information[(j, k)];
@@ -647,14 +719,14 @@ impl Sums {
 
     /// Rows of the variances of random covariates: with C_k = E - HK_k, tr(P K_j P U_kU_k') = tr(C_k'G_jC_k) and
     /// U_j'PU_k = K_jC_k.
-    fn add_random(&mut self, design: &Design, solved: &Solved, h: &Matrix, levels: &[f64]) {
+    fn add_random(&mut self, design: &Design, projection: &Projection, h: &Matrix, levels: &[f64]) {
         let n_kernels = design.kernels.len();
         for (place, term) in design.random.iter().enumerate() {
             let columns = term.first..term.first + term.n_levels;
-            let c = projected_columns(h, &solved.k, columns.clone());
+            let c = projected_columns(h, &projection.k, columns.clone());
             let row = n_kernels + place;
             let squares: f64 = columns.clone().map(|j| levels[j] * levels[j]).sum();
-            let inner = solved.k.times(&c);
+            let inner = projection.k.times(&c);
             self.gradient[row] = columns.clone().enumerate().map(|(y, j)| inner[(j, y)]).sum::<f64>() - squares;
             for (kernel, g) in self.g.iter().enumerate() {
                 let gc = g.times(&c);

@@ -18,6 +18,7 @@ mod gene;
 mod gls;
 mod impute;
 mod kernel;
+mod lanes;
 mod likelihood;
 mod moments;
 mod optimum;
@@ -31,12 +32,15 @@ mod simulate;
 mod standardize;
 mod status;
 mod wald;
+mod widen;
 
 pub use data::{Covariate, Study, align};
 pub use fit::{Fit, fit};
 pub use impute::impute;
-pub use options::{FitOptions, Jackknife, Level, MeanTest, Method, Model, OPTIONS, OptionInfo, Variance};
-pub use prepare::{Normalize, PrepareOptions, Prepared, prepare};
+pub use options::{
+    FitOptions, Jackknife, Level, MeanTest, Method, Model, OPTIONS, OptionInfo, SIMULATE_OPTIONS, Variance,
+};
+pub use prepare::{Noise, Normalize, PrepareOptions, Prepared, prepare};
 pub use questions::{Questions, questions};
 pub use shares::Shares;
 pub use simulate::{SimulateOptions, Truth, simulate};

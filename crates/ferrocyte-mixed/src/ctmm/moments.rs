@@ -36,8 +36,8 @@ impl<'a> Moments<'a> {
         let (y, noise) = (vec![0.0; design.n_observations()], vec![1.0; design.n_observations()]);
         let theta = vec![0.0; design.n_variances()];
         let mut unit = Likelihood::new(design, model, true, &y, &noise).without(skip);
-        let solved = unit.solve(&theta).ok_or_else(|| Fault::internal("unit covariance is not positive definite"))?;
-        let mut g = unit.derivatives(&theta, &solved).expected;
+        let (_, found) = unit.at(&theta).ok_or_else(|| Fault::internal("unit covariance is not positive definite"))?;
+        let mut g = found.expected;
         g.entries_mut().iter_mut().for_each(|x| *x *= 2.0);
         let inverse = scaled_inverse(&g, RANK).map_err(|k| {
             let name = design

@@ -145,6 +145,13 @@ pub const OPTIONS: &[OptionInfo] = &[
         meaning: "a pair of individual and cell type is observed where it has more cells than this",
     },
     OptionInfo {
+        name: "noise",
+        verbs: &["prepare", "fit"],
+        default: "pooled",
+        choices: super::prepare::Noise::WORDS,
+        meaning: "whether the variance of a gene among cells of a type is that of all individuals, or of each by itself",
+    },
+    OptionInfo {
         name: "drop_empty",
         verbs: &["prepare", "fit"],
         default: "false",
@@ -216,6 +223,39 @@ pub const OPTIONS: &[OptionInfo] = &[
     },
 ];
 
+const fn simulated(name: &'static str, default: &'static str, meaning: &'static str) -> OptionInfo {
+    OptionInfo { name, verbs: &["ctmm"], default, choices: &[], meaning }
+}
+
+/// Options of the simulator, in the order of the documentation; defaults are the design of the paper.
+pub const SIMULATE_OPTIONS: &[OptionInfo] = &[
+    simulated("n_genes", "1000", "genes, independent"),
+    simulated("n_individuals", "100", "individuals"),
+    OptionInfo {
+        name: "truth",
+        verbs: &["ctmm"],
+        default: "free",
+        choices: super::simulate::Truth::WORDS,
+        meaning: "how expression varies between individuals: alike in all cell types, with a variance of each, or with covariances",
+    },
+    simulated(
+        "concentration",
+        "2,2,2,2",
+        "weights of the Dirichlet distribution of proportions, one for each cell type",
+    ),
+    simulated("ratios", "8,4,2,1", "relative sizes of means and of V, one for each cell type"),
+    simulated("hom2", "0.25", "variance that cell types share"),
+    simulated(
+        "mean_share",
+        "",
+        "variance that means make in overall expression; 0.5, and 0.25 beside specific variance",
+    ),
+    simulated("specific_share", "", "variance that V makes in overall expression; 0.25, and 0 for hom"),
+    simulated("noise", "0.25", "mean of the noise of overall expression"),
+    simulated("noise_variance", "0.02", "its variance over individuals"),
+    simulated("seed", "0", "the seed"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,6 +269,12 @@ mod tests {
         assert_eq!(fit.variance.word(), default("variance"));
         assert_eq!(fit.jackknife.word(), default("jackknife"));
         assert_eq!(fit.mean_test.word(), default("mean_test"));
+        assert_eq!(super::super::PrepareOptions::default().noise.word(), default("noise"));
+        let paper = super::super::SimulateOptions::paper(super::super::Truth::Free, 1000, 100, 0);
+        let default = |name: &str| SIMULATE_OPTIONS.iter().find(|o| o.name == name).map_or("", |o| o.default);
+        for (name, value) in [("hom2", paper.hom2), ("noise", paper.noise), ("noise_variance", paper.noise_variance)] {
+            assert_eq!(default(name), value.to_string());
+        }
         for option in OPTIONS.iter().filter(|o| !o.choices.is_empty()) {
             assert!(option.choices.contains(&option.default), "{}", option.name);
         }

@@ -1,8 +1,9 @@
 //! From cells to pseudobulk with its noise: one streamed pass for all genes.
 //!
 //! For each pair of individual and cell type with n cells, the mean of normalised expression and the variance of that mean,
-//! s² / n. The variance comes from the running mean and squared deviations of the stored values of a pair and its
-//! zeros: Σ (x - m)² = M2 + k (m_k - m)² + (n - k) m², k stored values with mean m_k; nothing cancels.
+//! s² / n, where s² is that of the cells of the pair or is pooled over individuals ([`Noise`]). Squares come from the running mean
+//! and squared deviations of the stored values of a pair and its zeros: Σ (x - m)² = M2 + k (m_k - m)² + (n - k) m², k stored
+//! values with mean m_k; nothing cancels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +38,18 @@ impl Normalize {
     }
 }
 
+choice! {
+    /// From which cells the variance s² of a gene in the cells of a pair is known. Changes the answer.
+    Noise, "noise" {
+        /// From all individuals: Σ (n - 1) s² / Σ (n - 1) over the pairs of the gene and cell type. It does not depend on the
+        /// value that it weighs, and is zero only where the gene does not vary in any cell of the type.
+        Pooled = "pooled",
+        /// From the pair alone, as in the reference. Where counts are low it goes up and down with the mean and is zero
+        /// without a count, so that low values get the largest weights.
+        Sample = "sample",
+    }
+}
+
 /// How pseudobulk is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PrepareOptions {
@@ -46,13 +59,21 @@ pub struct PrepareOptions {
     pub min_cells_individual: u64,
     /// A pair is observed where it has more cells than this (and two at least).
     pub min_cells_pair: u64,
+    /// From which cells the variance of a mean is known.
+    pub noise: Noise,
     /// Whether cells without a count are left out, with a warning; else they are an error where they cannot be normalised.
     pub drop_empty: bool,
 }
 
 impl Default for PrepareOptions {
     fn default() -> Self {
-        Self { normalize: Normalize::LogCp10k, min_cells_individual: 0, min_cells_pair: 1, drop_empty: false }
+        Self {
+            normalize: Normalize::LogCp10k,
+            min_cells_individual: 0,
+            min_cells_pair: 1,
+            noise: Noise::Pooled,
+            drop_empty: false,
+        }
     }
 }
 
@@ -67,6 +88,14 @@ pub struct Prepared {
     pub too_few: Vec<(String, String, u64)>,
     /// What was done.
     pub provenance: Provenance,
+}
+
+impl Prepared {
+    /// Pseudobulk that was simulated as such: every pair is observed, there are no cells to count.
+    pub fn simulated(study: Study, provenance: Provenance) -> Self {
+        let counts = vec![0; study.individuals.len() * study.cell_types.len()];
+        Self { study, counts, too_few: Vec::new(), provenance }
+    }
 }
 
 /// Which cell belongs to which pair.
@@ -121,7 +150,8 @@ pub fn prepare(
         .option("cell_type", cell_type)
         .option("normalize", options.normalize.word())
         .option("min_cells_individual", options.min_cells_individual as usize)
-        .option("min_cells_pair", options.min_cells_pair as usize);
+        .option("min_cells_pair", options.min_cells_pair as usize)
+        .option("noise", options.noise.word());
     let study = Study {
         genes: genes.to_vec(),
         proportions: Some(proportions(&pairs.counts, pairs.cell_types.len())),
@@ -286,14 +316,31 @@ fn moments(
         let name = source.name();
         fold(run, source, &mut [&mut sums]).map_err(|fault| fault.at(name))?;
         for (gene, row) in sums.cells.chunks_exact(n_pairs.max(1)).enumerate() {
+            let (values, noise) = (&mut values[(first + gene) * size..], &mut noise[(first + gene) * size..]);
             for ((cell, &n), &at) in row.iter().zip(&cells).zip(&pairs.places) {
-                let (mean, variance) = cell.finish(n);
-                values[(first + gene) * size + at] = mean;
-                noise[(first + gene) * size + at] = variance;
+                let (mean, squares) = cell.finish(n);
+                values[at] = mean;
+                noise[at] = squares / (n - 1.0) / n;
+            }
+            if options.noise == Noise::Pooled {
+                pool(noise, pairs, &cells);
             }
         }
     }
     Ok((values, noise))
+}
+
+/// Replaces the noise s² / n of the pairs of one gene by that of s² pooled over the individuals of each cell type.
+fn pool(noise: &mut [f64], pairs: &Pairs, cells: &[f64]) {
+    let c = pairs.cell_types.len();
+    let (mut squares, mut freedom) = (vec![0.0; c], vec![0.0; c]);
+    for (&at, &n) in pairs.places.iter().zip(cells) {
+        squares[at % c] += noise[at] * n * (n - 1.0);
+        freedom[at % c] += n - 1.0;
+    }
+    for (&at, &n) in pairs.places.iter().zip(cells) {
+        noise[at] = squares[at % c] / freedom[at % c] / n;
+    }
 }
 
 /// Stored values of one gene in one pair: how many, their mean and squared deviations from it.
@@ -312,12 +359,12 @@ impl Cell {
         self.squares += off * (x - self.mean);
     }
 
-    /// The mean over `n` cells, zeros counted, and the variance of that mean.
+    /// The mean over `n` cells, zeros counted, and the sum of squared deviations from it.
     fn finish(&self, n: f64) -> (f64, f64) {
         let stored = self.n as f64;
         let mean = self.mean * stored / n;
         let squares = self.squares + stored * (self.mean - mean).powi(2) + (n - stored) * mean * mean;
-        (mean, squares / (n - 1.0) / n)
+        (mean, squares)
     }
 }
 
@@ -377,7 +424,8 @@ mod tests {
     fn means_and_noise_by_hand() -> Result<()> {
         let x = [1.0, 0.0, 3.0, 2.0, 0.0, 0.0, 5.0, 1.0, 4.0, 4.0, 0.0, 7.0];
         let obs = obs("b b a b a a", "T T T B T B")?;
-        let options = PrepareOptions { normalize: Normalize::RawCounts, ..PrepareOptions::default() };
+        let options =
+            PrepareOptions { normalize: Normalize::RawCounts, noise: Noise::Sample, ..PrepareOptions::default() };
         for memory in [1 << 30, 80] {
             let run = Run::new().memory(memory);
             let mut source = Dense::row_major(6, 2, &x)?;
@@ -395,6 +443,18 @@ mod tests {
             assert_eq!(made.too_few.len(), 2);
             assert_eq!(made.study.proportions.as_deref().map(|p| p[0]), Some(1.0 / 3.0));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn pooled_noise_is_that_of_all_individuals() -> Result<()> {
+        let obs = obs("a a b b b c c", "T T T T T T T")?;
+        let mut source = Dense::row_major(7, 1, &[0.0, 0.0, 1.0, 4.0, 4.0, 2.0, 4.0])?;
+        let options = PrepareOptions { normalize: Normalize::RawCounts, ..PrepareOptions::default() };
+        let made = prepare(&Run::new(), &mut source, &names(1), &names(7), &obs, "donor", "type", &options)?;
+        // Squares 0, 6 and 2 on 1, 2 and 1 degrees of freedom: the individual without a count has noise, too.
+        assert_eq!(made.study.values, [0.0, 3.0, 3.0]);
+        assert_eq!(made.study.noise, [1.0, 2.0 / 3.0, 1.0]);
         Ok(())
     }
 

@@ -11,6 +11,8 @@
 //! * V equal over cell types: all contrasts of scores at the fit with one variance, χ² on C - 1 degrees of freedom.
 //! * Means equal: contrasts of means at the restricted fit of `free`, F on C - 1 and the degrees of freedom of the fit.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ferrocyte_base::{Column, Fault, Kind, Result, Run, Table};
 use ferrocyte_math::chi_squared;
 use ferrocyte_math::linalg::{Matrix, cholesky_in_place, scaled_inverse, solve_lower, solve_lower_transposed};
@@ -23,7 +25,9 @@ use super::moments::Moments;
 use super::optimum::Search;
 use super::options::{Level, Model};
 use super::saddlepoint;
+use super::status::Outcome;
 use super::wald::ln_equal_means;
+use super::widen::spread;
 
 /// A variance below this (of data of unit variance) is at zero and not fitted.
 const ZERO: f64 = 1e-9;
@@ -45,10 +49,29 @@ pub struct Questions {
     pub ln_p_mean: Vec<f64>,
     /// V_c = 0, genes × cell types.
     pub ln_p_types: Vec<f64>,
+    /// What became of each gene.
+    pub outcomes: Vec<Outcome>,
 }
 
-/// The answers of one gene: hom2, V, equal, mean, then each cell type.
-type Answers = Vec<f64>;
+/// The answers of one gene (hom2, V, equal, mean, then each cell type), and what became of it.
+#[derive(Debug, Clone)]
+struct Answers {
+    ln_p: Vec<f64>,
+    outcome: Outcome,
+}
+
+impl Answers {
+    fn none(c: usize, outcome: Outcome) -> Self {
+        Self { ln_p: vec![f64::NAN; 4 + c], outcome }
+    }
+
+    /// Of some cell types as of all.
+    fn widened(self, kept: &[bool]) -> Self {
+        let places: Vec<usize> = (0..4).chain((0..kept.len()).filter(|&a| kept[a]).map(|a| 4 + a)).collect();
+        let outcome = if self.outcome == Outcome::Ok { Outcome::SilentTypes } else { self.outcome };
+        Self { ln_p: spread(&self.ln_p, &places, 4 + kept.len()), outcome }
+    }
+}
 
 /// Tests every gene of pseudobulk per cell type. Problems of the whole study are errors.
 pub fn questions(run: &Run, study: Study) -> Result<Questions> {
@@ -56,38 +79,62 @@ pub fn questions(run: &Run, study: Study) -> Result<Questions> {
     if study.level == Level::Op {
         return Err(Fault::unsupported("these tests are for pseudobulk per cell type").at("level"));
     }
-    let (n, c) = (study.individuals.len(), study.cell_types.len());
-    let mut answers: Vec<Answers> = vec![vec![f64::NAN; 4 + c]; study.genes.len()];
-    for (observed, genes) in study.patterns() {
-        let rows: Vec<usize> = (0..n).filter(|&i| observed[i * c..(i + 1) * c].contains(&true)).collect();
-        if rows.is_empty() {
-            continue;
-        }
-        let designs =
-            [Design::new(&study, Model::Free, &rows, &observed)?, Design::new(&study, Model::Iid, &rows, &observed)?];
-        let pattern = match Pattern::new(&designs, rows) {
-            Ok(pattern) => pattern,
-            Err(fault) if fault.kind() == Kind::BadInput => {
-                run.warn(&format!("{} genes are not tested: {fault}", genes.len()));
-                continue;
-            }
-            Err(fault) => return Err(fault),
-        };
-        let found = run.map_blocks("testing", genes.len(), 4, |k| pattern.answer(&study, genes[k]))?;
-        for (gene, found) in genes.into_iter().zip(found) {
-            answers[gene] = found;
+    let c = study.cell_types.len();
+    let mut answers = vec![Answers::none(c, Outcome::OneType); study.genes.len()];
+    for (varies, genes) in study.by_types() {
+        let kept = varies.iter().filter(|&&v| v).count();
+        if kept == c {
+            let found = answer_genes(run, &study, &genes)?;
+            genes.into_iter().zip(found).for_each(|(gene, found)| answers[gene] = found);
+        } else if kept > 1 {
+            let part = study.narrowed(&genes, &varies);
+            let found = answer_genes(run, &part, &(0..genes.len()).collect::<Vec<_>>())?;
+            genes.into_iter().zip(found).for_each(|(gene, found)| answers[gene] = found.widened(&varies));
         }
     }
-    let column = |j: usize| answers.iter().map(|a| a[j]).collect::<Vec<f64>>();
+    let column = |j: usize| answers.iter().map(|a| a.ln_p[j]).collect::<Vec<f64>>();
     Ok(Questions {
         ln_p_hom2: column(0),
         ln_p_v: column(1),
         ln_p_equal: column(2),
         ln_p_mean: column(3),
-        ln_p_types: answers.iter().flat_map(|a| a[4..].to_vec()).collect(),
+        ln_p_types: answers.iter().flat_map(|a| a.ln_p[4..].to_vec()).collect(),
+        outcomes: answers.iter().map(|a| a.outcome).collect(),
         genes: study.genes,
         cell_types: study.cell_types,
     })
+}
+
+/// The answers of some genes of a checked study, in their order.
+fn answer_genes(run: &Run, study: &Study, genes: &[usize]) -> Result<Vec<Answers>> {
+    let (n, c) = (study.individuals.len(), study.cell_types.len());
+    let wanted: BTreeSet<usize> = genes.iter().copied().collect();
+    let mut answers: BTreeMap<usize, Answers> = BTreeMap::new();
+    for (observed, mut own) in study.patterns() {
+        own.retain(|gene| wanted.contains(gene));
+        let rows: Vec<usize> = (0..n).filter(|&i| observed[i * c..(i + 1) * c].contains(&true)).collect();
+        if rows.is_empty() {
+            answers.extend(own.into_iter().map(|gene| (gene, Answers::none(c, Outcome::NoValues))));
+            continue;
+        }
+        if own.is_empty() {
+            continue;
+        }
+        let designs =
+            [Design::new(study, Model::Free, &rows, &observed)?, Design::new(study, Model::Iid, &rows, &observed)?];
+        let pattern = match Pattern::new(&designs, rows) {
+            Ok(pattern) => pattern,
+            Err(fault) if fault.kind() == Kind::BadInput => {
+                run.warn(&format!("{} genes are not tested: {fault}", own.len()));
+                answers.extend(own.into_iter().map(|gene| (gene, Answers::none(c, Outcome::NotIdentifiable))));
+                continue;
+            }
+            Err(fault) => return Err(fault),
+        };
+        let found = run.map_blocks("testing", own.len(), 4, |k| Ok(pattern.answer(study, own[k])))?;
+        answers.extend(own.into_iter().zip(found));
+    }
+    Ok(answers.into_values().collect())
 }
 
 /// What genes with the same pairs share.
@@ -104,7 +151,7 @@ impl<'a> Pattern<'a> {
         Ok(Self { rows, free, iid, moments: Moments::new(free, Model::Free, None)? })
     }
 
-    fn answer(&self, study: &Study, gene: usize) -> Result<Answers> {
+    fn answer(&self, study: &Study, gene: usize) -> Answers {
         let (design, c) = (self.free, self.free.c);
         let mut out = vec![f64::NAN; 4 + c];
         let (values, noise) = study.gene(gene);
@@ -115,48 +162,62 @@ impl<'a> Pattern<'a> {
         let noise: Vec<f64> = places.iter().map(|&at| noise[at]).collect();
         let (means, r) = design.least_squares(self.moments.x_inverse(), &y, None);
         let square = |x: &[f64]| x.iter().map(|v| v * v).sum::<f64>();
-        if !(square(&r) > 1e-24 * square(&y)) || !(design.df() > 0.0) {
-            return Ok(out);
+        if !(square(&r) > 1e-24 * square(&y)) {
+            return Answers::none(c, Outcome::Constant);
+        }
+        if !(design.df() > 0.0) {
+            return Answers::none(c, Outcome::NoDf);
         }
         let scale = 2.0_f64.powi((0.5 * (square(&r) / y.len() as f64).log2()).round() as i32);
         let scaled = |x: &[f64], by: f64| x.iter().map(|v| v / by).collect::<Vec<f64>>();
         let (r, noise) = (scaled(&r, scale), scaled(&noise, scale * scale));
         let start = self.moments.estimate(&r, &noise).0;
         let mut likelihood = Likelihood::new(design, Model::Free, true, &r, &noise);
+        let none = vec![false; design.n_variances()];
+        let all = search(design, &mut likelihood, Model::Free).under_null(&start, &none);
+        let near = all.as_ref().map_or(&start, |fit| &fit.theta);
         let tested =
             |from: usize, to: usize| (0..design.n_variances()).map(|k| k >= from && k < to).collect::<Vec<_>>();
-        out[0] = direction(design, &mut likelihood, &start, &tested(0, 1))?;
-        out[1] = direction(design, &mut likelihood, &start, &tested(1, 1 + c))?;
+        out[0] = direction(design, &mut likelihood, near, &tested(0, 1));
+        out[1] = direction(design, &mut likelihood, near, &tested(1, 1 + c));
         for a in 0..c {
-            out[4 + a] = direction(design, &mut likelihood, &start, &tested(1 + a, 2 + a))?;
+            out[4 + a] = direction(design, &mut likelihood, near, &tested(1 + a, 2 + a));
         }
-        out[2] = self.equal(&start, &r, &noise)?;
-        let mut search = search(design, &mut likelihood, Model::Free);
-        if let Some((_, _, solved)) = search.under_null(&start, &vec![false; design.n_variances()])? {
+        out[2] = self.equal(near, &r, &noise);
+        if let Some(fit) = &all {
             let p = design.n_fixed;
-            let b: Vec<f64> = (0..c).map(|a| solved.beta[a] + means[a] / scale).collect();
+            let b: Vec<f64> = (0..c).map(|a| fit.solved.beta[a] + means[a] / scale).collect();
             let covariance: Vec<f64> =
-                (0..c).flat_map(|a| solved.beta_covariance.entries()[a * p..a * p + c].to_vec()).collect();
+                (0..c).flat_map(|a| fit.solved.beta_covariance.entries()[a * p..a * p + c].to_vec()).collect();
             out[3] = ln_equal_means(&b, &covariance, design.df());
         }
-        Ok(out)
+        let outcome = if !out.iter().any(|p| p.is_nan()) {
+            Outcome::Ok
+        } else if noise.contains(&0.0) {
+            Outcome::Unbounded
+        } else {
+            Outcome::NotConverged
+        };
+        Answers { ln_p: out, outcome }
     }
 
     /// V equal over cell types: scores of each variance at the fit with one.
-    fn equal(&self, start: &[f64], r: &[f64], noise: &[f64]) -> Result<f64> {
+    fn equal(&self, start: &[f64], r: &[f64], noise: &[f64]) -> f64 {
         let c = self.free.c;
         let mut likelihood = Likelihood::new(self.iid, Model::Iid, true, r, noise);
         let mean = start[1..=c].iter().sum::<f64>() / c as f64;
         let own: Vec<f64> = [start[0], mean].iter().chain(&start[1 + c..]).copied().collect();
         let zero = vec![false; own.len()];
-        let Some((theta, _, _)) = search(self.iid, &mut likelihood, Model::Iid).under_null(&own, &zero)? else {
-            return Ok(f64::NAN);
+        let Some(null) = search(self.iid, &mut likelihood, Model::Iid).under_null(&own, &zero) else {
+            return f64::NAN;
         };
+        let theta = null.theta;
         let mut at = vec![theta[0]];
         at.extend(vec![theta[1]; c]);
         at.extend(&theta[2..]);
         let mut likelihood = Likelihood::new(self.free, Model::Free, true, r, noise);
-        let Some((_, found)) = search(self.free, &mut likelihood, Model::Free).at(&at) else { return Ok(f64::NAN) };
+        likelihood.walled(false);
+        let Some((_, found)) = search(self.free, &mut likelihood, Model::Free).at(&at) else { return f64::NAN };
         // Coordinates: contrasts with the last cell type are tested; hom2, the sum and random covariates are fitted.
         let n = at.len();
         let mut basis = Matrix::zeros(n, n);
@@ -173,14 +234,14 @@ impl<'a> Pattern<'a> {
             .filter(|&k| (k == 0 && at[0] > ZERO) || (k == c && at[1] > ZERO) || (k > c && at[k] > ZERO))
             .collect();
         let tested: Vec<usize> = (1..c).collect();
-        let Some(efficient) = efficient_information(&information, &tested, &fitted) else { return Ok(f64::NAN) };
-        let Ok(inverse) = scaled_inverse(&efficient, 1e-12) else { return Ok(f64::NAN) };
+        let Some(efficient) = efficient_information(&information, &tested, &fitted) else { return f64::NAN };
+        let Ok(inverse) = scaled_inverse(&efficient, 1e-12) else { return f64::NAN };
         let quadratic: f64 = tested
             .iter()
             .enumerate()
             .map(|(i, &j)| score[j] * tested.iter().enumerate().map(|(k, &l)| inverse[(i, k)] * score[l]).sum::<f64>())
             .sum();
-        Ok(chi_squared::ln_upper(quadratic, (c - 1) as f64))
+        chi_squared::ln_upper(quadratic, (c - 1) as f64)
     }
 }
 
@@ -189,22 +250,21 @@ fn search<'s, 'a>(design: &Design, likelihood: &'s mut Likelihood<'a>, model: Mo
 }
 
 /// ln p of the variances marked `tested` being zero, against more of their sum.
-fn direction(design: &Design, likelihood: &mut Likelihood<'_>, start: &[f64], tested: &[bool]) -> Result<f64> {
-    let null = search(design, likelihood, Model::Free).under_null(start, tested)?;
-    let Some((theta, found, _)) = null else { return Ok(f64::NAN) };
-    let n = theta.len();
-    let own: Vec<usize> = (0..n).filter(|&k| tested[k]).collect();
-    let fitted: Vec<usize> = (0..n).filter(|&k| !tested[k] && theta[k] > ZERO).collect();
-    let Some((weights, variance)) = efficient_direction(&found, &own, &fitted) else { return Ok(f64::NAN) };
-    let score: f64 = own.iter().map(|&k| -weights[k] * found.gradient[k]).sum();
-    let mut lambda = likelihood.eigenvalues(&weights[..design.kernels.len()]);
+fn direction(design: &Design, likelihood: &mut Likelihood<'_>, start: &[f64], tested: &[bool]) -> f64 {
+    let Some(null) = search(design, likelihood, Model::Free).under_null(start, tested) else { return f64::NAN };
+    let theta = null.theta;
+    let own: Vec<usize> = (0..theta.len()).filter(|&k| tested[k]).collect();
+    let fitted: Vec<usize> = (0..theta.len()).filter(|&k| !tested[k] && theta[k] > ZERO).collect();
+    let Some((weights, variance)) = efficient_direction(&null.derivatives, &own, &fitted) else { return f64::NAN };
+    let score: f64 = own.iter().map(|&k| -weights[k] * null.derivatives.gradient[k]).sum();
+    let mut lambda = likelihood.eigenvalues(&theta, &weights[..design.kernels.len()]);
     let square: f64 = lambda.iter().map(|l| l * l).sum();
     if !(square > 0.0 && variance > 0.0) {
-        return Ok(f64::NAN);
+        return f64::NAN;
     }
     let factor = (2.0 * variance / square).sqrt();
     lambda.iter_mut().for_each(|l| *l *= factor);
-    Ok(saddlepoint::ln_upper(&lambda, 2.0 * score))
+    saddlepoint::ln_upper(&lambda, 2.0 * score)
 }
 
 /// The weights of all variances in the efficient score of the sum of the tested ones, and its variance.
@@ -273,7 +333,7 @@ impl Questions {
             columns.push((format!("V[{name}]"), "no variance specific to the cell type", own));
         }
         let start = Table::new("ctmm tests").with(Column::text("gene", "name of the gene", self.genes.clone()));
-        columns.into_iter().fold(start, |table, (name, null, ln_p)| {
+        let told = columns.into_iter().fold(start, |table, (name, null, ln_p)| {
             let adjusted = benjamini_hochberg_ln(&ln_p).into_iter().map(f64::exp).collect();
             let p = ln_p.iter().map(|x| x.exp()).collect();
             let log10 = ln_p.iter().map(|x| x / std::f64::consts::LN_10).collect();
@@ -286,7 +346,13 @@ impl Questions {
                     adjusted,
                 ))
                 .with(Column::float(&format!("log10_p[{name}]"), "", "the same as a logarithm", log10))
-        })
+        });
+        let texts = |of: fn(Outcome) -> &'static str| self.outcomes.iter().map(|&o| of(o).to_owned()).collect();
+        told.with(Column::text("status", "what became of the gene", texts(|o| o.status().word))).with(Column::text(
+            "reason",
+            "the same as a sentence",
+            texts(|o| o.status().sentence),
+        ))
     }
 }
 
@@ -297,6 +363,21 @@ mod tests {
 
     fn rejected(ln_p: &[f64]) -> f64 {
         ln_p.iter().filter(|p| p.exp() < 0.05).count() as f64 / ln_p.len() as f64
+    }
+
+    #[test]
+    fn silent_types_are_left_out_and_the_others_tested() -> Result<()> {
+        let run = Run::new();
+        let mut study = simulate(&run, &SimulateOptions::paper(Truth::Free, 3, 40, 4))?;
+        let less = study.narrowed(&[0], &[true, true, false, true]);
+        for at in (0..2 * 160).filter(|at| (*at < 160 && at % 4 == 2) || (*at >= 160 && at % 4 > 0)) {
+            (study.values[at], study.noise[at]) = (0.0, 0.0);
+        }
+        let found = questions(&run, study)?;
+        assert_eq!(found.outcomes, [Outcome::SilentTypes, Outcome::OneType, Outcome::Ok]);
+        assert_eq!(found.ln_p_v[0], questions(&run, less)?.ln_p_v[0]);
+        assert!(found.ln_p_types[2].is_nan() && !found.ln_p_types[3].is_nan() && found.ln_p_v[1].is_nan());
+        Ok(())
     }
 
     #[test]

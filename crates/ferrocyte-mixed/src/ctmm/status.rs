@@ -27,11 +27,17 @@ pub enum Outcome {
     NoLikelihood,
     /// The variances cannot be told apart with these individuals.
     NotIdentifiable,
+    /// The gene does not vary at all in some cell types; the model has the others.
+    SilentTypes,
+    /// The gene varies in one cell type only.
+    OneType,
+    /// Values without noise leave the likelihood without a bound.
+    Unbounded,
 }
 
 impl Outcome {
     /// All outcomes, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Ok,
         Self::Boundary,
         Self::Singular,
@@ -43,6 +49,9 @@ impl Outcome {
         Self::NoValues,
         Self::NoLikelihood,
         Self::NotIdentifiable,
+        Self::SilentTypes,
+        Self::OneType,
+        Self::Unbounded,
     ];
 
     /// The status that tables carry.
@@ -84,6 +93,19 @@ impl Outcome {
             Self::NotIdentifiable => Status::no_estimate(
                 "not_identifiable",
                 "the variances of the model cannot be told apart with these individuals and covariates",
+            ),
+            Self::SilentTypes => Status::note(
+                "silent_types",
+                "the gene has no variation and no noise in some cell types; the model has the others, and these no estimate",
+            ),
+            Self::OneType => Status::no_estimate(
+                "one_type",
+                "the gene varies in one cell type only, so that shared and specific variance cannot be told apart",
+            ),
+            Self::Unbounded => Status::note(
+                "unbounded",
+                "values without noise leave the likelihood without a bound or a null hypothesis without a fit; pool the noise of \
+                 pseudobulk (noise = pooled), or take moments",
             ),
         }
     }

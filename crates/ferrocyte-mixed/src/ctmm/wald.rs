@@ -58,8 +58,9 @@ pub(super) fn jackknife_covariance(rows: &[f64], k: usize) -> Vec<f64> {
     let n = rows.len() / k.max(1);
     let mut mean = vec![0.0; k];
     for row in rows.chunks_exact(k) {
-        mean.iter_mut().zip(row).for_each(|(m, x)| *m += x / n as f64);
+        mean.iter_mut().zip(row).for_each(|(m, x)| *m += x);
     }
+    mean.iter_mut().for_each(|m| *m /= n as f64);
     let mut out = vec![0.0; k * k];
     let mut centred = vec![0.0; k];
     for row in rows.chunks_exact(k) {
