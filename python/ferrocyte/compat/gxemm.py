@@ -1,8 +1,8 @@
-"""The names of the R package GxEMM 1.0: ``GxEMM(y, X, K, Z, gtype, etype)``, ``GxEMM_HE``, ``Waldtest``, ``MVWaldtest``, ..
+"""The names of the R package GxEMM 1.0: ``GxEMM(y, X, K, Z, gtype, etype)``, ``GxEMM_HE``, ``Waldtest``, ..
 
-``GxEMM`` returns a dictionary with ``h2``, ``h2Covmat``, ``sig2s``, ``sig2Var``, ``sig2g``, ``sig2e``, ``df``, ``ll`` and
-``betas``. With ``parametrisation="peer"`` variances are those of the package (noise inflated by the fixed effects, covariances of
-shares, no noise of the last environment even where environments are numbers); by default they are those of
+``GxEMM`` returns a dictionary with ``h2``, ``h2Covmat``, ``sig2s``, ``sig2Var``, ``sig2g``, ``sig2e``, ``df``, ``ll``
+and ``betas``. With ``parametrisation="peer"`` variances are those of the package (noise inflated by the fixed effects,
+covariances of shares, no noise of the last environment even where environments are numbers); by default they are those of
 :func:`ferrocyte.gxemm.fit`, whose Wald tests do not mix scales. ``ldak_loc`` has no effect: no other program is called.
 """
 
@@ -71,7 +71,7 @@ def GxEMM_HE(
     *,
     n_threads: int | None = None,
 ) -> dict[str, Any]:
-    """Fit one trait by Haseman-Elston regression, with the standard errors of the jackknife, which the package lacks."""
+    """Fit one trait by Haseman-Elston regression, with standard errors (the jackknife), which the package lacks."""
     found = _gxemm.fit(
         y, X, K, Z, gtype=gtype, etype=etype, method="he", use_diag=use_diag, n_threads=n_threads, progress=False
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def waldtest(z: float, Var: float, *, two_sided: bool = False) -> float:
-    """Test an estimate for being zero, against a larger one (`two_sided`: any other): p, NaN where it has no variance."""
+    """Test an estimate for being zero, against a larger one (`two_sided`: any other): p, NaN without a variance."""
     return float(np.exp(_core.gxemm_ln_wald(float(z), float(Var), two_sided)))
 
 
@@ -34,7 +34,7 @@ def mvwaldtest(z: Any, Var: Any) -> float:
 
 
 def h2_equal_test(h2: Any, h2Covmat: Any = None, trait: int | str = 0) -> float:
-    """Test heritabilities for being equal, from a fit (and the name of a trait) or from estimates and their covariance: p."""
+    """Test heritabilities for being equal, from a fit (and a trait) or from estimates and their covariance: p."""
     from ._result import GxemmResult
 
     if isinstance(h2, GxemmResult):

@@ -135,11 +135,11 @@ fn check_prevalence(prev: Option<f64>) -> Result<()> {
 
 fn left_out(study: &Study, rows: &[usize], traits: &[usize]) -> String {
     let n = study.individuals.len();
-    let without: Vec<String> = {
+    let without: Vec<&String> = {
         let kept: std::collections::HashSet<usize> = rows.iter().copied().collect();
-        (0..n).filter(|i| !kept.contains(i)).map(|i| format!("`{}`", study.individuals[i])).collect()
+        (0..n).filter(|i| !kept.contains(i)).map(|i| &study.individuals[i]).collect()
     };
-    let names: Vec<String> = traits.iter().map(|&t| format!("`{}`", study.traits[t])).collect();
+    let names: Vec<&String> = traits.iter().map(|&t| &study.traits[t]).collect();
     let individuals =
         if without.len() == 1 { "1 individual has" } else { &format!("{} individuals have", without.len()) };
     format!(

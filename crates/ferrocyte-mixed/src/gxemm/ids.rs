@@ -16,8 +16,8 @@ pub fn align(run: &Run, wanted: &[String], found: &[String], table: &str) -> Res
         }
     }
     let known: HashSet<&str> = wanted.iter().map(String::as_str).collect();
-    let missing: Vec<String> = quoted(wanted.iter().filter(|id| !places.contains_key(id.as_str())));
-    let others: Vec<String> = quoted(found.iter().filter(|id| !known.contains(id.as_str())));
+    let missing: Vec<&String> = wanted.iter().filter(|id| !places.contains_key(id.as_str())).collect();
+    let others: Vec<&String> = found.iter().filter(|id| !known.contains(id.as_str())).collect();
     if !missing.is_empty() {
         let besides = if others.is_empty() { "nobody".to_owned() } else { listing(&others, 10) };
         return Err(Fault::bad_input(format!(
@@ -35,10 +35,6 @@ pub fn align(run: &Run, wanted: &[String], found: &[String], table: &str) -> Res
         ));
     }
     Ok(wanted.iter().map(|id| places[id.as_str()]).collect())
-}
-
-fn quoted<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<String> {
-    ids.map(|id| format!("`{id}`")).collect()
 }
 
 #[cfg(test)]
