@@ -191,6 +191,39 @@ def ctmm_page() -> str:
     )
 
 
+def gxemm_page() -> str:
+    """Options, statuses and table columns of the family `gxemm`."""
+    import numpy as np
+
+    import ferrocyte as fe
+
+    options = [
+        [f"`{name}`", code(default), ", ".join(map(code, choices)), meaning]
+        for name, _, default, choices, meaning in _core.gxemm_options()
+    ]
+    statuses = [[f"`{word}`", severity, sentence] for word, severity, sentence in _core.gxemm_statuses()]
+    rng = np.random.default_rng(0)
+    genotypes = rng.normal(size=(60, 80))
+    inside = np.arange(60) % 2 == 0
+    frame = fe.gxemm.fit(
+        rng.normal(size=60), inside.astype(float), genotypes @ genotypes.T / 80,
+        np.column_stack([inside, ~inside]).astype(float), gtype="free", etype="free", method="he", n_threads=1,
+    ).table  # fmt: skip
+    columns = [
+        [f"`{name}`", frame.attrs["units"].get(name, ""), frame.attrs["meanings"].get(name, "")] for name in frame
+    ]
+    return (
+        f"{HEAD}# Reference: gxemm\n\n## Options of `fit`\n\n"
+        "The same words are keyword arguments in Python, `--flags` (with dashes) of the program and keys of its config "
+        "file.\n\n"
+        + table(["option", "default", "choices", "meaning"], options)
+        + "\n## What can become of a trait\n\n"
+        + table(["status", "severity", "reason"], statuses)
+        + "\n## Columns of the table\n\nOf two environments named 1 and 2, with `gtype` and `etype` free:\n\n"
+        + table(["column", "unit", "meaning"], columns)
+    )
+
+
 def sim_page() -> str:
     """Options of the simulators."""
     parts = [
@@ -226,6 +259,7 @@ PAGES = {
     "docs/reference/cells.md": cells_page,
     "docs/reference/ecotype.md": ecotype_page,
     "docs/reference/ctmm.md": ctmm_page,
+    "docs/reference/gxemm.md": gxemm_page,
     "docs/reference/sim.md": sim_page,
     "docs/reference/program.md": command_page,
 }

@@ -5,6 +5,7 @@
 =====================  =====================================================================
 :mod:`ferrocyte.ctmm`  which genes vary between people only in some cell types
 :mod:`ferrocyte.ecotype`  communities of cells that recur over tissues: models, recovery, statistics
+:mod:`ferrocyte.gxemm`  heritability of traits by environment
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
 :mod:`ferrocyte.nmf`   non-negative factorisations: cells as sums of programs
@@ -40,7 +41,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from . import cnmf, compat, ctmm, ecotype, errors, experiment, get, io, limma, lmm, nmf, pl, pp, sim, tl
+    from . import cnmf, compat, ctmm, ecotype, errors, experiment, get, gxemm, io, limma, lmm, nmf, pl, pp, sim, tl
     from ._report import report
     from .experiment import Experiment, load_experiment, setwd, version
 
@@ -52,6 +53,7 @@ _MODULES = (
     "errors",
     "experiment",
     "get",
+    "gxemm",
     "io",
     "limma",
     "lmm",
@@ -83,6 +85,7 @@ __all__ = [
     "errors",
     "experiment",
     "get",
+    "gxemm",
     "io",
     "limma",
     "lmm",

@@ -5,8 +5,8 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `cells`, `cnmf`, `ctmm`, `ecotype`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `report`, `simulate`, `io`, `cli`: what the modules of the
-//!   package call.
+//! * `cells`, `cnmf`, `ctmm`, `ecotype`, `gxemm`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `report`, `simulate`, `io`,
+//!   `cli`: what the modules of the package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
 
@@ -16,6 +16,7 @@ mod cnmf;
 mod ctmm;
 mod ecotype;
 mod faults;
+mod gxemm;
 mod io;
 mod learn;
 mod limma;
@@ -72,6 +73,11 @@ mod _core {
         ecotype_preprocess, ecotype_pseudobulks, ecotype_rank_columns, ecotype_recover, ecotype_runs, ecotype_runs_of,
         ecotype_scale, ecotype_select_rank, ecotype_simulate, ecotype_smooth, ecotype_subclusters, ecotype_train,
         ecotype_train_w, ecotype_values,
+    };
+    #[pymodule_export]
+    use super::gxemm::{
+        gxemm_align, gxemm_fit, gxemm_ln_equal, gxemm_ln_joint_wald, gxemm_ln_likelihood_ratio, gxemm_ln_mixture,
+        gxemm_ln_wald, gxemm_options, gxemm_statuses,
     };
     #[pymodule_export]
     use super::io::read::{io_anndata, io_kind, io_mudata};

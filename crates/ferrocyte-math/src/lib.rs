@@ -63,7 +63,8 @@
 //! # Linear algebra
 //!
 //! [`linalg`] is the only file that calls the linear-algebra library. [`pivoted_qr`] finds which columns of a design
-//! depend on others, and least squares without them; [`spectrum`] has the eigenvalues of many small matrices.
+//! depend on others, and least squares without them; [`spectrum`] has the eigenvalues of many small matrices, [`spd`]
+//! factors and inverts one large symmetric matrix in its place, on all threads.
 
 pub mod basis;
 pub mod beta;
@@ -93,6 +94,7 @@ pub mod ranks;
 mod residual_prior;
 mod root;
 pub mod selection;
+pub mod spd;
 pub mod spectrum;
 pub mod spline;
 pub mod squeeze_var;

@@ -6,6 +6,7 @@
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::matmul::matmul;
+use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
 use ferrocyte_base::{Fault, Result};
 
@@ -225,6 +226,73 @@ pub fn product_of_rows(a: &[f32], b: &[f32], width: usize, out: &mut [f32]) {
     let b = MatRef::from_row_major_slice(b, n_b, width);
     let c = MatMut::from_row_major_slice_mut(out, n_a, n_b);
     matmul(c, Accum::Replace, a, b.transpose(), 1.0, Par::Seq);
+}
+
+/// A block of a larger row-major matrix, or its transpose.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a> {
+    entries: &'a [f64],
+    n_rows: usize,
+    n_cols: usize,
+    stride: usize,
+    transposed: bool,
+}
+
+impl<'a> Block<'a> {
+    /// The block whose first row begins with `entries`, each next row `stride` numbers further on.
+    pub fn new(entries: &'a [f64], n_rows: usize, n_cols: usize, stride: usize) -> Self {
+        Self { entries, n_rows, n_cols, stride, transposed: false }
+    }
+
+    /// Its transpose.
+    #[must_use]
+    pub fn transpose(self) -> Self {
+        Self { transposed: !self.transposed, ..self }
+    }
+
+    fn view(self) -> MatRef<'a, f64> {
+        let view = MatRef::from_row_major_slice_with_stride(self.entries, self.n_rows, self.n_cols, self.stride);
+        if self.transposed { view.transpose() } else { view }
+    }
+}
+
+/// Rows that begin `stride` numbers apart. Not by the library's function of this purpose: its 0.24.4 takes the stride for
+/// that of columns, and reaches beyond the slice.
+fn rows_mut(entries: &mut [f64], n_rows: usize, n_cols: usize, stride: usize) -> MatMut<'_, f64> {
+    MatMut::from_column_major_slice_with_stride_mut(entries, n_cols, n_rows, stride).transpose_mut()
+}
+
+/// `out = out + factor · a b`, where the rows of `out` begin `stride` numbers apart and are as long as those of `b`.
+pub fn add_block_product(out: &mut [f64], stride: usize, factor: f64, a: Block<'_>, b: Block<'_>) {
+    let (a, b) = (a.view(), b.view());
+    if a.nrows() == 0 || a.ncols() == 0 || b.ncols() == 0 {
+        return;
+    }
+    let c = rows_mut(out, a.nrows(), b.ncols(), stride);
+    matmul(c, Accum::Add, a, b, factor, Par::Seq);
+}
+
+/// Solves `L X = B` (or `L' X = B`) in place: `L` the lower triangle of `factor`, `rows` row-major with `width` columns.
+pub fn solve_triangular(factor: Block<'_>, transposed: bool, rows: &mut [f64], width: usize) {
+    let n = factor.n_rows;
+    if n == 0 || width == 0 {
+        return;
+    }
+    let rhs = MatMut::from_row_major_slice_mut(rows, n, width);
+    if transposed {
+        solve_upper_triangular_in_place(factor.view().transpose(), rhs, Par::Seq);
+    } else {
+        solve_lower_triangular_in_place(factor.view(), rhs, Par::Seq);
+    }
+}
+
+/// `X = B L'⁻¹` in place for the rows of `B`, which begin `stride` numbers apart: `L` is the lower triangle of `factor`.
+pub fn divide_rows(factor: Block<'_>, rows: &mut [f64], n_rows: usize, stride: usize) {
+    if n_rows == 0 {
+        return;
+    }
+    let rhs = rows_mut(rows, n_rows, factor.n_rows, stride);
+    solve_lower_triangular_in_place(factor.view(), rhs.transpose_mut(), Par::Seq);
 }
 
 /// The dot product, added in order within eight interleaved sums: fast, and the same bits everywhere.

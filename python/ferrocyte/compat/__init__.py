@@ -5,6 +5,7 @@
 :mod:`ferrocyte.compat.ctmm`      the Python package ctmm: one gene at a time, from arrays or text tables
 :mod:`ferrocyte.compat.ecotyper`  the R package SpatialEcoTyper: models, recovery, evaluation
 :mod:`ferrocyte.compat.flashmm`   the R package FLASHMM: genes x cells in, coefficients x genes out
+:mod:`ferrocyte.compat.gxemm`     the R package GxEMM: one trait, its kinship and environments
 :mod:`ferrocyte.compat.pylimma`   the Python package pylimma: dictionaries, or fits within an AnnData
 :mod:`ferrocyte.compat.exprmat`   the Python package exprmat: experiments of several samples
 =================================  ==========================================================
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import cnmf, ctmm, ecotyper, exprmat, flashmm, pylimma
+    from . import cnmf, ctmm, ecotyper, exprmat, flashmm, gxemm, pylimma
 
-__all__ = ["cnmf", "ctmm", "ecotyper", "exprmat", "flashmm", "pylimma"]
+__all__ = ["cnmf", "ctmm", "ecotyper", "exprmat", "flashmm", "gxemm", "pylimma"]
 
 
 def __getattr__(name: str) -> ModuleType:

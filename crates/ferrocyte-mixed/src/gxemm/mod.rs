@@ -1,0 +1,36 @@
+//! Heritability by environment: mixed models of traits with one kinship (GxEMM, Dahl et al., AJHG 2020).
+//!
+//! With K the kinship of people and z_k the column of environment k, the covariance of a trait is
+//! V = s_g K + Σ_k s_k K∘(z_k z_k') + Σ_k t_k diag(z_k²) + s_e I: genetic variance of all and of each environment, noise of
+//! each environment and of all. The trait is scaled to variance 1.
+//!
+//! * Models ([`Genetic`], [`Noise`]): `hom` (environments alike), `iid` (one variance for all of them), `free` (one each).
+//! * Estimators ([`Method`]): REML by average information in one matrix of work; Haseman-Elston moments and, for cases and
+//!   controls, PCGC, in O(n²) with the jackknife over people.
+//! * Answers: heritabilities and shares with their covariance, Wald and likelihood-ratio tests; every trait has an
+//!   [`Outcome`].
+
+mod answers;
+mod data;
+mod fit;
+mod ground;
+mod ids;
+mod kinship;
+mod likelihood;
+mod model;
+mod moments;
+mod nonnegative;
+mod optimum;
+mod options;
+mod pcgc;
+mod status;
+mod wald;
+
+pub use answers::Ratios;
+pub use data::Study;
+pub use fit::{Fit, TraitFit, fit};
+pub use ids::align;
+pub use kinship::Kinship;
+pub use options::{FitOptions, Genetic, Information, Method, Noise, OPTIONS, OptionInfo, Variance};
+pub use status::Outcome;
+pub use wald::{ln_equal, ln_joint_wald, ln_likelihood_ratio, ln_mixture, ln_wald, ln_wald_two_sided, mixture_weights};

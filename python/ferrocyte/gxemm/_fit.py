@@ -1,0 +1,117 @@
+"""Models of traits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import _core
+from .._run import means
+from ._inputs import handed
+from ._result import GxemmResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass
+class Request:
+    """How a model is fitted."""
+
+    gtype: str
+    etype: str
+    method: str
+    variance: str
+    information: str
+    use_diag: bool
+    weighted: bool
+    prev: float | None
+    last_noise: bool
+
+
+def fit(
+    y: Any,
+    X: Any = None,
+    K: Any = None,
+    Z: Any = None,
+    *,
+    gtype: str = "hom",
+    etype: str = "hom",
+    method: str = "reml",
+    variance: str = "unconstrained",
+    information: str = "average",
+    use_diag: bool = True,
+    weighted: bool = False,
+    prev: float | None = None,
+    last_noise: bool = True,
+    individuals: Sequence[str] | None = None,
+    n_threads: int | None = None,
+    max_memory: int | str | None = None,
+    progress: bool | None = None,
+) -> GxemmResult:
+    """Fit genetic and noise variances of traits, by environment.
+
+    The covariance of a trait is ``s_g K + Σ_k s_k K∘(z_k z_k') + Σ_k t_k diag(z_k²) + s_e I``; the trait is first
+    scaled to variance 1.
+
+    Parameters
+    ----------
+    y
+        A trait: an array of individuals, NaN where there is no value; or several: individuals × traits. Individuals
+        without a value are left out of that trait.
+    X
+        Covariates, individuals × columns, without intercept. The main effects of the environments belong here (of a
+        partition all but one). Texts and categories become indicator columns.
+    K
+        Kinship, individuals × individuals; ``float32`` is kept in single precision.
+    Z
+        Environments, individuals × environments: 0/1, or numbers. A column of labels becomes a partition.
+    gtype, etype
+        How genetic variance and noise depend on the environment: ``"hom"`` (not at all), ``"iid"`` (one variance for
+        all environments), ``"free"`` (one each).
+    method
+        ``"reml"``, ``"he"`` (moments, with the jackknife over individuals) or ``"pcgc"`` (cases and controls).
+    variance
+        ``"unconstrained"``: below zero too, where the likelihood has an optimum inside; or ``"nonnegative"``.
+    information
+        Whence REML has its standard errors: ``"average"`` or ``"expected"``.
+    use_diag
+        Whether moments use each individual's own square, at half weight.
+    weighted
+        Whether pairs of cases and controls count by the size that is expected of their product.
+    prev
+        Share of cases in the population, for ``pcgc``.
+    last_noise
+        Whether the last environment has a noise of its own, where environments are no partition.
+    individuals
+        Names of the individuals of `y`. Tables with an index of names are brought into their order.
+    n_threads, max_memory, progress
+        With what means; none changes a number.
+
+    Returns
+    -------
+    GxemmResult
+        A row for each trait: variances, heritabilities, shares, tests, status.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ferrocyte as fe
+    >>> rng = np.random.default_rng(1)
+    >>> G = rng.binomial(2, 0.4, (300, 400)).astype(float)
+    >>> G = (G - G.mean(0)) / G.std(0, ddof=1)
+    >>> y = G @ rng.normal(size=400) / 20 + rng.normal(size=300)
+    >>> found = fe.gxemm.fit(y, K=G @ G.T / 400)
+    >>> found.status[0]
+    'ok'
+    >>> bool(abs(found.h2["h2"].iloc[0] - 0.5) < 0.4)
+    True
+    """
+    if K is None:
+        from ..errors import BadInputError
+
+        message = "a model needs the kinship of its individuals"
+        raise BadInputError(message, place="K")
+    request = Request(gtype, etype, method, variance, information, use_diag, weighted, prev, last_noise)
+    study = handed(y, X, K, Z, individuals)
+    return GxemmResult.of(_core.gxemm_fit(study, request, means(n_threads, max_memory, progress=progress)))

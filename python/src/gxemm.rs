@@ -1,0 +1,212 @@
+//! `fe.gxemm`: heritability by environment, its tests, and the words of the family.
+
+use ferrocyte_base::{OptionInfo, Result};
+use ferrocyte_math::linalg::Matrix as Dense;
+use ferrocyte_mixed::gxemm::{
+    Fit, FitOptions, Genetic, Information, Kinship, Method, Noise, OPTIONS, Outcome, Ratios, Study, TraitFit, Variance,
+    align, fit, ln_equal, ln_joint_wald, ln_likelihood_ratio, ln_mixture, ln_wald, ln_wald_two_sided, mixture_weights,
+};
+use numpy::{IntoPyArray, PyReadonlyArray2};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::faults::OrRaise;
+use crate::monitor::{Means, attended};
+use crate::values::{matrix, table, to_python};
+
+/// A kinship in either precision, kept in it.
+#[derive(FromPyObject)]
+pub(crate) enum Kin<'py> {
+    Double(PyReadonlyArray2<'py, f64>),
+    Single(PyReadonlyArray2<'py, f32>),
+}
+
+/// A study on its way in: `ferrocyte.gxemm._inputs.Handed`. Values are traits × people.
+#[derive(FromPyObject)]
+pub(crate) struct Handed<'py> {
+    individuals: Vec<String>,
+    traits: Vec<String>,
+    values: PyReadonlyArray2<'py, f64>,
+    covariate_names: Vec<String>,
+    covariates: PyReadonlyArray2<'py, f64>,
+    environment_names: Vec<String>,
+    environments: PyReadonlyArray2<'py, f64>,
+    kinship: Kin<'py>,
+}
+
+impl Handed<'_> {
+    fn study(&self) -> Result<Study> {
+        let n = self.individuals.len();
+        let kinship = match &self.kinship {
+            Kin::Double(k) => Kinship::new(n, k.as_array().iter().copied().collect(), &self.individuals)?,
+            Kin::Single(k) => Kinship::single(n, k.as_array().iter().copied().collect(), &self.individuals)?,
+        };
+        Ok(Study {
+            individuals: self.individuals.clone(),
+            traits: self.traits.clone(),
+            values: self.values.as_array().iter().copied().collect(),
+            covariate_names: self.covariate_names.clone(),
+            covariates: dense(&self.covariates),
+            environment_names: self.environment_names.clone(),
+            environments: dense(&self.environments),
+            kinship,
+        })
+    }
+}
+
+fn dense(array: &PyReadonlyArray2<'_, f64>) -> Dense {
+    let view = array.as_array();
+    Dense::from_rows(view.nrows(), view.ncols(), view.iter().copied().collect())
+}
+
+/// How a model is fitted: `ferrocyte.gxemm._fit.Request`.
+#[derive(FromPyObject)]
+pub(crate) struct Request {
+    gtype: String,
+    etype: String,
+    method: String,
+    variance: String,
+    information: String,
+    use_diag: bool,
+    weighted: bool,
+    prev: Option<f64>,
+    last_noise: bool,
+}
+
+impl Request {
+    fn options(&self) -> Result<FitOptions> {
+        Ok(FitOptions {
+            gtype: Genetic::from_word(&self.gtype)?,
+            etype: Noise::from_word(&self.etype)?,
+            method: Method::from_word(&self.method)?,
+            variance: Variance::from_word(&self.variance)?,
+            information: Information::from_word(&self.information)?,
+            use_diag: self.use_diag,
+            weighted: self.weighted,
+            prev: self.prev,
+            last_noise: self.last_noise,
+        })
+    }
+}
+
+/// Models of all traits: names, the table, and a `dict` of arrays for each trait.
+#[pyfunction]
+pub(crate) fn gxemm_fit<'py>(
+    py: Python<'py>,
+    study: Handed<'py>,
+    request: Request,
+    means: Means,
+) -> PyResult<Bound<'py, PyDict>> {
+    let options = request.options().or_raise(py)?;
+    let study = study.study().or_raise(py)?;
+    let found = attended(py, &means, |run| fit(run, &study, options))?;
+    fitted(py, found)
+}
+
+fn fitted(py: Python<'_>, found: Fit) -> PyResult<Bound<'_, PyDict>> {
+    let out = PyDict::new(py);
+    out.set_item("table", table(py, found.table())?)?;
+    let traits = PyList::empty(py);
+    for t in 0..found.traits.len() {
+        traits.append(one(py, &found, t)?)?;
+    }
+    out.set_item("traits", traits)?;
+    out.set_item("variances", found.variances)?;
+    out.set_item("coefficients", found.coefficients)?;
+    out.set_item("environments", found.environments)?;
+    out.set_item("partition", found.partition)?;
+    out.set_item("provenance", to_python(py, &found.provenance.to_value())?)?;
+    Ok(out)
+}
+
+fn one<'py>(py: Python<'py>, found: &Fit, t: usize) -> PyResult<Bound<'py, PyDict>> {
+    let of: &TraitFit = &found.traits[t];
+    let out = PyDict::new(py);
+    let square = |m: &Dense| matrix(py, m.n_rows(), m.n_cols(), m.entries().to_vec());
+    let (peer, peer_covariance) = found.peer(t);
+    out.set_item("name", &of.name)?;
+    out.set_item("n", of.n)?;
+    out.set_item("scale", of.scale)?;
+    out.set_item("theta", of.theta.clone().into_pyarray(py))?;
+    out.set_item("theta_covariance", square(&of.theta_covariance)?)?;
+    out.set_item("beta", of.beta.clone().into_pyarray(py))?;
+    out.set_item("beta_covariance", square(&of.beta_covariance)?)?;
+    out.set_item("log_likelihood", of.log_likelihood)?;
+    out.set_item("log_likelihood_full", of.log_likelihood_full)?;
+    out.set_item("projected", of.projected.clone().into_pyarray(py))?;
+    out.set_item("evaluations", of.evaluations)?;
+    out.set_item("status", of.outcome.status().word)?;
+    put_ratios(py, &out, "h2", &of.h2)?;
+    put_ratios(py, &out, "shares", &of.shares)?;
+    out.set_item("peer", peer.into_pyarray(py))?;
+    out.set_item("peer_covariance", square(&peer_covariance)?)?;
+    let of_peer = found.peer_h2(t);
+    put_ratios(py, &out, "peer_h2", &of_peer)?;
+    Ok(out)
+}
+
+fn put_ratios(py: Python<'_>, out: &Bound<'_, PyDict>, name: &str, ratios: &Ratios) -> PyResult<()> {
+    let k = ratios.values.len();
+    out.set_item(format!("{name}_names"), &ratios.names)?;
+    out.set_item(name, ratios.values.clone().into_pyarray(py))?;
+    out.set_item(format!("{name}_covariance"), matrix(py, k, k, ratios.covariance.entries().to_vec())?)
+}
+
+/// Where each of the wanted ids stands in a table.
+#[pyfunction]
+pub(crate) fn gxemm_align(
+    py: Python<'_>,
+    wanted: Vec<String>,
+    found: Vec<String>,
+    table: &str,
+    means: Means,
+) -> PyResult<Vec<usize>> {
+    attended(py, &means, |run| align(run, &wanted, &found, table))
+}
+
+/// ln p of a Wald test.
+#[pyfunction]
+pub(crate) fn gxemm_ln_wald(estimate: f64, variance: f64, two_sided: bool) -> f64 {
+    if two_sided { ln_wald_two_sided(estimate, variance) } else { ln_wald(estimate, variance) }
+}
+
+/// ln p of all estimates being zero.
+#[pyfunction]
+pub(crate) fn gxemm_ln_joint_wald(estimates: Vec<f64>, covariance: PyReadonlyArray2<'_, f64>) -> f64 {
+    ln_joint_wald(&estimates, &dense(&covariance))
+}
+
+/// ln p of equal heritabilities.
+#[pyfunction]
+pub(crate) fn gxemm_ln_equal(h2: Vec<f64>, covariance: PyReadonlyArray2<'_, f64>) -> f64 {
+    ln_equal(&h2, &dense(&covariance))
+}
+
+/// ln p of a likelihood-ratio test.
+#[pyfunction]
+pub(crate) fn gxemm_ln_likelihood_ratio(l: f64, l0: f64, df: f64) -> f64 {
+    ln_likelihood_ratio(l, l0, df)
+}
+
+/// ln p of a likelihood-ratio test of variances that may not be negative, and the weights of its mixture.
+#[pyfunction]
+pub(crate) fn gxemm_ln_mixture(l: f64, l0: f64, covariance: PyReadonlyArray2<'_, f64>, free: usize) -> (f64, Vec<f64>) {
+    let covariance = dense(&covariance);
+    (ln_mixture(l, l0, &covariance, free), mixture_weights(&covariance).unwrap_or_default())
+}
+
+/// Name, verbs, default, choices, meaning.
+type OptionWords = (&'static str, Vec<&'static str>, &'static str, Vec<&'static str>, &'static str);
+
+/// The options of the family: name, verbs, default, choices, meaning.
+#[pyfunction]
+pub(crate) fn gxemm_options() -> Vec<OptionWords> {
+    let words = |o: &OptionInfo| (o.name, o.verbs.to_vec(), o.default, o.choices.to_vec(), o.meaning);
+    OPTIONS.iter().map(words).collect()
+}
+
+/// What can become of a trait: word, severity, sentence.
+#[pyfunction]
+pub(crate) fn gxemm_statuses() -> Vec<(&'static str, &'static str, &'static str)> {
+    Outcome::ALL.iter().map(|o| o.status()).map(|s| (s.word, s.severity.word(), s.sentence)).collect()
+}
