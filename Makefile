@@ -26,7 +26,7 @@ setup: doctor
 develop: setup ## build the extension into .venv
 	maturin develop --profile $(PROFILE) --quiet
 
-demo: develop ## which genes respond to interferon, in which cell type, over 8 donors (real data)
+demo: develop ## which genes respond to interferon, in which cell type (8 donors, real data); ends in report.html
 	python demo/kang_ifnb.py
 
 test: setup ## everything that CI runs, with the seconds of each step

@@ -39,10 +39,17 @@ interop() {
     PYTHONPATH=python target/interop/bin/python -m pytest -q -m slow python/tests/test_interop.py
 }
 
+# The page of a study is driven in a browser, where there is one; its driver stands in an environment of its own.
+browser() {
+  python -m venv --clear target/browser &&
+    target/browser/bin/pip install --quiet --disable-pip-version-check -r scripts/requirements-browser.txt &&
+    PYTHONPATH=python target/browser/bin/python -m pytest -q -m slow python/tests/test_report_browser.py
+}
+
 types() { mypy --no-error-summary python/ferrocyte; }
 
 demo() {
-  python demo/kang_ifnb.py --out out/demo --check
+  python demo/kang_ifnb.py --out out/demo --page out/demo/report.html --check
 }
 
 if [ "$level" = fast ]; then
@@ -64,6 +71,7 @@ else
   step "calibration" python benches/calibration --check
   step "slow Python tests" python -m pytest -q -m slow python
   step "scanpy, squidpy and decoupler beside us" interop
+  step "the page of a study in a browser" browser
 fi
 
 echo "== seconds"
