@@ -227,6 +227,8 @@ def command_memory(size: Size, counts: sparse.csr_matrix, folder: Path, lost: li
         fit = ["nmf", "fit", str(path), "-k", str(size.k), "--n-replicas", "8", "--max-iter", "3", *few]
         run = ["cnmf", "run", "-c", str(path), "-k", str(size.k), "-n", "8", "--seed", "1", "--max-nmf-iter", "3", *few]
         run += ["--numgenes", str(N_GENES), "--local-density-threshold", "2.0", "--drop-empty", "--name", loss]
+        # Peers' refits of other losses make hundreds of passes; the exact ones need the same memory.
+        run += ["--refit", "peer" if loss == "frobenius" else "exact"]
         verbs = {"nmf fit": [*fit, "-o", str(folder / "out")], "cnmf run": [*run, "--output-dir", str(folder)]}
         for verb, words in verbs.items():
             say(f"{size.name}: memory of `{verb}`, {loss}")

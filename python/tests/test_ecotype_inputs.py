@@ -11,6 +11,7 @@ import pytest
 from scipy import io, sparse
 
 import ferrocyte as fe
+from ferrocyte import _core
 from ferrocyte.compat import ecotyper
 
 E = fe.ecotype
@@ -175,3 +176,28 @@ def test_what_is_stored_survives_a_file_and_can_be_drawn(study, models, tmp_path
     renamed.obs_names = ["new_1", "new_2"]
     with pytest.raises(fe.BadInputError, match="2 cells were not labelled: `new_1`"):
         found.store(renamed)
+
+
+@pytest.mark.parametrize("mode", ["exact", "compat"])
+def test_cells_that_memory_does_not_hold_have_the_same_scores(tmp_path, mode):
+    cells = E.simulate(5, samples=2, cells=500, genes=80, types=3, ecotypes=3)
+    path = tmp_path / "cells.h5ad"
+    cells.write_h5ad(path)
+    words = {"normalize": "log1p_cp10k", "progress": False}
+    models = E.train(cells, sample="Sample", **words)
+    how = {"mode": mode, "cells_per_run": 100, **words}
+    expected = E.recover(cells, models, **how)
+    for more in ({"max_memory": "64KiB"}, {"max_memory": "64KiB", "n_threads": 1}):
+        for data in (str(path), ad.read_h5ad(path, backed="r"), cells):
+            found = E.recover(data, models, **how, **more)
+            pd.testing.assert_frame_equal(found.table, expected.table, check_exact=True)
+            pd.testing.assert_frame_equal(found.scores, expected.scores, check_exact=True)
+    models.write(tmp_path / "models")
+    tables = []
+    for name, memory in (("a", "2G"), ("b", "64K")):
+        out = tmp_path / f"{name}.tsv"
+        line = ["ecotype", "recover", path, "--models", tmp_path / "models", "--normalize", "log1p_cp10k"]
+        line += ["--mode", mode, "--max-memory", memory, "-o", out, "-q"]
+        assert _core.run_program(["ferrocyte", *map(str, line)]) == 0
+        tables.append(out.read_bytes())
+    assert tables[0] == tables[1]
