@@ -94,8 +94,8 @@ def main() -> None:
         f"Measured on {date.today().isoformat()}: {machine()}; {versions()}.",
         "",
         "Processor time per gene on one thread, the least of three rounds; genes of the paper's simulation "
-        "(`fe.sim.ctmm`, specific variance in all cell types). The package's seconds are quoted from its reference cases, where it was "
-        "measured on another machine: its fits by likelihood go through R.",
+        "(`fe.sim.ctmm`, specific variance in all cell types). The package's seconds are quoted from its reference "
+        "cases, where it was measured on another machine: its fits by likelihood go through R.",
         "",
         *table(heads, rows),
         "",

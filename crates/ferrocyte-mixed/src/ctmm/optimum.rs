@@ -209,6 +209,7 @@ impl Search<'_, '_> {
         let mut best: Option<Minimum> = None;
         for (v, floor) in starts(&covariance(Model::Full, start, c), c, level) {
             let Some(found) = self.descend_root(&v, floor * level, &rest)? else { continue };
+            let found = if is_level(&found) { found } else { self.on_face(found)? };
             if best.as_ref().is_none_or(|b| is_better(&found, b)) {
                 best = Some(found);
             }
@@ -396,8 +397,12 @@ impl Search<'_, '_> {
 /// The lower of two ends of a search, but rather one that is level than one that stopped on its way down: where values have no
 /// noise the likelihood of a singular V has no bound.
 fn is_better(found: &Minimum, best: &Minimum) -> bool {
-    let level = |end: &Minimum| end.gradient_norm < 1e-3;
-    if level(found) == level(best) { found.value < best.value } else { level(found) }
+    if is_level(found) == is_level(best) { found.value < best.value } else { is_level(found) }
+}
+
+/// Whether a search ended where the slope is nearly zero.
+fn is_level(end: &Minimum) -> bool {
+    end.gradient_norm < 1e-3
 }
 
 fn inadmissible(n: usize) -> Evaluation {
