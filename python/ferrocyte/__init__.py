@@ -7,6 +7,7 @@
 :mod:`ferrocyte.ecotype`  communities of cells that recur over tissues: models, recovery, statistics
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
+:mod:`ferrocyte.nbmm`  negative-binomial mixed models of counts, exact, from sums
 :mod:`ferrocyte.nmf`   non-negative factorisations: cells as sums of programs
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
 :mod:`ferrocyte.pp`    from counts to neighbours of cells; from cells to samples: pseudobulk
@@ -39,7 +40,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from . import cnmf, compat, ctmm, ecotype, errors, experiment, get, io, limma, lmm, nmf, pl, pp, sim, tl
+    from . import cnmf, compat, ctmm, ecotype, errors, experiment, get, io, limma, lmm, nbmm, nmf, pl, pp, sim, tl
     from .experiment import Experiment, load_experiment, setwd, version
 
 _MODULES = (
@@ -53,6 +54,7 @@ _MODULES = (
     "io",
     "limma",
     "lmm",
+    "nbmm",
     "nmf",
     "pl",
     "pp",
@@ -85,6 +87,7 @@ __all__ = [
     "limma",
     "lmm",
     "load_experiment",
+    "nbmm",
     "nmf",
     "pl",
     "pp",
