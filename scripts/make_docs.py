@@ -49,6 +49,26 @@ def lmm_page() -> str:
     )
 
 
+def nbmm_page() -> str:
+    """Options, statuses and table columns of the family `nbmm`."""
+    options = [
+        [f"`{name}`", ", ".join(verbs), code(default), ", ".join(map(code, choices)), meaning]
+        for name, verbs, default, choices, meaning in _core.nbmm_options()
+    ]
+    statuses = [[f"`{word}`", severity, sentence] for word, severity, sentence in _core.nbmm_statuses()]
+    columns = [[f"`{name}`", unit, meaning] for name, unit, meaning in _core.nbmm_test_columns()]
+    return (
+        f"{HEAD}# Reference: nbmm\n\n## Options\n\n"
+        "The same words are keyword arguments in Python, `--flags` (with dashes) of the program and keys of its "
+        "config file.\n\n"
+        + table(["option", "taken by", "default", "choices", "meaning"], options)
+        + "\n## Statuses of genes\n\nSeveral may be true of one gene; they are joined by `+`.\n\n"
+        + table(["word", "severity", "meaning"], statuses)
+        + "\n## Columns of the table of tests\n\n"
+        + table(["column", "unit", "meaning"], columns)
+    )
+
+
 def limma_page() -> str:
     """Options, statuses and table columns of the family `limma`."""
     import ferrocyte as fe
@@ -253,6 +273,7 @@ def command_page() -> str:
 
 PAGES = {
     "docs/reference/lmm.md": lmm_page,
+    "docs/reference/nbmm.md": nbmm_page,
     "docs/reference/limma.md": limma_page,
     "docs/reference/cnmf.md": cnmf_page,
     "docs/reference/nmf.md": nmf_page,

@@ -8,6 +8,7 @@
 :mod:`ferrocyte.gxemm`  heritability of traits by environment
 :mod:`ferrocyte.lmm`   which genes respond, given that cells come from donors: mixed models
 :mod:`ferrocyte.limma`  limma's linear models with moderated statistics
+:mod:`ferrocyte.nbmm`  negative-binomial mixed models of counts, exact, from sums
 :mod:`ferrocyte.nmf`   non-negative factorisations: cells as sums of programs
 :mod:`ferrocyte.pl`    figures of results, on matplotlib axes
 :mod:`ferrocyte.pp`    from counts to neighbours of cells; from cells to samples: pseudobulk
@@ -41,7 +42,25 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from . import cnmf, compat, ctmm, ecotype, errors, experiment, get, gxemm, io, limma, lmm, nmf, pl, pp, sim, tl
+    from . import (
+        cnmf,
+        compat,
+        ctmm,
+        ecotype,
+        errors,
+        experiment,
+        get,
+        gxemm,
+        io,
+        limma,
+        lmm,
+        nbmm,
+        nmf,
+        pl,
+        pp,
+        sim,
+        tl,
+    )
     from ._report import report
     from .experiment import Experiment, load_experiment, setwd, version
 
@@ -57,6 +76,7 @@ _MODULES = (
     "io",
     "limma",
     "lmm",
+    "nbmm",
     "nmf",
     "pl",
     "pp",
@@ -90,6 +110,7 @@ __all__ = [
     "limma",
     "lmm",
     "load_experiment",
+    "nbmm",
     "nmf",
     "pl",
     "pp",

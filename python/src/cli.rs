@@ -42,6 +42,12 @@ pub(crate) fn cells_arguments() -> Vec<(String, String, String, Vec<String>)> {
     ferrocyte_cli::cells_arguments()
 }
 
+/// The options of `ferrocyte nbmm`: verb, name, default, choices.
+#[pyfunction]
+pub(crate) fn nbmm_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::nbmm_arguments()
+}
+
 /// The options of `ferrocyte ctmm`, likewise.
 #[pyfunction]
 pub(crate) fn ctmm_arguments() -> Vec<(String, String, String, Vec<String>)> {

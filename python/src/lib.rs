@@ -5,7 +5,7 @@
 //! * `values`: plain data, tables and arrays on their way out.
 //! * `sources`: matrices on their way in, borrowed from numpy and scipy, read from files, or asked for in blocks.
 //! * `obs`: columns of cells on their way in.
-//! * `cells`, `cnmf`, `ctmm`, `ecotype`, `gxemm`, `learn`, `lmm`, `limma`, `nmf`, `pseudobulk`, `report`, `simulate`, `io`,
+//! * `cells`, `cnmf`, `ctmm`, `ecotype`, `gxemm`, `learn`, `lmm`, `limma`, `nbmm`, `nmf`, `pseudobulk`, `report`, `simulate`, `io`,
 //!   `cli`: what the modules of the package call.
 
 #![expect(clippy::needless_pass_by_value, reason = "Python hands arguments over by value")]
@@ -22,6 +22,7 @@ mod learn;
 mod limma;
 mod lmm;
 mod monitor;
+mod nbmm;
 mod nmf;
 mod obs;
 mod pseudobulk;
@@ -51,7 +52,7 @@ mod _core {
     #[pymodule_export]
     use super::cli::{
         cells_arguments, cli_help_pages, cnmf_arguments, ctmm_arguments, ecotype_arguments, limma_arguments,
-        lmm_arguments, nmf_arguments, report_arguments, run_program, simulate_arguments,
+        lmm_arguments, nbmm_arguments, nmf_arguments, report_arguments, run_program, simulate_arguments,
     };
     #[pymodule_export]
     use super::cnmf::{
@@ -114,6 +115,8 @@ mod _core {
         lmm_sums_from_arrays, lmm_t_p_values, lmm_terms, lmm_test_columns, lmm_test_components, lmm_test_joint,
         lmm_variables, lmm_variance_shares,
     };
+    #[pymodule_export]
+    use super::nbmm::{NbFit, NbSums, nbmm_fit, nbmm_options, nbmm_statuses, nbmm_sums, nbmm_test_columns};
     #[pymodule_export]
     use super::nmf::{nmf_factorise, nmf_fit, nmf_instructions, nmf_options, nmf_refit, nmf_solver, nmf_statuses};
     #[pymodule_export]

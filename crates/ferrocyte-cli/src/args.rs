@@ -2,7 +2,7 @@
 //!
 //! Options of a family are built from its table, which the Python package follows too: [`ferrocyte_mixed::lmm::OPTIONS`],
 //! [`ferrocyte_limma::OPTIONS`], [`ferrocyte_cells::steps::OPTIONS`], [`ferrocyte_learn::nmf::OPTIONS`], [`ferrocyte_ecotype::OPTIONS`],
-//! [`ferrocyte_mixed::ctmm::OPTIONS`] and [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`]; only what belongs to files and to the program itself is defined here. Values stay
+//! [`ferrocyte_mixed::ctmm::OPTIONS`], [`ferrocyte_mixed::nbmm::OPTIONS`] and [`ferrocyte_mixed::lmm::SIMULATE_OPTIONS`]; only what belongs to files and to the program itself is defined here. Values stay
 //! text: they may come from the config file as well, and are read in one place ([`crate::config`]).
 
 use std::path::PathBuf;
@@ -73,6 +73,11 @@ pub fn ctmm_arguments() -> Vec<Argument> {
     arguments_of(&crate::ctmm::arguments::command())
 }
 
+/// The options of `ferrocyte nbmm`, likewise.
+pub fn nbmm_arguments() -> Vec<Argument> {
+    arguments_of(&crate::nbmm::arguments::command())
+}
+
 /// The options of `ferrocyte ecotype`, likewise.
 pub fn ecotype_arguments() -> Vec<Argument> {
     arguments_of(&crate::ecotype::arguments::command())
@@ -133,6 +138,7 @@ pub(crate) fn command() -> Command {
         .subcommand(nmf())
         .subcommand(cells())
         .subcommand(crate::ctmm::arguments::command())
+        .subcommand(crate::nbmm::arguments::command())
         .subcommand(crate::ecotype::arguments::command())
         .subcommand(simulate())
         .subcommand(concat())
@@ -807,6 +813,19 @@ mod tests {
                     "{verb} {}",
                     option.name
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_of_nbmm_is_there_with_its_default_and_choices() {
+        let arguments = nbmm_arguments();
+        for option in ferrocyte_mixed::nbmm::OPTIONS {
+            for verb in option.verbs {
+                let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
+                let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
+                let found = found.map(|(_, _, d, c)| (d.as_str(), c));
+                assert_eq!(found, Some((option.default, &expected)), "{verb} {}", option.name);
             }
         }
     }

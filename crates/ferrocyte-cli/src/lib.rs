@@ -6,6 +6,7 @@
 //! ferrocyte lmm sums STUDY.h5ad --formula F -o sums.npz     cells to sums, in one pass
 //! ferrocyte lmm fit  STUDY.h5ad|SUMS.npz ... -o OUT         sums to a fit (.npz) or a table of tests (.tsv, ...)
 //! ferrocyte lmm test FIT.npz|SUMS.npz --contrast ... -o OUT tests of a saved fit
+//! ferrocyte nbmm sums|fit|test ...                          the same for counts: negative-binomial mixed models
 //! ferrocyte limma de COUNTS.tsv SAMPLES.tsv ... -o DIR      counts of samples, or of cells, to a ranked list of genes
 //! ferrocyte limma pseudobulk STUDY.h5ad --by C -o OUT.h5ad   cells to samples
 //! ferrocyte cnmf run -c COUNTS -k 5 6 7 --output-dir D     counts to programs; or step by step, on many machines
@@ -55,6 +56,7 @@ mod limma;
 mod lmm;
 mod merge;
 mod monitor;
+mod nbmm;
 mod nmf;
 mod output;
 mod report;
@@ -69,7 +71,7 @@ use ferrocyte_base::Fault;
 
 pub use args::{
     Argument, cells_arguments, cnmf_arguments, ctmm_arguments, ecotype_arguments, help_pages, limma_arguments,
-    lmm_arguments, nmf_arguments, report_arguments, simulate_arguments,
+    lmm_arguments, nbmm_arguments, nmf_arguments, report_arguments, simulate_arguments,
 };
 
 use crate::faults::Failure;
@@ -98,6 +100,7 @@ type Verb = fn(&Session, &ArgMatches) -> Result<(), Failure>;
 /// The verbs of each family.
 const FAMILIES: &[(&str, &[(&str, Verb)])] = &[
     ("lmm", lmm::VERBS),
+    ("nbmm", nbmm::VERBS),
     ("limma", limma::VERBS),
     ("cells", cells::VERBS),
     ("nmf", nmf::VERBS),

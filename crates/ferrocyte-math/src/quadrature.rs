@@ -1,4 +1,4 @@
-//! Gauss-Legendre quadrature, and tails of log-concave densities by it.
+//! Gauss-Legendre and Gauss-Hermite quadrature, and tails of log-concave densities by the first.
 //!
 //! Where the series and fractions of the incomplete gamma and beta functions need many terms (large parameters), the
 //! tail itself is easy: in the variable `u = ln x` or `logit x` both densities are log-concave, so that beyond the mode
@@ -66,6 +66,56 @@ fn legendre(n: usize, x: f64) -> (f64, f64) {
     (here, n as f64 * (before - x * here) / ((1.0 - x) * (1.0 + x)))
 }
 
+/// Nodes (rising) of the Gauss-Hermite rule with `n` nodes for the weight `exp(-x^2)`, and the logarithms of
+/// `weight * exp(x^2)`: what a function that is not divided by `exp(-x^2)` is multiplied by.
+///
+/// Newton's method on the orthonormal Hermite functions, the largest root first, each from a point right of it.
+pub fn gauss_hermite(n: usize) -> Vec<(f64, f64)> {
+    let mut rule = vec![(0.0, 0.0); n];
+    let mut found: Vec<f64> = Vec::with_capacity(n.div_ceil(2));
+    for i in 0..n.div_ceil(2) {
+        // All roots lie within this; right of the largest that is left, Newton's method with the roots known taken out
+        // falls to it without passing it.
+        let mut x = found.last().copied().unwrap_or_else(|| (2.0 * n as f64 + 1.0).sqrt());
+        if i > 0 {
+            x -= 1e-3 / (n as f64).sqrt();
+        }
+        if n % 2 == 1 && i == n / 2 {
+            x = 0.0;
+        }
+        for _ in 0..200 {
+            let (value, before) = hermite(n, x);
+            let slope = (2.0 * n as f64).sqrt() * before - x * value;
+            let known: f64 = found.iter().map(|r| 1.0 / (x - r)).sum();
+            // The factor exp(-x^2/2) of the functions adds -x to the logarithmic derivative.
+            let step = 1.0 / (slope / value + x - known);
+            if !step.is_finite() {
+                break;
+            }
+            x -= step;
+            if step.abs() <= 4.0 * f64::EPSILON * x.abs().max(1.0) {
+                break;
+            }
+        }
+        found.push(x);
+        let (_, before) = hermite(n, x);
+        let ln_weight = -(n as f64).ln() - 2.0 * before.abs().ln();
+        rule[i] = (-x, ln_weight);
+        rule[n - 1 - i] = (x, ln_weight);
+    }
+    rule
+}
+
+/// The orthonormal Hermite functions of degree `n >= 1` and `n - 1`, by the three-term recurrence.
+fn hermite(n: usize, x: f64) -> (f64, f64) {
+    let (mut before, mut here) = (0.0, std::f64::consts::PI.powf(-0.25) * (-0.5 * x * x).exp());
+    for k in 0..n {
+        let k = k as f64;
+        (before, here) = (here, x * (2.0 / (k + 1.0)).sqrt() * here - (k / (k + 1.0)).sqrt() * before);
+    }
+    (here, before)
+}
+
 /// The integral of `exp(g(s))` over `s >= 0` for a concave `g` with `g(0) = 0` and `g'(0) <= 0`.
 ///
 /// `g` returns the value and the slope; `curvature` is `-g''(0) > 0`. Two panels of 32 nodes.
@@ -119,5 +169,20 @@ mod tests {
         assert!((exponential * 3.0 - 1.0).abs() < 4e-15, "{exponential}");
         let normal = log_concave_tail(1.0, |s| (-0.5 * s * s, -s));
         assert!((normal / (std::f64::consts::FRAC_PI_2).sqrt() - 1.0).abs() < 4e-15, "{normal}");
+    }
+
+    #[test]
+    fn hermite_rules_integrate_polynomials_exactly() {
+        for n in [1, 2, 3, 7, 11, 15, 31, 61] {
+            let rule = gauss_hermite(n);
+            assert!(rule.windows(2).all(|pair| pair[0].0 < pair[1].0), "{n}");
+            // The even moments of exp(-x^2) are sqrt(pi) (2k - 1)!! / 2^k.
+            let mut exact = std::f64::consts::PI.sqrt();
+            for k in 0..n.min(12) {
+                let found: f64 = rule.iter().map(|(x, l)| (l - x * x).exp() * x.powi(2 * k as i32)).sum();
+                assert!((found / exact - 1.0).abs() < 1e-11, "{n} nodes, moment {k}: {found} {exact}");
+                exact *= (2 * k + 1) as f64 / 2.0;
+            }
+        }
     }
 }

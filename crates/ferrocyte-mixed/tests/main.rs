@@ -10,3 +10,4 @@ mod lmm_pipeline;
 mod lmm_shards;
 mod lmm_simulate;
 mod lmm_sources;
+mod nbmm;

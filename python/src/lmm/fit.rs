@@ -70,7 +70,7 @@ pub(crate) fn lmm_fit(
 
 /// A contrast as the package hands it over.
 #[derive(FromPyObject)]
-enum Asked {
+pub(crate) enum Asked {
     Difference(String, String, String, Vec<(String, String)>),
     Expression(String, String),
 }

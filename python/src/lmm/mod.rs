@@ -7,7 +7,7 @@ mod words;
 
 use numpy::PyReadonlyArray2;
 
-pub(crate) use fit::{Fit, lmm_fit};
+pub(crate) use fit::{Asked, Fit, lmm_fit};
 pub(crate) use inference::{
     lmm_compare, lmm_differences, lmm_inference_columns, lmm_random_effect_errors, lmm_terms, lmm_test_components,
     lmm_test_joint, lmm_variance_shares,

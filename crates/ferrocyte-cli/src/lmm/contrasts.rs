@@ -128,7 +128,7 @@ fn fixed<'a>(option: &str, text: &str, pieces: impl Iterator<Item = &'a str>) ->
 }
 
 /// `VARIABLE:LEVEL:REFERENCE`, then any number of `@FACTOR=LEVEL`.
-fn difference(text: &str) -> std::result::Result<Contrast, Failure> {
+pub(crate) fn difference(text: &str) -> std::result::Result<Contrast, Failure> {
     let refuse = |message: String| {
         Failure::usage(
             "contrast",
@@ -154,7 +154,7 @@ fn difference(text: &str) -> std::result::Result<Contrast, Failure> {
 }
 
 /// `EXPRESSION`, or `NAME=EXPRESSION`.
-fn expression(text: &str) -> Contrast {
+pub(crate) fn expression(text: &str) -> Contrast {
     match text.split_once('=') {
         Some((name, expression)) => {
             Contrast::Expression { name: name.trim().to_owned(), expression: expression.trim().to_owned() }

@@ -24,6 +24,9 @@ use crate::config::Settings;
 use crate::faults::Failure;
 use crate::session::Session;
 
+pub(crate) use contrasts::{difference, expression};
+pub(crate) use study::row_range;
+
 /// What does the work of each verb.
 pub(crate) const VERBS: &[(&str, Verb)] = &[
     ("check", check::run),
@@ -116,7 +119,7 @@ fn saved_fit(run: &Run, path: &Path) -> Result<Fit> {
 }
 
 /// Reads a part of one of the given kinds.
-fn read_kind(path: &Path, kinds: &[&str], hint: &str) -> Result<Part> {
+pub(crate) fn read_kind(path: &Path, kinds: &[&str], hint: &str) -> Result<Part> {
     // A study is no damaged part.
     if path.extension().is_some_and(|ending| ending == "h5ad") && !is_part(path) {
         return Err(Fault::bad_input("sums or a fit were expected, this is a study")

@@ -99,7 +99,7 @@ fn rows(settings: &Settings, total: usize) -> std::result::Result<Option<Range<u
 }
 
 /// The rows of `A:B`, of which either may be left out.
-fn row_range(text: &str, total: usize) -> std::result::Result<Range<usize>, Failure> {
+pub(crate) fn row_range(text: &str, total: usize) -> std::result::Result<Range<usize>, Failure> {
     let end = |part: &str, otherwise: usize| if part.is_empty() { Some(otherwise) } else { part.parse().ok() };
     match text.split_once(':').and_then(|(a, b)| Some(end(a, 0)?..end(b, total)?)) {
         Some(rows) if rows.start < rows.end && rows.end <= total => Ok(rows),

@@ -47,7 +47,7 @@ mod peer;
 mod several;
 mod simulate;
 mod status;
-mod sums;
+pub(crate) mod sums;
 mod support;
 
 pub use ferrocyte_data::plan;

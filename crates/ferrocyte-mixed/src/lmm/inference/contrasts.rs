@@ -3,6 +3,7 @@
 use std::f64::consts::LN_10;
 
 use ferrocyte_base::{Cells, Column, Fault, Result, Run, Table};
+use ferrocyte_design::Coefficients;
 use ferrocyte_math::linalg::Matrix;
 use ferrocyte_math::multiple::benjamini_hochberg_ln;
 use ferrocyte_math::student_t;
@@ -62,7 +63,7 @@ impl Contrast {
     }
 
     /// The variable that is compared, where it is one.
-    fn variable(&self) -> Option<&str> {
+    pub(crate) fn variable(&self) -> Option<&str> {
         match self {
             Self::Difference { variable, .. } => Some(variable),
             Self::Expression { .. } => None,
@@ -71,10 +72,15 @@ impl Contrast {
 
     /// The weights of the coefficients of a group.
     pub fn weights(&self, group: &GroupFit) -> Result<Vec<f64>> {
+        self.weights_of(&group.coefficients)
+    }
+
+    /// The weights of coefficients.
+    pub(crate) fn weights_of(&self, coefficients: &Coefficients) -> Result<Vec<f64>> {
         match self {
-            Self::Expression { expression, .. } => group.coefficients.contrast(expression),
+            Self::Expression { expression, .. } => coefficients.contrast(expression),
             Self::Difference { variable, level, reference, at } => {
-                group.coefficients.difference(variable, level, reference, at)
+                coefficients.difference(variable, level, reference, at)
             }
         }
     }

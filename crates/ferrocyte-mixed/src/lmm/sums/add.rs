@@ -10,7 +10,7 @@ use ferrocyte_base::{Result, Run};
 use ferrocyte_data::{RowBlock, Transform, Values};
 
 /// Accumulators of a gene and group before its atoms: y'y, cells with a value.
-pub(super) const HEAD: usize = 2;
+pub(crate) const HEAD: usize = 2;
 
 /// Values up to this one are transformed through a table.
 const TABLE: usize = 1024;
@@ -28,7 +28,7 @@ const BATCH: usize = 192 * 1024;
 const COMMON: usize = 2;
 
 /// The rows of a block that belong to one group, and their design rows as atoms.
-pub(super) struct GroupRows {
+pub(crate) struct GroupRows {
     /// Where the accumulators of the group begin within those of a gene.
     offset: usize,
     n_atoms: usize,
@@ -46,17 +46,17 @@ pub(super) struct GroupRows {
 
 /// Gathers the design rows of a group, one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
-    pub(super) rows: Vec<u32>,
+pub(crate) struct Gathered {
+    pub(crate) rows: Vec<u32>,
     /// The atoms of all rows.
-    pub(super) atoms: Vec<(u32, f64)>,
+    pub(crate) atoms: Vec<(u32, f64)>,
     /// Where those of each row end.
-    pub(super) ends: Vec<usize>,
+    pub(crate) ends: Vec<usize>,
 }
 
 impl GroupRows {
     /// Lays out what was gathered for a group whose accumulators begin at `offset`.
-    pub(super) fn new(offset: usize, n_atoms: usize, gathered: Gathered) -> Self {
+    pub(crate) fn new(offset: usize, n_atoms: usize, gathered: Gathered) -> Self {
         let Gathered { rows, atoms, ends } = gathered;
         let mut uses = vec![0_usize; n_atoms];
         atoms.iter().for_each(|&(atom, _)| uses[atom as usize] += 1);
@@ -113,7 +113,7 @@ struct Addition<'a> {
 
 /// Adds a block to the accumulators (genes × `stride`) of the genes that begin with `first`; values of other genes are
 /// passed over. `totals` has the total of each row, for the transform that needs it.
-pub(super) fn add_block(
+pub(crate) fn add_block(
     run: &Run,
     accumulators: &mut [f64],
     (stride, first): (usize, usize),

@@ -7,11 +7,11 @@ use ferrocyte_design::{LIBSIZE, Model};
 use crate::lmm::options::NaChoice;
 
 /// Levels of the grouping column and the rows of their cells; no rows are listed where all cells take part.
-pub(in crate::lmm) type CellsByGroup = Vec<(String, Option<Vec<usize>>)>;
+pub(crate) type CellsByGroup = Vec<(String, Option<Vec<usize>>)>;
 
 /// The cells of each level of `groups` (all cells under an empty label without one), rows rising. Cells without a level,
 /// and under `drop` those that lack a value which the model needs, are left out with a warning.
-pub(in crate::lmm) fn cells_by_group(
+pub(crate) fn cells_by_group(
     obs: &Frame,
     model: &Model,
     groups: Option<&str>,

@@ -41,7 +41,7 @@ impl GeneMask {
     }
 
     /// The new column of each gene, `NONE` for those left out, and the names of those kept.
-    pub(in crate::lmm) fn apply(&self, genes: &[String]) -> Result<(Vec<u32>, Vec<String>)> {
+    pub(crate) fn apply(&self, genes: &[String]) -> Result<(Vec<u32>, Vec<String>)> {
         let place = || if self.name.is_empty() { "mask_var".to_owned() } else { format!("mask_var `{}`", self.name) };
         if self.kept.len() != genes.len() {
             return Err(Fault::bad_input(format!("{} truth values for {} genes", self.kept.len(), genes.len()))

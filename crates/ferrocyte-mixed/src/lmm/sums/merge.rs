@@ -142,12 +142,8 @@ impl Sums {
     /// Refused by name: parts of different studies, genes, models or options; parts that share rows; rows between parts
     /// that are in none. Rows missing at the ends may come with another merge ([`Sums::missing_rows`]).
     pub fn merge_all<'a>(rows: &[PartRows], mut read: impl FnMut(usize) -> Result<Cow<'a, Self>>) -> Result<Self> {
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by(|&a, &b| keys(&rows[a]).cmp(keys(&rows[b])));
-        let sorted: Vec<&PartRows> = order.iter().map(|&i| &rows[i]).collect();
-        refuse_strangers(&sorted)?;
         let mut whole: Option<Self> = None;
-        for i in order {
+        for i in in_order(rows)? {
             let next = read(i)?;
             match &mut whole {
                 None => whole = Some(next.into_owned()),
@@ -163,11 +159,11 @@ impl Sums {
     /// Adds the sums of other cells, low parts and all; refuses strangers by the first difference.
     pub(super) fn add(&mut self, other: &Self) -> Result<()> {
         self.check_alike(other)?;
-        self.check_overlap(other)?;
+        check_overlap(&self.inputs, &other.inputs)?;
         for (mine, theirs) in self.groups.iter_mut().zip(&other.groups) {
             mine.add(theirs);
         }
-        self.join_inputs(other);
+        join_inputs(&mut self.inputs, &other.inputs);
         for warning in &other.warnings {
             if !self.warnings.contains(warning) {
                 self.warnings.push(warning.clone());
@@ -217,57 +213,71 @@ impl Sums {
         self.groups.iter().zip(&other.groups).try_for_each(|(mine, theirs)| mine.check_alike(theirs))
     }
 
-    /// Refuses parts that share rows of one source.
-    fn check_overlap(&self, other: &Self) -> Result<()> {
-        for mine in &self.inputs {
-            for theirs in other.inputs.iter().filter(|t| mine.same_source(t)) {
-                if mine.rows.0 < theirs.rows.1 && theirs.rows.0 < mine.rows.1 {
-                    return Err(Fault::bad_input(format!("{} and {} overlap", mine.describe(), theirs.describe()))
-                        .at("merge")
-                        .hint("each cell may be in one part only"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Joins rows that follow each other, and sorts the rest.
-    fn join_inputs(&mut self, other: &Self) {
-        self.inputs.extend(other.inputs.iter().cloned());
-        self.inputs.sort_by(|a, b| (&a.name, a.rows).cmp(&(&b.name, b.rows)));
-        let mut joined: Vec<SumsInput> = Vec::new();
-        for input in self.inputs.drain(..) {
-            match joined.last_mut() {
-                Some(last) if last.same_source(&input) && last.rows.1 == input.rows.0 => last.rows.1 = input.rows.1,
-                _ => joined.push(input),
-            }
-        }
-        self.inputs = joined;
-    }
-
     /// The rows of sources that no part has seen, for people; empty when all were seen.
     pub fn missing_rows(&self) -> Vec<String> {
-        let mut missing = Vec::new();
-        let mut sources: Vec<&SumsInput> = Vec::new();
-        for input in &self.inputs {
-            if !sources.iter().any(|s| s.same_source(input)) {
-                sources.push(input);
-            }
-        }
-        for source in sources {
-            let mut next = 0;
-            for input in self.inputs.iter().filter(|i| i.same_source(source)) {
-                if input.rows.0 > next {
-                    missing.push(SumsInput { rows: (next, input.rows.0), ..source.clone() }.describe());
-                }
-                next = next.max(input.rows.1);
-            }
-            if next < source.n_rows {
-                missing.push(SumsInput { rows: (next, source.n_rows), ..source.clone() }.describe());
-            }
-        }
-        missing
+        missing_rows(&self.inputs)
     }
+}
+
+/// The order in which parts are added: that of their rows. Strangers are refused.
+pub(crate) fn in_order(rows: &[PartRows]) -> Result<Vec<usize>> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by(|&a, &b| keys(&rows[a]).cmp(keys(&rows[b])));
+    let sorted: Vec<&PartRows> = order.iter().map(|&i| &rows[i]).collect();
+    refuse_strangers(&sorted)?;
+    Ok(order)
+}
+
+/// Refuses parts that share rows of one source.
+pub(crate) fn check_overlap(mine: &[SumsInput], theirs: &[SumsInput]) -> Result<()> {
+    for mine in mine {
+        for theirs in theirs.iter().filter(|t| mine.same_source(t)) {
+            if mine.rows.0 < theirs.rows.1 && theirs.rows.0 < mine.rows.1 {
+                return Err(Fault::bad_input(format!("{} and {} overlap", mine.describe(), theirs.describe()))
+                    .at("merge")
+                    .hint("each cell may be in one part only"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Joins rows that follow each other, and sorts the rest.
+pub(crate) fn join_inputs(mine: &mut Vec<SumsInput>, theirs: &[SumsInput]) {
+    mine.extend(theirs.iter().cloned());
+    mine.sort_by(|a, b| (&a.name, a.rows).cmp(&(&b.name, b.rows)));
+    let mut joined: Vec<SumsInput> = Vec::new();
+    for input in mine.drain(..) {
+        match joined.last_mut() {
+            Some(last) if last.same_source(&input) && last.rows.1 == input.rows.0 => last.rows.1 = input.rows.1,
+            _ => joined.push(input),
+        }
+    }
+    *mine = joined;
+}
+
+/// The rows of sources that are not among these, for people.
+pub(crate) fn missing_rows(inputs: &[SumsInput]) -> Vec<String> {
+    let mut missing = Vec::new();
+    let mut sources: Vec<&SumsInput> = Vec::new();
+    for input in inputs {
+        if !sources.iter().any(|s| s.same_source(input)) {
+            sources.push(input);
+        }
+    }
+    for source in sources {
+        let mut next = 0;
+        for input in inputs.iter().filter(|i| i.same_source(source)) {
+            if input.rows.0 > next {
+                missing.push(SumsInput { rows: (next, input.rows.0), ..source.clone() }.describe());
+            }
+            next = next.max(input.rows.1);
+        }
+        if next < source.n_rows {
+            missing.push(SumsInput { rows: (next, source.n_rows), ..source.clone() }.describe());
+        }
+    }
+    missing
 }
 
 /// What parts are put in order by.
@@ -295,7 +305,7 @@ fn refuse_strangers(parts: &[&PartRows]) -> Result<()> {
 }
 
 /// Refuses rows missing between parts. Those missing at the ends may come with another merge.
-fn refuse_gaps(inputs: &[SumsInput]) -> Result<()> {
+pub(crate) fn refuse_gaps(inputs: &[SumsInput]) -> Result<()> {
     for pair in inputs.windows(2) {
         let [left, right] = pair else { continue };
         if left.same_source(right) && left.rows.1 < right.rows.0 {

@@ -3,12 +3,12 @@
 //! Per group: n, X'X, Z'X, Z'Z once, and per gene X'y, Z'y, y'y. They add over disjoint cells (shards, machines) and
 //! are concatenated over genes. Everything after them costs nothing per cell.
 
-mod add;
+pub(crate) mod add;
 mod ask;
-pub(in crate::lmm) mod cells;
+pub(crate) mod cells;
 mod collect;
 mod mask;
-mod merge;
+pub(crate) mod merge;
 
 pub use collect::{CellName, SumsOptions, sums};
 pub use mask::GeneMask;
@@ -86,7 +86,7 @@ pub struct SumsInput {
 }
 
 impl SumsInput {
-    fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         Value::map([
             ("name", Value::from(self.name.as_str())),
             ("fingerprint", Value::from(self.fingerprint.as_str())),
@@ -96,7 +96,7 @@ impl SumsInput {
         ])
     }
 
-    fn from_value(value: &Value) -> Option<Self> {
+    pub(crate) fn from_value(value: &Value) -> Option<Self> {
         let number = |key: &str| usize::try_from(value.get(key)?.as_i64()?).ok();
         Some(Self {
             name: value.get("name")?.as_str()?.to_owned(),
