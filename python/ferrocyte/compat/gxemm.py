@@ -2,7 +2,7 @@
 
 ``GxEMM`` returns a dictionary with ``h2``, ``h2Covmat``, ``sig2s``, ``sig2Var``, ``sig2g``, ``sig2e``, ``df``, ``ll``
 and ``betas``. With ``parametrisation="peer"`` variances are those of the package (noise inflated by the fixed effects,
-covariances of shares, no noise of the last environment even where environments are numbers); by default they are those of
+covariances of shares, no noise of the last environment even where environments are numbers); by default those of
 :func:`ferrocyte.gxemm.fit`, whose Wald tests do not mix scales. ``ldak_loc`` has no effect: no other program is called.
 """
 
