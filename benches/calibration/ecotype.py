@@ -18,10 +18,10 @@ from page import machine, table, versions
 
 #: Discovery over several samples: how many, cells of each, depth, effects, sub-resolution.
 COMPARISONS = (
-    (3, 2500, 250.0, 1.0, 30.0),
-    (3, 2500, 1000.0, 1.0, 30.0),
-    (6, 2500, 250.0, 1.0, 30.0),
-    (3, 2500, 250.0, 1.0, 10.0),
+    (3, 800, 250.0, 1.0, 30.0),
+    (3, 800, 1000.0, 1.0, 30.0),
+    (3, 800, 250.0, 2.0, 30.0),
+    (6, 800, 250.0, 1.0, 30.0),
 )
 
 #: Numbers of ecotypes that are tried there; four are planted.
@@ -138,7 +138,7 @@ def comparison(*, quick: bool) -> tuple[list[str], list[str]]:
     for n, cells, depth, strength, fine in COMPARISONS[:1] if quick else COMPARISONS:
         seeds = range(1, 2) if quick else SEEDS
         found = np.array([in_common(seed, (n, cells), depth, strength, fine) for seed in seeds])
-        what = [str(n), f"{cells:,}", f"{depth:g}", f"{fine:g}", str(len(found))]
+        what = [str(n), f"{cells:,}", f"{depth:g}", f"{strength:g}", f"{fine:g}", str(len(found))]
         ranks = ", ".join(f"{rank:.0f}: {(found[:, 3] == rank).sum()}" for rank in np.unique(found[:, 3]))
         rows.append([*what, *map(spread, found[:, :3].T), ranks])
     words = [
@@ -152,7 +152,7 @@ def comparison(*, quick: bool) -> tuple[list[str], list[str]]:
         "often it is which.",
         "",
     ]
-    heads = ["samples", "cells", "depth", "sub-resolution", "studies"]
+    heads = ["samples", "cells", "depth", "strength", "sub-resolution", "studies"]
     heads += [
         "given: mean (sd), range",
         "chosen: mean (sd), range",

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bixverse_methods::methods::nmf_hals::sparse::SparseInput;
-use bixverse_methods::methods::nmf_hals::{HalsOpts, NmfInit, nmf};
+use bixverse_methods::methods::nmf_hals::{HalsOpts, NmfInit, nmf_hals};
 use bixverse_methods::prelude::CompressedSparseData2;
 use cpu_time::ProcessTime;
 use rivals::Result;
@@ -29,7 +29,7 @@ fn main() -> Result<()> {
         // Never checked, so that all iterations are made.
         let options = HalsOpts::new(iterations, 0.0, 1e-10, usize::MAX, NmfInit::Random { seed: 1 });
         let (cpu, wall) = (ProcessTime::now(), Instant::now());
-        nmf(&input, k, &options, false)?;
+        nmf_hals(&input, k, &options, 0)?;
         Ok((cpu.elapsed().as_secs_f64(), wall.elapsed().as_secs_f64()))
     };
     let (began, mut least) = (Instant::now(), [[f64::INFINITY; 2]; 2]);
