@@ -20,11 +20,12 @@ import ferrocyte as fe
 sys.path.insert(0, str(Path(__file__).parent))
 import ctmm
 import ecotype
+import gxemm
 import limma
 import lmm
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/calibration.md"
-FAMILIES = {"lmm": lmm, "limma": limma, "ecotype": ecotype, "ctmm": ctmm}
+FAMILIES = {"lmm": lmm, "limma": limma, "ecotype": ecotype, "ctmm": ctmm, "gxemm": gxemm}
 
 
 def main() -> int:

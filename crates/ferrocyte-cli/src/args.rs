@@ -21,7 +21,7 @@ const REQUIRED: &str = "[required for a study]";
 const REPEATED: [&str; 8] = ["random", "fixed", "contrast", "pairwise", "test", "joint", "by", "components"];
 
 /// Options that never stand in a config file: they say where, not what.
-const PLACES: [&str; 12] = [
+const PLACES: [&str; 15] = [
     "config",
     "output",
     "table",
@@ -34,6 +34,9 @@ const PLACES: [&str; 12] = [
     "neighbourhoods",
     "fine",
     "tests",
+    "kinship",
+    "environments",
+    "covariates",
 ];
 
 /// Options that change time and memory, never the answer.
@@ -71,6 +74,11 @@ pub fn cells_arguments() -> Vec<Argument> {
 /// The options of `ferrocyte ctmm`, likewise.
 pub fn ctmm_arguments() -> Vec<Argument> {
     arguments_of(&crate::ctmm::arguments::command())
+}
+
+/// The options of `ferrocyte gxemm`, likewise.
+pub fn gxemm_arguments() -> Vec<Argument> {
+    arguments_of(&crate::gxemm::arguments::command())
 }
 
 /// The options of `ferrocyte ecotype`, likewise.
@@ -128,6 +136,7 @@ pub(crate) fn command() -> Command {
         .subcommand(nmf())
         .subcommand(cells())
         .subcommand(crate::ctmm::arguments::command())
+        .subcommand(crate::gxemm::arguments::command())
         .subcommand(crate::ecotype::arguments::command())
         .subcommand(simulate())
         .subcommand(concat())
@@ -612,7 +621,7 @@ fn simulate() -> Command {
         ]
     };
     Command::new("simulate")
-        .about("Studies of which the truth is known, as .h5ad")
+        .about("Studies of which the truth is known")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
@@ -630,6 +639,16 @@ fn simulate() -> Command {
                 .about("Spatial samples with planted ecotypes")
                 .args(ferrocyte_ecotype::SIMULATE_OPTIONS.iter().map(option_arg))
                 .args(written()),
+        )
+        .subcommand(
+            Command::new("gxemm")
+                .about("Genotypes of individuals in environments, and a trait with heritability by environment")
+                .args(ferrocyte_mixed::gxemm::SIMULATE_OPTIONS.iter().map(option_arg))
+                .arg(output(
+                    "PREFIX",
+                    "genotypes go to PREFIX.bed, .bim and .fam, the trait to PREFIX.traits.tsv, the rest to \
+                     PREFIX.environments.tsv and PREFIX.covariates.tsv",
+                )),
         )
         .subcommand(
             verb("rnaseq", "Counts like those of a reference (the distributions of FLASHMM's simuRNAseq)")
@@ -791,6 +810,19 @@ mod tests {
         let arguments = ctmm_arguments();
         for option in ferrocyte_mixed::ctmm::OPTIONS {
             for verb in option.verbs {
+                let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
+                let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
+                let found = found.map(|(_, _, d, c)| (d.as_str(), c));
+                assert_eq!(found, Some((option.default, &expected)), "{verb} {}", option.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_of_gxemm_is_there_with_its_default_and_choices() {
+        let arguments = [gxemm_arguments(), simulate_arguments()].concat();
+        for option in [ferrocyte_mixed::gxemm::OPTIONS, ferrocyte_mixed::gxemm::SIMULATE_OPTIONS].concat() {
+            for verb in option.verbs.iter().filter(|verb| **verb != "kinship") {
                 let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
                 let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
                 let found = found.map(|(_, _, d, c)| (d.as_str(), c));

@@ -57,6 +57,8 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 :func:`ecotype_coassociation`  ecotypes: states that rise and fall together over samples
 :func:`ecotype_colocalization`  ecotypes: states that are near one another
 :func:`ecotype_abundance`    ecotypes: their shares over a tissue
+:func:`gxemm_heritability`   heritability of each environment, with intervals
+:func:`gxemm_shares`         what accounts for the variance of traits: kin, environments, noise
 :func:`style`                the style, for figures of one's own
 :func:`save`                 a file, fonts embedded
 ===========================  ==============================================================================
@@ -76,6 +78,7 @@ from ._ecotypes import (
 from ._embedding import embedding, embeddings
 from ._gene import plot_gene
 from ._heatmap import heatmap_top
+from ._heritability import gxemm_heritability, gxemm_shares
 from ._moderated import barcode, heatmap_genes, md, sa, venn
 from ._prior import prior
 from ._programs import (
@@ -123,6 +126,8 @@ __all__ = [
     "elbow",
     "embedding",
     "embeddings",
+    "gxemm_heritability",
+    "gxemm_shares",
     "heatmap_genes",
     "heatmap_markers",
     "heatmap_top",

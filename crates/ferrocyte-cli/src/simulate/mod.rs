@@ -2,6 +2,7 @@
 
 pub(crate) mod cohort;
 pub(crate) mod ecotype;
+pub(crate) mod gxemm;
 pub(crate) mod rnaseq;
 pub(crate) mod study;
 
@@ -22,8 +23,13 @@ use crate::output::{Results, Target, beside};
 use crate::session::{Session, path};
 
 /// What does the work of each verb.
-pub(crate) const VERBS: &[(&str, Verb)] =
-    &[("study", study::run), ("cohort", cohort::run), ("rnaseq", rnaseq::run), ("ecotype", ecotype::run)];
+pub(crate) const VERBS: &[(&str, Verb)] = &[
+    ("study", study::run),
+    ("cohort", cohort::run),
+    ("rnaseq", rnaseq::run),
+    ("ecotype", ecotype::run),
+    ("gxemm", gxemm::run),
+];
 
 /// A number among the settings.
 fn number<T: FromStr>(settings: &Settings, name: &str) -> Result<T, Failure> {
