@@ -225,7 +225,8 @@ def test_pcgc_weights_pairs():
     weighted = fe.gxemm.fit(**study(made, y=y), method="pcgc", prev=0.1, weighted=True)
     assert plain.table["g_hom"][0] != weighted.table["g_hom"][0]
     # Without covariates everybody has the same weight, and weights change nothing.
-    same = [fe.gxemm.fit(y, None, made["K"], method="pcgc", prev=0.1, weighted=w).table["g_hom"][0] for w in (False, True)]
+    how = {"method": "pcgc", "prev": 0.1}
+    same = [fe.gxemm.fit(y, None, made["K"], weighted=w, **how).table["g_hom"][0] for w in (False, True)]
     np.testing.assert_allclose(same[0], same[1], rtol=1e-9)
 
 
