@@ -21,11 +21,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 import ctmm
 import ctmm_counts
 import ecotype
+import gxemm
 import limma
 import lmm
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/calibration.md"
-FAMILIES = {"lmm": lmm, "limma": limma, "ecotype": ecotype, "ctmm": ctmm, "ctmm_counts": ctmm_counts}
+FAMILIES = {
+    "lmm": lmm,
+    "limma": limma,
+    "ecotype": ecotype,
+    "ctmm": ctmm,
+    "ctmm_counts": ctmm_counts,
+    "gxemm": gxemm,
+}
 
 
 def main() -> int:

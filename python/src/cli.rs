@@ -54,6 +54,12 @@ pub(crate) fn ctmm_arguments() -> Vec<(String, String, String, Vec<String>)> {
     ferrocyte_cli::ctmm_arguments()
 }
 
+/// The options of `ferrocyte gxemm`, likewise.
+#[pyfunction]
+pub(crate) fn gxemm_arguments() -> Vec<(String, String, String, Vec<String>)> {
+    ferrocyte_cli::gxemm_arguments()
+}
+
 /// The options of `ferrocyte ecotype`, likewise.
 #[pyfunction]
 pub(crate) fn ecotype_arguments() -> Vec<(String, String, String, Vec<String>)> {

@@ -1,12 +1,17 @@
 //! `fe.gxemm`: heritability by environment, its tests, and the words of the family.
 
+use std::ops::Range;
+use std::path::PathBuf;
+
 use ferrocyte_base::{OptionInfo, Result};
+use ferrocyte_io::{Plink, Variant, read_kinship};
 use ferrocyte_math::linalg::Matrix as Dense;
 use ferrocyte_mixed::gxemm::{
-    Fit, FitOptions, Genetic, Information, Kinship, Method, Noise, OPTIONS, Outcome, Ratios, Study, TraitFit, Variance,
-    align, fit, ln_equal, ln_joint_wald, ln_likelihood_ratio, ln_mixture, ln_wald, ln_wald_two_sided, mixture_weights,
+    Fit, FitOptions, Genetic, Information, Kinship, Markers, Method, Noise, OPTIONS, Outcome, Ratios, SIMULATE_OPTIONS,
+    SimulateOptions, Standardize, Study, TraitFit, Variance, align, fit, kinship_of, ln_equal, ln_joint_wald,
+    ln_likelihood_ratio, ln_mixture, ln_wald, ln_wald_two_sided, mixture_weights, simulate,
 };
-use numpy::{IntoPyArray, PyReadonlyArray2};
+use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -129,6 +134,7 @@ fn one<'py>(py: Python<'py>, found: &Fit, t: usize) -> PyResult<Bound<'py, PyDic
     out.set_item("scale", of.scale)?;
     out.set_item("theta", of.theta.clone().into_pyarray(py))?;
     out.set_item("theta_covariance", square(&of.theta_covariance)?)?;
+    out.set_item("free_covariance", square(&of.free_covariance)?)?;
     out.set_item("beta", of.beta.clone().into_pyarray(py))?;
     out.set_item("beta_covariance", square(&of.beta_covariance)?)?;
     out.set_item("log_likelihood", of.log_likelihood)?;
@@ -193,6 +199,90 @@ pub(crate) fn gxemm_ln_likelihood_ratio(l: f64, l0: f64, df: f64) -> f64 {
 pub(crate) fn gxemm_ln_mixture(l: f64, l0: f64, covariance: PyReadonlyArray2<'_, f64>, free: usize) -> (f64, Vec<f64>) {
     let covariance = dense(&covariance);
     (ln_mixture(l, l0, &covariance, free), mixture_weights(&covariance).unwrap_or_default())
+}
+
+/// A kinship on disk, or that of PLINK genotypes: names, matrix, and how many markers are in it (0 where it is not known).
+#[pyfunction]
+pub(crate) fn gxemm_kinship<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    standardize: &str,
+    sex_linked: bool,
+    means: Means,
+) -> PyResult<(Vec<String>, Bound<'py, PyArray2<f64>>, usize)> {
+    let standardize = Standardize::from_word(standardize).or_raise(py)?;
+    let (names, values, used) = attended(py, &means, |run| {
+        if path.extension().is_none_or(|ending| ending != "bed") {
+            let read = read_kinship(&path)?;
+            return Ok((read.individuals, read.values, 0));
+        }
+        let mut markers = OnDisk(Plink::open(&path)?);
+        let linked: Vec<bool> = markers.0.variants.iter().map(Variant::is_sex_linked).collect();
+        let (values, used) = kinship_of(run, &mut markers, |j| sex_linked || !linked[j], standardize)?;
+        Ok((markers.0.individuals, values, used))
+    })?;
+    let n = names.len();
+    Ok((names, matrix(py, n, n, values)?, used))
+}
+
+/// Genotypes of a file as those of the family.
+struct OnDisk(Plink);
+
+impl Markers for OnDisk {
+    fn n_individuals(&self) -> usize {
+        self.0.individuals.len()
+    }
+
+    fn n_markers(&self) -> usize {
+        self.0.variants.len()
+    }
+
+    fn read(&mut self, markers: Range<usize>) -> Result<Vec<i8>> {
+        self.0.read(markers)
+    }
+}
+
+/// What is simulated: `ferrocyte.sim._gxemm.Request`.
+#[derive(FromPyObject)]
+pub(crate) struct Simulated {
+    n_individuals: usize,
+    n_snps: usize,
+    frequency: f64,
+    hom: f64,
+    specific: Vec<f64>,
+    noise: Vec<f64>,
+    effect: f64,
+    seed: u64,
+}
+
+/// A study: names, genotypes (people × markers), environments (codes), values.
+#[pyfunction]
+pub(crate) fn gxemm_simulate(py: Python<'_>, request: Simulated, means: Means) -> PyResult<Bound<'_, PyDict>> {
+    let options = SimulateOptions {
+        n_individuals: request.n_individuals,
+        n_snps: request.n_snps,
+        frequency: request.frequency,
+        hom: request.hom,
+        specific: request.specific,
+        noise: request.noise,
+        effect: request.effect,
+        seed: request.seed,
+    };
+    let made = attended(py, &means, |run| simulate(run, &options))?;
+    let out = PyDict::new(py);
+    let codes: Vec<i64> = made.environment.iter().map(|&e| e as i64).collect();
+    out.set_item("individuals", made.individuals)?;
+    out.set_item("genotypes", made.genotypes.into_pyarray(py).reshape([options.n_individuals, options.n_snps])?)?;
+    out.set_item("environment", codes.into_pyarray(py))?;
+    out.set_item("values", made.values.into_pyarray(py))?;
+    Ok(out)
+}
+
+/// The options of the simulator: name, verbs, default, choices, meaning.
+#[pyfunction]
+pub(crate) fn gxemm_sim_options() -> Vec<OptionWords> {
+    let words = |o: &OptionInfo| (o.name, o.verbs.to_vec(), o.default, o.choices.to_vec(), o.meaning);
+    SIMULATE_OPTIONS.iter().map(words).collect()
 }
 
 /// Name, verbs, default, choices, meaning.

@@ -51,8 +51,9 @@ mod _core {
     };
     #[pymodule_export]
     use super::cli::{
-        cells_arguments, cli_help_pages, cnmf_arguments, ctmm_arguments, ecotype_arguments, limma_arguments,
-        lmm_arguments, nbmm_arguments, nmf_arguments, report_arguments, run_program, simulate_arguments,
+        cells_arguments, cli_help_pages, cnmf_arguments, ctmm_arguments, ecotype_arguments, gxemm_arguments,
+        limma_arguments, lmm_arguments, nbmm_arguments, nmf_arguments, report_arguments, run_program,
+        simulate_arguments,
     };
     #[pymodule_export]
     use super::cnmf::{
@@ -77,8 +78,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::gxemm::{
-        gxemm_align, gxemm_fit, gxemm_ln_equal, gxemm_ln_joint_wald, gxemm_ln_likelihood_ratio, gxemm_ln_mixture,
-        gxemm_ln_wald, gxemm_options, gxemm_statuses,
+        gxemm_align, gxemm_fit, gxemm_kinship, gxemm_ln_equal, gxemm_ln_joint_wald, gxemm_ln_likelihood_ratio,
+        gxemm_ln_mixture, gxemm_ln_wald, gxemm_options, gxemm_sim_options, gxemm_simulate, gxemm_statuses,
     };
     #[pymodule_export]
     use super::io::read::{io_anndata, io_kind, io_mudata};

@@ -70,6 +70,14 @@ def shares_of(seed=4):
 
 SHARES = shares_of()
 
+
+def heritability_of():
+    made = fe.sim.gxemm(120, 30, seed=1)
+    return fe.gxemm.fit(made["y"], made["X"], made["K"], made["Z"], gtype="free", etype="free")
+
+
+HERITABILITY = heritability_of()
+
 FIT = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | sample)")
 
 COUNTS, SAMPLES = small_counts()
@@ -107,6 +115,8 @@ DRAW = {
     "prior": lambda **kw: fe.pl.prior(FIT, **kw),
     "variance_shares": lambda **kw: fe.pl.variance_shares(SHARES, **kw),
     "variance_shares_top": lambda **kw: fe.pl.variance_shares_top(SHARES, "donor", n=5, **kw),
+    "gxemm_heritability": lambda **kw: fe.pl.gxemm_heritability(HERITABILITY, **kw),
+    "gxemm_shares": lambda **kw: fe.pl.gxemm_shares(HERITABILITY, **kw),
     **cell_figures.DRAW,
     **ecotype_figures.DRAW,
 }

@@ -21,7 +21,7 @@ const REQUIRED: &str = "[required for a study]";
 const REPEATED: [&str; 8] = ["random", "fixed", "contrast", "pairwise", "test", "joint", "by", "components"];
 
 /// Options that never stand in a config file: they say where, not what.
-const PLACES: [&str; 12] = [
+const PLACES: [&str; 15] = [
     "config",
     "output",
     "table",
@@ -34,6 +34,9 @@ const PLACES: [&str; 12] = [
     "neighbourhoods",
     "fine",
     "tests",
+    "kinship",
+    "environments",
+    "covariates",
 ];
 
 /// Options that change time and memory, never the answer.
@@ -76,6 +79,11 @@ pub fn ctmm_arguments() -> Vec<Argument> {
 /// The options of `ferrocyte nbmm`, likewise.
 pub fn nbmm_arguments() -> Vec<Argument> {
     arguments_of(&crate::nbmm::arguments::command())
+}
+
+/// The options of `ferrocyte gxemm`, likewise.
+pub fn gxemm_arguments() -> Vec<Argument> {
+    arguments_of(&crate::gxemm::arguments::command())
 }
 
 /// The options of `ferrocyte ecotype`, likewise.
@@ -139,6 +147,7 @@ pub(crate) fn command() -> Command {
         .subcommand(cells())
         .subcommand(crate::ctmm::arguments::command())
         .subcommand(crate::nbmm::arguments::command())
+        .subcommand(crate::gxemm::arguments::command())
         .subcommand(crate::ecotype::arguments::command())
         .subcommand(simulate())
         .subcommand(concat())
@@ -624,7 +633,7 @@ fn simulate() -> Command {
         ]
     };
     Command::new("simulate")
-        .about("Studies of which the truth is known, as .h5ad (ctmm: pseudobulk)")
+        .about("Studies of which the truth is known")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
@@ -658,6 +667,16 @@ fn simulate() -> Command {
                 .arg(output(
                     "OUT.npz",
                     "the pseudobulk, for `ferrocyte ctmm fit`; the truth goes to OUT.npz.truth.tsv",
+                )),
+        )
+        .subcommand(
+            Command::new("gxemm")
+                .about("Genotypes of individuals in environments, and a trait with heritability by environment")
+                .args(ferrocyte_mixed::gxemm::SIMULATE_OPTIONS.iter().map(option_arg))
+                .arg(output(
+                    "PREFIX",
+                    "genotypes go to PREFIX.bed, .bim and .fam, the trait to PREFIX.traits.tsv, the rest to \
+                     PREFIX.environments.tsv and PREFIX.covariates.tsv",
                 )),
         )
         .subcommand(
@@ -835,6 +854,19 @@ mod tests {
         let arguments = ctmm_arguments();
         for option in ferrocyte_mixed::ctmm::OPTIONS {
             for verb in option.verbs {
+                let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
+                let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
+                let found = found.map(|(_, _, d, c)| (d.as_str(), c));
+                assert_eq!(found, Some((option.default, &expected)), "{verb} {}", option.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_of_gxemm_is_there_with_its_default_and_choices() {
+        let arguments = [gxemm_arguments(), simulate_arguments()].concat();
+        for option in [ferrocyte_mixed::gxemm::OPTIONS, ferrocyte_mixed::gxemm::SIMULATE_OPTIONS].concat() {
+            for verb in option.verbs.iter().filter(|verb| **verb != "kinship") {
                 let found = arguments.iter().find(|(v, name, ..)| v == verb && name == option.name);
                 let expected: Vec<String> = option.choices.iter().map(|&c| c.to_owned()).collect();
                 let found = found.map(|(_, _, d, c)| (d.as_str(), c));

@@ -17,9 +17,11 @@
 //! ferrocyte cells run SAMPLES.tsv -o DIR                     all of that in one command
 //! ferrocyte ctmm prepare STUDY --donor D --cell-type C -o OUT.npz   means of individuals and cell types with their noise
 //! ferrocyte ctmm fit STUDY|OUT.npz -o TABLE                 which genes vary between people only in some cell types
+//! ferrocyte gxemm fit TRAITS --kinship K -o TABLE          heritability of traits by environment
 //! ferrocyte ecotype train STUDY -o DIR                     models of ecotypes; ensemble, aggregate, recover, deconvolute, cv, discover
 //! ferrocyte simulate study|cohort|programs|rnaseq|ecotype -o OUT.h5ad   studies of which the truth is known
 //! ferrocyte simulate ctmm -o OUT.npz                                pseudobulk of which the truth is known
+//! ferrocyte simulate gxemm -o PREFIX                                genotypes and a trait of which the truth is known
 //! ferrocyte concat STUDY... -o OUT.h5ad                     several studies as one
 //! ferrocyte merge PART... -o OUT                            parts made on several machines
 //! ferrocyte convert IN OUT                                   any study as .h5ad or .h5mu, streaming
@@ -50,6 +52,7 @@ mod ctmm;
 mod door;
 mod ecotype;
 mod faults;
+mod gxemm;
 mod info;
 mod interrupt;
 mod limma;
@@ -70,8 +73,8 @@ use clap::ArgMatches;
 use ferrocyte_base::Fault;
 
 pub use args::{
-    Argument, cells_arguments, cnmf_arguments, ctmm_arguments, ecotype_arguments, help_pages, limma_arguments,
-    lmm_arguments, nbmm_arguments, nmf_arguments, report_arguments, simulate_arguments,
+    Argument, cells_arguments, cnmf_arguments, ctmm_arguments, ecotype_arguments, gxemm_arguments, help_pages,
+    limma_arguments, lmm_arguments, nbmm_arguments, nmf_arguments, report_arguments, simulate_arguments,
 };
 
 use crate::faults::Failure;
@@ -106,6 +109,7 @@ const FAMILIES: &[(&str, &[(&str, Verb)])] = &[
     ("nmf", nmf::VERBS),
     ("cnmf", cnmf::VERBS),
     ("ctmm", ctmm::VERBS),
+    ("gxemm", gxemm::VERBS),
     ("ecotype", ecotype::VERBS),
     ("simulate", simulate::VERBS),
 ];

@@ -17,6 +17,7 @@
 //! * [`read_matrix_market`]: sparse matrices in text.
 //! * [`write_table`]: results as TSV, CSV or JSON lines; [`read_frame`], [`read_matrix_tsv`],
 //!   [`read_value_table`]: text tables back.
+//! * [`Plink`], [`read_kinship`]: genotypes and kinships of people; [`write_plink`]: genotypes back.
 //! * [`write_json`], [`parse_json`]: options and provenance.
 //! * [`scratch_file`]: room on a disk, for as long as it is needed.
 //! * [`Store`], [`Sink`]: the narrow doors to a hierarchical format, in and out. HDF5 is one implementation ([`Hdf5`],
@@ -49,6 +50,7 @@ mod atomic;
 mod codec;
 mod convert;
 mod element;
+mod genetic;
 mod h5ad;
 mod h5mu;
 mod hdf5;
@@ -74,6 +76,8 @@ pub use element::read::read_item;
 pub use element::tree::{AnnDataTree, Items, RawTree};
 pub use element::write::{write_borrowed, write_item};
 pub use element::{Entries, Field, FrameData, Item, NdArray, Records, Sparse};
+pub use genetic::kinship::{NamedKinship, read_kinship};
+pub use genetic::plink::{Plink, Variant, write_plink};
 pub use h5ad::H5ad;
 pub use h5ad::describe::Element;
 pub use h5ad::matrix::{H5adMatrix, MatrixKind};

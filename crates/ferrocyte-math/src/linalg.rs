@@ -244,6 +244,12 @@ impl<'a> Block<'a> {
         Self { entries, n_rows, n_cols, stride, transposed: false }
     }
 
+    /// Its first columns.
+    #[must_use]
+    pub fn columns(self, n_cols: usize) -> Self {
+        Self { n_cols: n_cols.min(self.n_cols), ..self }
+    }
+
     /// Its transpose.
     #[must_use]
     pub fn transpose(self) -> Self {

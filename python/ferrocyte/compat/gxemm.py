@@ -2,8 +2,9 @@
 
 ``GxEMM`` returns a dictionary with ``h2``, ``h2Covmat``, ``sig2s``, ``sig2Var``, ``sig2g``, ``sig2e``, ``df``, ``ll``
 and ``betas``. With ``parametrisation="peer"`` variances are those of the package (noise inflated by the fixed effects,
-covariances of shares, no noise of the last environment even where environments are numbers); by default those of
-:func:`ferrocyte.gxemm.fit`, whose Wald tests do not mix scales. ``ldak_loc`` has no effect: no other program is called.
+covariances of shares, no noise of the last environment even where environments are numbers); by default they are those
+of :func:`ferrocyte.gxemm.fit`, whose Wald tests do not mix scales. ``ldak_loc`` has no effect: no other program is
+called.
 """
 
 # The arguments are those of the peer.

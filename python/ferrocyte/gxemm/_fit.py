@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
 from .._run import means
+from ..errors import BadInputError
 from ._inputs import handed
+from ._kinship import kinship
 from ._result import GxemmResult
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ def fit(
     weighted: bool = False,
     prev: float | None = None,
     last_noise: bool = True,
+    standardize: str = "sample",
+    sex_linked: bool = False,
     individuals: Sequence[str] | None = None,
     n_threads: int | None = None,
     max_memory: int | str | None = None,
@@ -63,7 +68,7 @@ def fit(
         Covariates, individuals × columns, without intercept. The main effects of the environments belong here (of a
         partition all but one). Texts and categories become indicator columns.
     K
-        Kinship, individuals × individuals; ``float32`` is kept in single precision.
+        Kinship, individuals × individuals (``float32`` is kept in single precision), or a path for :func:`kinship`.
     Z
         Environments, individuals × environments: 0/1, or numbers. A column of labels becomes a partition.
     gtype, etype
@@ -83,6 +88,8 @@ def fit(
         Share of cases in the population, for ``pcgc``.
     last_noise
         Whether the last environment has a noise of its own, where environments are no partition.
+    standardize, sex_linked
+        How genotypes become a kinship, where `K` is their path: see :func:`kinship`.
     individuals
         Names of the individuals of `y`. Tables with an index of names are brought into their order.
     n_threads, max_memory, progress
@@ -108,10 +115,17 @@ def fit(
     True
     """
     if K is None:
-        from ..errors import BadInputError
-
         message = "a model needs the kinship of its individuals"
         raise BadInputError(message, place="K")
+    if isinstance(K, (str, os.PathLike)):
+        K = kinship(
+            K,
+            standardize=standardize,
+            sex_linked=sex_linked,
+            n_threads=n_threads,
+            max_memory=max_memory,
+            progress=progress,
+        )
     request = Request(gtype, etype, method, variance, information, use_diag, weighted, prev, last_noise)
     study = handed(y, X, K, Z, individuals)
     return GxemmResult.of(_core.gxemm_fit(study, request, means(n_threads, max_memory, progress=progress)))

@@ -23,6 +23,7 @@ _NAMES = ("variances", "coefficients", "environments", "partition")
 _ARRAYS = (
     "theta",
     "theta_covariance",
+    "free_covariance",
     "beta",
     "beta_covariance",
     "h2",
@@ -35,7 +36,18 @@ _ARRAYS = (
     "peer_h2",
     "peer_h2_covariance",
 )
-_PLAIN = ("name", "n", "scale", "log_likelihood", "log_likelihood_full", "evaluations", "status", "h2_names")
+_PLAIN = (
+    "name",
+    "n",
+    "scale",
+    "log_likelihood",
+    "log_likelihood_full",
+    "evaluations",
+    "status",
+    "h2_names",
+    "shares_names",
+    "peer_h2_names",
+)
 
 
 @dataclass(repr=False)

@@ -85,7 +85,7 @@ def lrtest(fit1: GxemmResult, fit0: GxemmResult, df: int | None = None, *, mixtu
         l1, l0 = one["log_likelihood"], zero["log_likelihood"]
         weights: list[float] = []
         if mixture:
-            covariance = np.ascontiguousarray(one["theta_covariance"][np.ix_(bounded, bounded)])
+            covariance = np.ascontiguousarray(one["free_covariance"][np.ix_(bounded, bounded)])
             ln_p, weights = _core.gxemm_ln_mixture(l1, l0, covariance, len(lacking) - len(bounded))
         else:
             ln_p = _core.gxemm_ln_likelihood_ratio(l1, l0, float(df))

@@ -59,6 +59,8 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 :func:`ecotype_abundance`    ecotypes: their shares over a tissue
 :func:`ctmm_variances`       shared variance of a gene, and that specific to each cell type, with intervals
 :func:`ctmm_shares`          cell types: what makes up the variance of overall expression, over genes
+:func:`gxemm_heritability`   heritability of each environment, with intervals
+:func:`gxemm_shares`         what accounts for the variance of traits: kin, environments, noise
 :func:`style`                the style, for figures of one's own
 :func:`save`                 a file, fonts embedded
 ===========================  ==============================================================================
@@ -78,6 +80,7 @@ from ._ecotypes import (
 from ._embedding import embedding, embeddings
 from ._gene import plot_gene
 from ._heatmap import heatmap_top
+from ._heritability import gxemm_heritability, gxemm_shares
 from ._moderated import barcode, heatmap_genes, md, sa, venn
 from ._prior import prior
 from ._programs import (
@@ -128,6 +131,8 @@ __all__ = [
     "elbow",
     "embedding",
     "embeddings",
+    "gxemm_heritability",
+    "gxemm_shares",
     "heatmap_genes",
     "heatmap_markers",
     "heatmap_top",

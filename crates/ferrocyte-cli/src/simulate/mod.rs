@@ -3,6 +3,7 @@
 pub(crate) mod cohort;
 pub(crate) mod ctmm;
 pub(crate) mod ecotype;
+pub(crate) mod gxemm;
 pub(crate) mod programs;
 pub(crate) mod rnaseq;
 pub(crate) mod study;
@@ -31,6 +32,7 @@ pub(crate) const VERBS: &[(&str, Verb)] = &[
     ("rnaseq", rnaseq::run),
     ("ecotype", ecotype::run),
     ("ctmm", ctmm::run),
+    ("gxemm", gxemm::run),
 ];
 
 /// A number among the settings.

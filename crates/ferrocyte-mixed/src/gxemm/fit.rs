@@ -51,8 +51,10 @@ pub struct TraitFit {
     pub scale: f64,
     /// Variances.
     pub theta: Vec<f64>,
-    /// Their covariance.
+    /// Their covariance; zero for those held at zero.
     pub theta_covariance: Matrix,
+    /// The same as if none were held: what a test at the boundary needs.
+    pub free_covariance: Matrix,
     /// Fixed effects on the scaled trait.
     pub beta: Vec<f64>,
     /// Their covariance.
@@ -89,6 +91,15 @@ pub fn fit(run: &Run, study: &Study, options: FitOptions) -> Result<Fit> {
         provenance: provenance(study, &options),
     };
     out.provenance.warnings.extend(warnings);
+    if options.method == Method::Reml {
+        reserve(run, &options, n, n)?;
+        if !study.kinship.is_positive_semidefinite(run)? {
+            let message = "K is not positive semidefinite: it is no covariance of breeding values, and genetic variances \
+                           may have no meaning";
+            run.warn(message);
+            out.provenance.warnings.push(message.to_owned());
+        }
+    }
     let mut fits: Vec<Option<TraitFit>> = vec![None; study.traits.len()];
     let task = run.task("fitting", study.traits.len() as u64);
     for (rows, traits) in study.patterns() {
@@ -102,7 +113,7 @@ pub fn fit(run: &Run, study: &Study, options: FitOptions) -> Result<Fit> {
             traits.iter().for_each(|&t| fits[t] = Some(blank(t, Outcome::TooFew)));
             continue;
         }
-        reserve(run, &options, rows.len(), n, study.kinship.n())?;
+        reserve(run, &options, rows.len(), n)?;
         match Group::new(run, study, &rows, options) {
             Ok(group) => {
                 for t in traits {
@@ -149,11 +160,10 @@ fn left_out(study: &Study, rows: &[usize], traits: &[usize]) -> String {
     )
 }
 
-fn reserve(run: &Run, options: &FitOptions, n: usize, all: usize, stored: usize) -> Result<()> {
+fn reserve(run: &Run, options: &FitOptions, n: usize, all: usize) -> Result<()> {
     let square = 8 * (n as u64) * (n as u64);
     let copy = if n < all { square } else { 0 };
     let work = if options.method == Method::Reml { square } else { 0 };
-    debug_assert!(stored >= n);
     run.reserve("the matrix of work and the kinship of those with a value", copy + work)
 }
 
@@ -186,6 +196,7 @@ fn empty(name: &str, outcome: Outcome, n: usize, model: &Model, p: usize) -> Tra
         scale: f64::NAN,
         theta: vec![f64::NAN; k],
         theta_covariance: nan(k, k),
+        free_covariance: nan(k, k),
         beta: vec![f64::NAN; p],
         beta_covariance: nan(p, p),
         log_likelihood: f64::NAN,
@@ -317,7 +328,11 @@ impl<'a> Group<'a> {
         let bounded = outcome == Outcome::Boundary || outcome == Outcome::Zero;
         let held: Vec<bool> = found.theta.iter().map(|t| bounded && *t == 0.0).collect();
         let k = self.model.len();
-        let fitted = covariance(&information, &held).unwrap_or_else(|| Matrix::from_rows(k, k, vec![f64::NAN; k * k]));
+        let inverse = |held: &[bool]| {
+            covariance(&information, held).unwrap_or_else(|| Matrix::from_rows(k, k, vec![f64::NAN; k * k]))
+        };
+        let fitted = inverse(&held);
+        out.free_covariance = self.model.report_covariance(&inverse(&vec![false; k]));
         self.answer(&mut out, self.model.report(&found.theta), self.model.report_covariance(&fitted));
         out.outcome = outcome;
         Ok(out)

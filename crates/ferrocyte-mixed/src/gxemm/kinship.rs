@@ -4,12 +4,16 @@ use std::ops::Range;
 
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_math::linalg::{Matrix, product};
+use ferrocyte_math::spd;
 
 /// Rows that one thread works on at a time.
 pub(super) const ROWS: usize = 64;
 
 /// Entries of a kinship may differ from their mirror image by this much of the largest.
 const SYMMETRIC: f64 = 1e-6;
+
+/// Eigenvalues below zero by less than this share of the mean diagonal are rounding.
+const ROUNDING: f64 = 1e-5;
 
 /// A kinship of `n` people, row-major, both triangles.
 #[derive(Debug, Clone)]
@@ -80,6 +84,20 @@ impl Kinship {
             .collect()
     }
 
+    /// Whether no eigenvalue is below zero, up to the rounding of entries of 5 digits. Needs a matrix of the same size.
+    pub(super) fn is_positive_semidefinite(&self, run: &Run) -> Result<bool> {
+        let n = self.n;
+        let lift = ROUNDING * self.diagonal().iter().sum::<f64>() / n as f64;
+        let mut work = vec![0.0; n * n];
+        run.for_each_chunk(&mut work, ROWS * n, |k, part| {
+            let mut buffer = Vec::new();
+            let first = k * ROWS;
+            part.copy_from_slice(self.rows(first..first + part.len() / n, &mut buffer));
+            part.chunks_exact_mut(n).enumerate().for_each(|(at, row)| row[first + at] += lift);
+        })?;
+        spd::factor(run, &mut work, n)
+    }
+
     /// K · B.
     pub(super) fn times(&self, run: &Run, b: &Matrix) -> Result<Matrix> {
         let mut out = Matrix::zeros(self.n, b.n_cols());
@@ -132,6 +150,14 @@ mod tests {
         assert!(told.is_err_and(|t| t.contains("K is not symmetric") && t.contains("`i1`")));
         assert!(Kinship::new(2, vec![1.0, f64::NAN, 0.1, 1.0], &names(2)).is_err());
         assert!(Kinship::new(2, vec![1.0; 3], &names(2)).is_err());
+    }
+
+    #[test]
+    fn a_kinship_with_negative_eigenvalues_is_told() -> Result<()> {
+        let of = |off: f64| Kinship::new(2, vec![1.0, off, off, 1.0], &names(2));
+        assert!(of(1.0)?.is_positive_semidefinite(&Run::new())?);
+        assert!(!of(1.2)?.is_positive_semidefinite(&Run::new())?);
+        Ok(())
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod answers;
 mod data;
 mod fit;
+mod genotypes;
 mod ground;
 mod ids;
 mod kinship;
@@ -23,14 +24,19 @@ mod nonnegative;
 mod optimum;
 mod options;
 mod pcgc;
+mod simulate;
 mod status;
 mod wald;
 
 pub use answers::Ratios;
 pub use data::Study;
 pub use fit::{Fit, TraitFit, fit};
+pub use genotypes::{Markers, kinship_of};
 pub use ids::align;
 pub use kinship::Kinship;
-pub use options::{FitOptions, Genetic, Information, Method, Noise, OPTIONS, OptionInfo, Variance};
+pub use options::{
+    FitOptions, Genetic, Information, KinshipOptions, Method, Noise, OPTIONS, OptionInfo, Standardize, Variance,
+};
+pub use simulate::{SIMULATE_OPTIONS, SimulateOptions, Simulated, simulate};
 pub use status::Outcome;
 pub use wald::{ln_equal, ln_joint_wald, ln_likelihood_ratio, ln_mixture, ln_wald, ln_wald_two_sided, mixture_weights};

@@ -59,6 +59,16 @@ choice! {
     }
 }
 
+choice! {
+    /// How genotypes are scaled before they make a kinship. Changes the answer.
+    Standardize, "standardize" {
+        /// By their standard deviation among these people.
+        Sample = "sample",
+        /// By that of two independent copies of the allele, sqrt(2 p (1 - p)).
+        Expected = "expected",
+    }
+}
+
 /// How a model is fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FitOptions {
@@ -100,6 +110,21 @@ impl Default for FitOptions {
 }
 
 const SWITCH: &[&str] = &["true", "false"];
+
+/// How a kinship is made of genotypes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KinshipOptions {
+    /// How genotypes are scaled.
+    pub standardize: Standardize,
+    /// Whether variants of sex chromosomes and the mitochondrion count, too.
+    pub sex_linked: bool,
+}
+
+impl Default for KinshipOptions {
+    fn default() -> Self {
+        Self { standardize: Standardize::Sample, sex_linked: false }
+    }
+}
 
 /// All options of the family, in the order of the documentation.
 pub const OPTIONS: &[OptionInfo] = &[
@@ -166,6 +191,21 @@ pub const OPTIONS: &[OptionInfo] = &[
         choices: SWITCH,
         meaning: "whether the last environment has a noise of its own (etype free; never where environments are a partition)",
     },
+    OptionInfo {
+        name: "standardize",
+        verbs: &["fit", "kinship"],
+        default: "sample",
+        choices: Standardize::WORDS,
+        meaning: "how genotypes are scaled before they make a kinship: by their own standard deviation, or by that of two \
+                  independent copies of the allele",
+    },
+    OptionInfo {
+        name: "sex_linked",
+        verbs: &["fit", "kinship"],
+        default: "false",
+        choices: SWITCH,
+        meaning: "whether variants of sex chromosomes and the mitochondrion are part of the kinship",
+    },
 ];
 
 #[cfg(test)]
@@ -183,6 +223,9 @@ mod tests {
         assert_eq!(fit.information.word(), default("information"));
         assert_eq!(fit.use_diag.to_string(), default("use_diag"));
         assert_eq!(fit.weighted.to_string(), default("weighted"));
+        let kinship = KinshipOptions::default();
+        assert_eq!(kinship.standardize.word(), default("standardize"));
+        assert_eq!(kinship.sex_linked.to_string(), default("sex_linked"));
         assert_eq!(fit.last_noise.to_string(), default("last_noise"));
         assert!(fit.prev.is_none() && default("prev").is_empty());
     }
