@@ -22,9 +22,10 @@ import ctmm
 import ecotype
 import limma
 import lmm
+import nbmm
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/calibration.md"
-FAMILIES = {"lmm": lmm, "limma": limma, "ecotype": ecotype, "ctmm": ctmm}
+FAMILIES = {"lmm": lmm, "nbmm": nbmm, "limma": limma, "ecotype": ecotype, "ctmm": ctmm}
 
 
 def main() -> int:
