@@ -24,10 +24,12 @@ import ecotype
 import gxemm
 import limma
 import lmm
+import nbmm
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/calibration.md"
 FAMILIES = {
     "lmm": lmm,
+    "nbmm": nbmm,
     "limma": limma,
     "ecotype": ecotype,
     "ctmm": ctmm,

