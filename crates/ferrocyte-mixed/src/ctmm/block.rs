@@ -6,6 +6,9 @@ pub(super) const MAX_RATIO: f64 = 1e6;
 /// The same ratio at which nothing but rounding is left of the smallest eigenvalue.
 pub(super) const SINGULAR: f64 = 1e12;
 
+/// The same ratio at which a search for a covariance matrix is taken to be on its way to no bound.
+pub(super) const STEEP: f64 = 1e9;
+
 /// Inverts S = shared 11' + diag(d) into `out`, m × m within rows of length `stride`; the logarithm of its determinant,
 /// or `None` where it is not positive definite or the largest eigenvalue is `wall` times the smallest or more.
 pub(super) fn invert_rank_one(d: &[f64], shared: f64, out: &mut [f64], stride: usize, wall: f64) -> Option<f64> {

@@ -168,14 +168,16 @@ impl<'a> Group<'a> {
         let (ols, r) = design.least_squares(self.moments.x_inverse(), y, None);
         let wants_ols =
             !design.op && self.options.model == Model::Free && self.options.mean_test != MeanTest::GlsJackknife;
-        if !(wants_ols && is_definite(design, noise, &theta)) {
+        fit.beta.clone_from(&ols);
+        let is_plain = wants_ols && is_definite(design, noise, &theta);
+        if !is_plain {
             let gls = weighted(design, y, noise, &theta, None);
             if gls.as_ref().map_or(true, |w| w.singular) {
                 fit.outcome = Outcome::Singular;
             }
-            fit.beta = gls.ok().filter(|_| !wants_ols).map_or_else(|| ols.clone(), |w| w.beta);
-        } else {
-            fit.beta.clone_from(&ols);
+            if let Some(gls) = gls.ok().filter(|_| !wants_ols) {
+                fit.beta = gls.beta;
+            }
         }
         fit.beta_covariance = self.mean_covariance(y, noise, &r, &left_out);
         fit.theta = theta;

@@ -156,9 +156,14 @@ impl<'a> Likelihood<'a> {
         self.wall = if walled { block::MAX_RATIO } else { f64::INFINITY };
     }
 
-    /// The same only where a block is singular within rounding: where covariance matrices without noise end.
-    pub(super) fn walled_by_rounding(&mut self) {
-        self.wall = block::SINGULAR;
+    /// The same at another ratio of a block's eigenvalues.
+    pub(super) fn walled_at(&mut self, ratio: f64) {
+        self.wall = ratio;
+    }
+
+    /// The least of the known noise.
+    pub(super) fn least_noise(&self) -> f64 {
+        self.noise.iter().fold(f64::INFINITY, |least, &d| least.min(d))
     }
 
     /// Which individual is left out.

@@ -9,7 +9,7 @@ use ferrocyte_base::{Fault, Result};
 use ferrocyte_math::linalg::{Matrix, cholesky_in_place};
 use ferrocyte_math::optimise::{Evaluation, Minimum, Stop, minimise};
 
-use super::block::eigenvalues;
+use super::block::{self, eigenvalues};
 use super::kernel::{covariance, lower_triangle};
 use super::likelihood::{Derivatives, Likelihood, Solved};
 use super::options::Model;
@@ -20,6 +20,8 @@ const STEPS: usize = 200;
 const GAIN: f64 = 1e-11;
 /// The same at which Newton's method ends, where rounding lets it come so far.
 const SETTLED: f64 = 1e-15;
+/// Noise below this (of data of unit variance) gives the likelihood of a covariance matrix several optima on its boundary.
+const QUIET: f64 = 1e-2;
 /// Most steps of one search among variances of zero or more.
 const BOX_STEPS: usize = 100;
 /// A variance below this (of data of unit variance) is at zero.
@@ -124,7 +126,7 @@ impl Search<'_, '_> {
     pub(super) fn nonnegative(&mut self, start: &[f64]) -> Result<Option<Optimum>> {
         self.likelihood.walled(false);
         let found = if self.model == Model::Full {
-            self.likelihood.walled_by_rounding();
+            self.likelihood.walled_at(block::SINGULAR);
             self.semidefinite(start)
         } else {
             Ok(self.in_box(start))
@@ -207,10 +209,10 @@ impl Search<'_, '_> {
         let level = 1.0 / (self.n_random + 2) as f64;
         let rest: Vec<f64> = start[n_triangle..].iter().map(|r2| r2.max(0.0)).collect();
         let mut best: Option<Minimum> = None;
-        for (v, floor) in starts(&covariance(Model::Full, start, c), c, level) {
+        let several = self.likelihood.least_noise() < QUIET;
+        for (v, floor) in starts(&covariance(Model::Full, start, c), c, level, several) {
             let Some(found) = self.descend_root(&v, floor * level, &rest)? else { continue };
-            let found = if is_level(&found) { found } else { self.on_face(found)? };
-            if best.as_ref().is_none_or(|b| is_better(&found, b)) {
+            if best.as_ref().is_none_or(|b| found.value < b.value) {
                 best = Some(found);
             }
         }
@@ -240,7 +242,7 @@ impl Search<'_, '_> {
                 break;
             }
             let found = self.descend(&x, &lower, &upper, |search, x| Ok(search.over_root(x)))?;
-            if best.as_ref().is_some_and(|b| !is_better(&found, b)) {
+            if !self.stands(&found) || best.as_ref().is_some_and(|b| found.value >= b.value) {
                 break;
             }
             let way_out = self.off_saddle(&found);
@@ -251,6 +253,14 @@ impl Search<'_, '_> {
             }
         }
         Ok(best)
+    }
+
+    /// Whether a search did not run up a wall: where values have no noise the likelihood of a singular V has no bound.
+    fn stands(&mut self, end: &Minimum) -> bool {
+        self.likelihood.walled_at(block::STEEP);
+        let solved = self.likelihood.solve(&squared(&end.point, self.c, self.c * (self.c + 1) / 2));
+        self.likelihood.walled_at(block::SINGULAR);
+        solved.is_some()
     }
 
     /// The same optimum where V has a lower rank: columns of L that should be zero make the surface flat, and the descent slow.
@@ -276,7 +286,7 @@ impl Search<'_, '_> {
             };
             let found = self.descend(&x, &bound(-1.0), &bound(1.0), |search, x| Ok(search.over_root(x)))?;
             let settles = found.converged && !best.converged && found.value < best.value + 1e-7;
-            if settles || is_better(&found, &best) {
+            if self.stands(&found) && (settles || found.value < best.value) {
                 best = found;
             }
         }
@@ -394,17 +404,6 @@ impl Search<'_, '_> {
     }
 }
 
-/// The lower of two ends of a search, but rather one that is level than one that stopped on its way down: where values have no
-/// noise the likelihood of a singular V has no bound.
-fn is_better(found: &Minimum, best: &Minimum) -> bool {
-    if is_level(found) == is_level(best) { found.value < best.value } else { is_level(found) }
-}
-
-/// Whether a search ended where the slope is nearly zero.
-fn is_level(end: &Minimum) -> bool {
-    end.gradient_norm < 1e-3
-}
-
 fn inadmissible(n: usize) -> Evaluation {
     Evaluation { value: f64::INFINITY, gradient: vec![0.0; n], hessian: Some(vec![0.0; n * n]) }
 }
@@ -477,12 +476,16 @@ fn is_lower(there: &Derivatives, here: &Derivatives) -> bool {
     square(there) < 0.81 * square(here)
 }
 
-/// Where searches for a covariance matrix start, with the floor of the eigenvalues: the surface over L has several optima where
-/// noise is near zero. The moment estimate, nothing, its diagonal, each of its principal parts, and each cell type alone.
-fn starts(given: &[f64], c: usize, level: f64) -> Vec<(Vec<f64>, f64)> {
+/// Where searches for a covariance matrix start, with the floor of the eigenvalues: the moment estimate and nothing. Where
+/// there are `several` optima, also its diagonal, each of its principal parts, and each cell type alone.
+fn starts(given: &[f64], c: usize, level: f64, several: bool) -> Vec<(Vec<f64>, f64)> {
     let none = vec![0.0; c * c];
-    let mut out: Vec<(Vec<f64>, f64)> = [0.3, 0.05, 1.0].into_iter().map(|floor| (given.to_vec(), floor)).collect();
-    out.extend([1.0, 0.05].map(|floor| (none.clone(), floor)));
+    let mut out = vec![(given.to_vec(), 0.3), (none.clone(), 1.0)];
+    if !several {
+        return out;
+    }
+    out.extend([0.05, 1.0].map(|floor| (given.to_vec(), floor)));
+    out.push((none, 0.05));
     out.push(((0..c * c).map(|at| if at % (c + 1) == 0 { given[at] } else { 0.0 }).collect(), 1e-3));
     if let Ok((values, vectors)) = ferrocyte_math::linalg::symmetric_eigen(&Matrix::from_rows(c, c, given.to_vec())) {
         for k in 0..c {
