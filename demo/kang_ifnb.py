@@ -158,7 +158,7 @@ def study(adata: ad.AnnData, fit: fe.lmm.Fit, table: pd.DataFrame) -> ad.AnnData
     """The cells with all that the page shows: quality, a layout, markers of cell types, the tests."""
     cells = adata.copy()
     fe.pp.calculate_qc_metrics(cells, inplace=True)
-    fe.pp.normalize_total(cells)
+    fe.pp.normalize_total(cells, target_sum=1e4)
     fe.pp.log1p(cells)
     fe.pp.highly_variable_genes(cells, n_top_genes=2000)
     fe.pp.pca(cells, n_comps=30)

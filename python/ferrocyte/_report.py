@@ -6,7 +6,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _core
 from ._run import means
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import anndata as ad
 
-    Study = ad.AnnData | str | os.PathLike[str]
+    Study: TypeAlias = ad.AnnData | str | os.PathLike[str]
 
 
 @dataclass

@@ -111,7 +111,7 @@ def fit(
     >>> found = fe.gxemm.fit(y, K=G @ G.T / 400)
     >>> found.status[0]
     'ok'
-    >>> bool(abs(found.h2["h2"].iloc[0] - 0.5) < 0.4)
+    >>> bool(abs(found.h2["estimate"].iloc[0] - 0.5) < 0.4)
     True
     """
     if K is None:

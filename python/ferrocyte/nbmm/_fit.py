@@ -140,9 +140,9 @@ def fit(
     >>> fit = fe.nbmm.fit(small_study(), "~ condition + donor + (1 | sample)")
     >>> table = fit.contrast("condition", "stim", "ctrl")
     >>> table.loc[:1, ["gene", "status"]]
-        gene             status
-    0  gene1  no_donor_variance
-    1  gene2  no_donor_variance
+        gene                     status
+    0  gene1  poisson+no_donor_variance
+    1  gene2                         ok
     """
     if isinstance(data, Sums):
         given = (formula, random, groups, offset, layer, mask_var, nodes)

@@ -52,8 +52,8 @@ class Sums:
     --------
     >>> import ferrocyte as fe
     >>> from ferrocyte._examples import small_study
-    >>> fe.nbmm.sums(small_study(), "~ condition + (1 | donor)").formula
-    '~ condition + (1 | donor)'
+    >>> fe.nbmm.sums(small_study(), "~ condition + donor + (1 | sample)").formula
+    '~ condition + donor + (1 | sample)'
     """
 
     def __init__(self, core: _core.NbSums) -> None:
@@ -264,7 +264,7 @@ def sums(
     --------
     >>> import ferrocyte as fe
     >>> from ferrocyte._examples import small_study
-    >>> made = fe.nbmm.sums(small_study(), "~ condition + (1 | donor)", path="nodes")
+    >>> made = fe.nbmm.sums(small_study(), "~ condition + donor + (1 | sample)", path="nodes")
     >>> made.n_cells, made.header["groups"][0]["strata"]
     (240, 12)
     """
