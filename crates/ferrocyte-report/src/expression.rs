@@ -43,7 +43,7 @@ pub(crate) fn expression(
     run: &Run,
     study: &H5ad,
     cells: &Cells,
-    question: Question<'_>,
+    question: &Question<'_>,
     blobs: &mut Blobs,
 ) -> Result<Option<Json>> {
     let Some((name, tally)) = choose(run, study, cells, question.layer)? else { return Ok(None) };
@@ -312,7 +312,7 @@ mod tests {
         let mut bytes = Vec::new();
         let range = write_gene(&[(3, 1.0), (200, 2.0), (201, f32::NAN), (202, 0.001)], &mut bytes);
         assert_eq!(range, (0.0, 2.0));
-        assert_eq!(bytes, [3, 3, 197 | 0x80, 1, 2, 128, 255, 1]);
+        assert_eq!(bytes, [3, 3, 0xc5, 1, 2, 128, 255, 1]);
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub fn report(run: &Run, study: &H5ad, options: &ReportOptions) -> Result<Report
     let first = first_genes(&tables).into_iter().chain(program_genes).collect();
     let room = options.max_size.saturating_sub(frame + blobs.size());
     let question = Question { layer: options.layer.as_deref(), wanted: &options.genes, first, dots, room };
-    let expression = expression(run, study, &cells, question, &mut blobs)?;
+    let expression = expression(run, study, &cells, &question, &mut blobs)?;
 
     let title = options.title.clone().unwrap_or_else(|| file_name(study.place()));
     let count = |key: &str| expression.as_ref().and_then(|e| e[key].as_u64()).unwrap_or_default() as usize;

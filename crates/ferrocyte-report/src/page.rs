@@ -1,5 +1,8 @@
 //! The page itself: one file of HTML with its style, its scripts, the chart library and the data.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use ferrocyte_base::{Result, VERSION};
 use serde_json::Value as Json;
 
@@ -25,22 +28,23 @@ pub(crate) fn frame_size() -> u64 {
 /// Fills the page. The description of the data travels compressed as the arrays do.
 pub(crate) fn page(title: &str, about: &Json, mut blobs: Blobs) -> Result<String> {
     let about = blobs.bytes(about.to_string().as_bytes())?;
-    let data: String = blobs
-        .texts()
-        .iter()
-        .enumerate()
-        .map(|(i, text)| format!("<script type=\"application/octet-stream\" id=\"blob-{i}\">{text}</script>\n"))
-        .collect();
+    let mut data = String::with_capacity(blobs.size() as usize);
+    for (i, text) in blobs.texts().iter().enumerate() {
+        // Writing to a text cannot fail.
+        let _ = writeln!(data, "<script type=\"application/octet-stream\" id=\"blob-{i}\">{text}</script>");
+    }
     // Pieces of the shell and what goes between them: what is put in is never searched for places again.
-    let filled = |place: &str| match place {
-        "title" => escaped(title),
-        "version" => VERSION.to_owned(),
-        "style" => STYLE.to_owned(),
-        "charts" => charts(),
-        "data" => data.clone(),
-        "about" => about.to_string(),
-        "script" => SCRIPT.to_owned(),
-        _ => String::new(),
+    let filled = |place: &str| -> Cow<'_, str> {
+        match place {
+            "title" => escaped(title).into(),
+            "version" => VERSION.into(),
+            "style" => STYLE.into(),
+            "charts" => charts().into(),
+            "data" => data.as_str().into(),
+            "about" => about.to_string().into(),
+            "script" => SCRIPT.into(),
+            _ => "".into(),
+        }
     };
     let mut pieces = SHELL.split("{{");
     let mut out = pieces.next().unwrap_or_default().to_owned();
