@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 import ferrocyte as fe
 from ferrocyte import _core
+from ferrocyte._examples import small_study
 
 
 @pytest.fixture(scope="module")
@@ -209,3 +210,13 @@ def test_fronts_have_the_options_of_the_table():
                     continue
                 expected = words.get(default, int(default) if default.isdigit() else default)
                 assert value == expected, (verb, name)
+
+
+def test_restricted_fits_settle_above_those_of_maximum_likelihood():
+    study = small_study()
+    formula = "~ condition + donor + (1 | sample)"
+    restricted, plain = (fe.nbmm.fit(study, formula, method=method) for method in ("REML", "ML"))
+    assert not restricted.status.str.contains("max_iter").any()
+    # Seven coefficients of twelve samples take with them what maximum likelihood does not see.
+    assert (restricted.s2 >= plain.s2 - 1e-6).mean() > 0.9
+    assert restricted.s2.median() > 1.5 * plain.s2.median()

@@ -55,15 +55,23 @@ impl Marginal<'_> {
                 points.get(i)?.as_ref().map(|point| &point.coefficients)
             };
             let from = predict(known(1), known(2), known(3)).unwrap_or_else(|| coefficients.to_vec());
-            points[k] = Some(self.point(places[k], from, rule, scratch));
+            points[k] = Some(self.point(places[k], from, DECREMENT, rule, scratch));
         }
         points.into_iter().flatten().collect()
     }
 
-    fn point(&self, (tau, s2): (f64, f64), from: Vec<f64>, rule: &Rule, scratch: &mut Scratch) -> Point {
+    /// The profile at one place, from coefficients nearby: climbed until the Newton decrement is below `decrement`.
+    pub(in crate::nbmm) fn point(
+        &self,
+        (tau, s2): (f64, f64),
+        from: Vec<f64>,
+        decrement: f64,
+        rule: &Rule,
+        scratch: &mut Scratch,
+    ) -> Point {
         let p = from.len();
         let free = Free { tau: false, s2: false };
-        let limits = Limits { decrement: DECREMENT, steps: STEPS };
+        let limits = Limits { decrement, steps: STEPS };
         let climb = self.climb(Place { coefficients: from, tau, s2 }, free, rule, limits, scratch);
         let mut information = Matrix::zeros(p, p);
         for i in 0..p {

@@ -17,6 +17,13 @@ use crate::nbmm::profile::Point;
 /// Step of the differences.
 const STEP: f64 = 1e-3;
 
+/// The gradient at which the search ends, relative to the value: what differences of this step can tell from rounding.
+const SETTLED: f64 = 1e-8;
+
+/// The Newton decrement of the coefficients: the determinant moves with their distance from the top, which must be no
+/// more than rounding where differences are taken.
+const EXACT: f64 = 1e-20;
+
 /// Where a variance that is zero by maximum likelihood starts.
 const SMALL: f64 = 0.02;
 
@@ -42,7 +49,7 @@ impl Marginal<'_> {
         let at = |tau: f64, s2: f64| -> Point {
             let mut known = known.borrow_mut();
             let (from, scratch) = &mut *known;
-            let point = self.profile(&[(tau, s2)], 0, from, rule, scratch).swap_remove(0);
+            let point = self.point((tau, s2), from.clone(), EXACT, rule, scratch);
             if point.restricted.is_finite() {
                 from.clone_from(&point.coefficients);
             }
@@ -71,7 +78,7 @@ impl Marginal<'_> {
                 let (tau, s2) = place(x);
                 -at(tau, s2).restricted
             };
-            let stop = Stop { gradient: 1e-9, steps: 60 };
+            let stop = Stop { gradient: SETTLED, steps: 60 };
             let found = minimise(&start, &low, &high, stop, |x| Ok(by_differences(x, &value)))?;
             let (tau, s2) = place(&found.point);
             let vanished = (tau_free && tau < VANISHING, s2_free && s2 < VANISHING);
