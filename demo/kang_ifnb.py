@@ -74,7 +74,7 @@ def main() -> int:
     print(f"seconds  {time.perf_counter() - start:.1f}, of which reading, fitting and testing {fitted - start:.1f}")
     for line in failed:
         print(f"FAILED   {line}", file=sys.stderr)
-    print(f"page     {page}")
+    print(page)
     return 1 if failed else 0
 
 

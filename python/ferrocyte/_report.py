@@ -126,15 +126,14 @@ def report(
     )
     work = means(n_threads, max_memory, progress=progress)
     if isinstance(study, (str, os.PathLike)):
-        page, _ = _core.report_page(os.fspath(study), modality, request, work)
+        _core.report_page(os.fspath(study), os.fspath(out), modality, request, work)
     else:
-        page = _page_of(study, modality, request, work)
-    _write(out, page)
+        _write_page_of(study, out, modality, request, work)
     return out
 
 
-def _page_of(adata: ad.AnnData, modality: str | None, request: Request, work: Any) -> str:
-    """The page of an AnnData, by way of a file without what the page has no use for."""
+def _write_page_of(adata: ad.AnnData, out: Path, modality: str | None, request: Request, work: Any) -> None:
+    """Write the page of an AnnData, by way of a file without what the page has no use for."""
     from anndata import AnnData
 
     from .io import write_h5ad
@@ -158,15 +157,4 @@ def _page_of(adata: ad.AnnData, modality: str | None, request: Request, work: An
     with tempfile.TemporaryDirectory(prefix="ferrocyte-") as folder:
         file = Path(folder) / "AnnData.h5ad"
         write_h5ad(thin, file, compression=None, progress=False)
-        page, _ = _core.report_page(str(file), None, request, work)
-    return str(page)
-
-
-def _write(out: Path, page: str) -> None:
-    """The page beside its place until it is complete."""
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        part.write_text(page, encoding="utf-8")
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+        _core.report_page(str(file), os.fspath(out), None, request, work)

@@ -22,16 +22,17 @@ pub(crate) struct Request {
     seed: u64,
 }
 
-/// The page of the study in a file, and its sections.
+/// Writes the page of the study in a file to `out`, and tells its sections.
 #[pyfunction]
 pub(crate) fn report_page(
     py: Python<'_>,
     path: PathBuf,
+    out: PathBuf,
     modality: Option<String>,
     request: Request,
     means: Means,
-) -> PyResult<(String, Vec<&'static str>)> {
-    let made = attended(py, &means, |run| {
+) -> PyResult<Vec<&'static str>> {
+    attended(py, &means, |run| {
         let (file, study) = open(&path, modality.as_deref())?;
         let options = ReportOptions {
             title: request.title,
@@ -45,9 +46,10 @@ pub(crate) fn report_page(
             seed: request.seed,
             records: records(&file),
         };
-        report(run, &study, &options)
-    })?;
-    Ok((made.page, made.sections))
+        let made = report(run, &study, &options)?;
+        made.write(&out)?;
+        Ok(made.sections)
+    })
 }
 
 /// The options of the page: name, default, meaning.

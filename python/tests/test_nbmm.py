@@ -219,4 +219,4 @@ def test_restricted_fits_settle_above_those_of_maximum_likelihood():
     assert not restricted.status.str.contains("max_iter").any()
     # Seven coefficients of twelve samples take with them what maximum likelihood does not see.
     assert (restricted.s2 >= plain.s2 - 1e-6).mean() > 0.9
-    assert restricted.s2.median() > 1.5 * plain.s2.median()
+    assert restricted.s2.mean() > 1.5 * plain.s2.mean() > 0

@@ -7,6 +7,8 @@ import gzip
 import inspect
 import json
 import re
+import subprocess
+import sys
 
 import anndata as ad
 import numpy as np
@@ -51,7 +53,7 @@ def test_options_have_one_home():
     assert set(options) <= set(words)
     for name, default in options.items():
         ours = {None: "", (): ""}.get(words[name], str(words[name]))
-        assert ours == ("15000000" if name == "max_size" else default), name
+        assert ours == default, name
 
 
 def test_the_page_of_an_anndata_has_its_parts(study, tmp_path):
@@ -107,6 +109,43 @@ def test_p_values_too_small_for_numbers_are_kept_as_logarithms(tmp_path):
     (table,) = about(page)["tables"]
     p = next(column for column in table["columns"] if column["role"] == "p")
     np.testing.assert_allclose(np.frombuffer(blob(page, p["values"]["blob"]), "<f4"), [-400, -2])
+
+
+@pytest.mark.parametrize(
+    ("table", "effect"),
+    [
+        (pd.DataFrame({"logFC": [1.0], "P.Value": [0.1], "adj.P.Val": [0.2]}, index=["a"]), "logFC"),
+        (pd.DataFrame({"log2FoldChange": [1.0], "pvalue": [0.1], "padj": [0.2]}, index=["a"]), "log2FoldChange"),
+        (pd.DataFrame({"logFC": [1.0], "PValue": [0.1], "FDR": [0.2]}, index=["a"]), "logFC"),
+        (pd.DataFrame({"gene": ["a"], "cluster": [3], "logFC": [1.0], "p": [0.1]}), "logFC"),
+    ],
+    ids=["limma", "DESeq2", "edgeR", "numbered clusters"],
+)
+def test_tables_of_others_are_known_by_their_columns(tmp_path, table, effect):
+    adata = small_study()
+    adata.uns["t"] = table
+    (found,) = about(fe.report(adata, tmp_path / "page.html").read_text())["tables"]
+    columns = {column["role"]: column for column in found["columns"] if column["role"]}
+    assert columns["effect"]["name"] == effect
+    assert {"gene", "effect", "p"} <= set(columns)
+    for role in {"gene", "group"} & set(columns):
+        assert "levels" in columns[role], "names are texts, also where they are numbers"
+
+
+def test_p_values_that_are_texts_make_no_table(tmp_path):
+    adata = small_study()
+    adata.uns["t"] = pd.DataFrame({"gene": ["a"], "p_value": ["small"]})
+    assert about(fe.report(adata, tmp_path / "page.html").read_text())["tables"] == []
+
+
+def test_the_program_writes_the_page_of_the_package(study, tmp_path):
+    fe.io.write_h5ad(study, tmp_path / "study.h5ad")
+    fe.report(tmp_path / "study.h5ad", tmp_path / "a.html", seed=3)
+    words = ["report", str(tmp_path / "study.h5ad"), "-o", str(tmp_path / "b.html"), "--seed", "3"]
+    code = f"import sys; sys.argv = ['ferrocyte', *{words!r}]; from ferrocyte._cli import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,16 @@
 //! `ferrocyte report`: a study and its results as one page.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use clap::{ArgMatches, Command};
 use ferrocyte_base::Provenance;
-use ferrocyte_io::write_atomically;
 use ferrocyte_report::{OPTIONS, Report, ReportOptions, open, records, report};
 
 use crate::args::{input, option_arg, output};
 use crate::config::{Settings, bytes};
 use crate::door;
 use crate::faults::Failure;
-use crate::output::{Results, Target, not_printed};
+use crate::output::{Results, Target};
 use crate::session::{Session, path};
 
 /// The definition of the command.
@@ -32,7 +30,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     let out = Target::study("output", path(matches, "output")?, &[named, &file], &["html", "htm"])?;
     let options = options(&session.settings, &file)?;
     let made = report(&session.run, &study, &options)?;
-    write_atomically(&out, |file| file.write_all(made.page.as_bytes()).map_err(not_printed))?;
+    made.write(&out)?;
     let mut provenance = Provenance::new("report");
     for option in OPTIONS {
         provenance = provenance.option(option.name, session.settings.one(option.name).unwrap_or_default());
@@ -67,7 +65,7 @@ fn options(settings: &Settings, file: &Path) -> Result<ReportOptions, Failure> {
     let genes = owned("genes").unwrap_or_default();
     let word = settings.word("max_size");
     let max_size = bytes(word).ok_or_else(|| {
-        Failure::usage("max_size", format!("expected a size, found `{word}`"), "write 15M or a number of bytes")
+        Failure::usage("max_size", format!("expected a size, found `{word}`"), "write a number of bytes, or 15M")
     })?;
     Ok(ReportOptions {
         title: owned("title"),

@@ -165,10 +165,12 @@ fn place_of(columns: &[Column], name: &str, option: &str) -> Result<usize> {
         .collect();
     let Some(place) = columns.iter().position(|column| column.name == name) else {
         let near = nearest(name, &factors, 2);
-        let known = if near.is_empty() { listing(&factors, 20) } else { listing(&near, 2) };
-        return Err(Fault::missing(format!("obs has no column `{name}`"))
-            .at(option)
-            .hint(format!("there are {known}")));
+        let way = if near.is_empty() {
+            format!("columns of groups: {}", listing(&factors, 20))
+        } else {
+            format!("did you mean {}?", listing(&near, 2))
+        };
+        return Err(Fault::missing(format!("obs has no column `{name}`")).at(option).hint(way));
     };
     if matches!(columns[place].values, ObsColumn::Number(_)) {
         return Err(Fault::bad_input(format!("column `{name}` has numbers, expected groups"))

@@ -35,11 +35,12 @@ mod provenance;
 mod source;
 mod tables;
 
+use std::io::Write as _;
 use std::path::Path;
 
 use ferrocyte_base::{Fault, Result, Run, VERSION};
 use ferrocyte_data::RowChunks;
-use ferrocyte_io::{Entries, H5ad, Item};
+use ferrocyte_io::{Entries, H5ad, Item, write_atomically};
 use ferrocyte_math::random::Stream;
 use serde_json::json;
 
@@ -71,6 +72,17 @@ pub struct Report {
     pub cells: (usize, usize),
 }
 
+impl Report {
+    /// Writes the page, which is complete at its place or not there.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write_atomically(path, |file| {
+            let cut =
+                |error: std::io::Error| Fault::bad_file(format!("the page cannot be written: {error}")).because(error);
+            file.write_all(self.page.as_bytes()).map_err(cut)
+        })
+    }
+}
+
 /// The page of a study.
 ///
 /// Fails where options name columns, matrices or genes that do not exist, and where the study is damaged. What a study
@@ -82,7 +94,7 @@ pub fn report(run: &Run, study: &H5ad, options: &ReportOptions) -> Result<Report
     let frame = page::frame_size() + SLACK;
     if options.max_size <= frame {
         let message = format!("{} bytes are too few, the page without data has {frame}", options.max_size);
-        return Err(Fault::bad_input(message).at("max_size").hint("15M is the default"));
+        return Err(Fault::bad_input(message).at("max_size").hint("15000000 is the default"));
     }
     let mut blobs = Blobs::default();
     let uns = uns(run, study)?;

@@ -57,6 +57,6 @@ pub const OPTIONS: &[OptionInfo] = &[
     option("genes", "", "genes that the page must have, with commas; others follow as far as there is room"),
     option("max_cells", "100000", "most cells that are drawn; of more a sample is"),
     option("max_rows", "100000", "most rows of each table: those with the smallest p-values"),
-    option("max_size", "15M", "size of the page, which genes fill up"),
+    option("max_size", "15000000", "bytes of the page, which genes fill up; 15M is 15 x 1,048,576"),
     option("seed", "0", "seed by which cells are sampled"),
 ];

@@ -24,6 +24,10 @@ const ROLES: &[(&str, &[&str])] = &[
     ("reason", &["reason"]),
 ];
 
+/// The roles that are numbers; columns of all others are texts, also where their values are written as numbers
+/// (cluster 0, 1, ...).
+const MEASURED: &[&str] = &["effect", "p", "adjusted", "log_p"];
+
 /// How deep data frames are looked for below uns.
 const DEPTH: usize = 4;
 
@@ -73,10 +77,19 @@ fn look(place: &str, name: &str, item: &Item, depth: usize, found: &mut Vec<Test
 }
 
 impl TestTable {
-    fn new(path: String, markers: bool, columns: Vec<(String, Cells)>) -> Option<Self> {
-        let place = |names: &[&str]| names.iter().find_map(|name| columns.iter().position(|(found, _)| found == name));
+    fn new(path: String, markers: bool, mut columns: Vec<(String, Cells)>) -> Option<Self> {
+        let place = |role: &str, names: &[&str]| {
+            let fits = |cells: &Cells| matches!(cells, Cells::Numbers(_)) || !MEASURED.contains(&role);
+            names.iter().find_map(|name| columns.iter().position(|(found, cells)| found == name && fits(cells)))
+        };
         let roles: BTreeMap<&str, usize> =
-            ROLES.iter().filter_map(|(role, names)| Some((*role, place(names)?))).collect();
+            ROLES.iter().filter_map(|(role, names)| Some((*role, place(role, names)?))).collect();
+        for (role, &at) in &roles {
+            if !MEASURED.contains(role) {
+                let cells = &mut columns[at].1;
+                *cells = Cells::Texts(cells.as_texts());
+            }
+        }
         let n_rows = columns.first().map_or(0, |(_, cells)| cells.len());
         let tests = roles.contains_key("gene") && (roles.contains_key("p") || roles.contains_key("adjusted"));
         tests.then_some(Self { path, markers, columns, roles, n_rows })
