@@ -67,6 +67,7 @@ parity: develop ## errors of every verb of limma against the reference cases; wr
 
 docs: develop ## generated pages and API reference under docs/_build
 	python scripts/make_docs.py
+	python scripts/gallery
 	python scripts/run_tutorials.py
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --profile $(PROFILE) --target-dir target
 

@@ -438,6 +438,7 @@ def test_programs_lie_in_an_anndata(cells, tmp_path):
     # The caller's threshold is obeyed, not that of the run.
     most = float(wide.local_density.max())
     some = fe.cnmf.consensus_nmf_extract_k(cells, 3, density_threshold=most)
+    assert cells.uns["cnmf.threshold.3"] == most
     assert some.kept.sum() == 17
     assert same_bits(some.usages, run.consensus(3, most).usages)
     with pytest.warns(fe.FerrocyteWarning, match="fewer dense groups than programs"):

@@ -113,6 +113,7 @@ DRAW = {
     "plot_gene": lambda **kw: fe.pl.plot_gene(small_study(), "gene1", condition="condition", unit="donor", **kw),
     "qq_normal": lambda **kw: fe.pl.qq_normal(TABLE["t"], **kw),
     "prior": lambda **kw: fe.pl.prior(FIT, **kw),
+    "random_effects": lambda **kw: fe.pl.random_effects(FIT, "gene1", **kw),
     "variance_shares": lambda **kw: fe.pl.variance_shares(SHARES, **kw),
     "variance_shares_top": lambda **kw: fe.pl.variance_shares_top(SHARES, "donor", n=5, **kw),
     "gxemm_heritability": lambda **kw: fe.pl.gxemm_heritability(HERITABILITY, **kw),
@@ -149,7 +150,7 @@ def test_all_but_what_is_drawn_is_keyword_only(name):
     positional = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     drawn = {"plot_gene": ["data", "gene"], "variance_shares_top": ["data", "part"]}
     drawn |= {"heatmap_genes": ["values", "table"], "barcode": ["statistics", "index"], **cell_figures.POSITIONAL}
-    drawn |= {**ecotype_figures.POSITIONAL, "ctmm_variances": ["fit", "gene"]}
+    drawn |= {**ecotype_figures.POSITIONAL, "ctmm_variances": ["fit", "gene"], "random_effects": ["fit", "gene"]}
     assert positional == drawn.get(name, [parameters[0].name])
 
 
@@ -604,6 +605,25 @@ def test_the_prior_of_two_terms_is_asked_for_by_name():
     plain = fe.lmm.fit(small_study(), "~ condition + (1 | sample)", moderate=False)
     with pytest.raises(fe.BadInputError, match="not moderated"):
         fe.pl.prior(plain)
+
+
+def test_random_effects_are_in_their_order_with_their_intervals():
+    ax = fe.pl.random_effects(FIT, "gene3", level=0.9)
+    table = FIT.ranef("gene3").sort_values("estimate")
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(table["level"])
+    drawn = np.sort(np.concatenate([line.get_xdata() for line in ax.lines[1:]]))
+    np.testing.assert_allclose(drawn, table["estimate"])
+    ends = np.sort(np.concatenate([[part[0, 0] for part in lines.get_segments()] for lines in ax.collections]))
+    np.testing.assert_allclose(ends, np.sort(table["estimate"] - 1.6448536269514722 * table["se"]), rtol=1e-9)
+
+
+def test_random_effects_that_are_not_there_are_named():
+    with pytest.raises(fe.MissingKeyError, match="no gene `none`"):
+        fe.pl.random_effects(FIT, "none")
+    with pytest.raises(fe.MissingKeyError, match="no random term `donr`"):
+        fe.pl.random_effects(FIT, "gene1", term="donr")
+    with pytest.raises(fe.BadInputError, match="between 0 and 1"):
+        fe.pl.random_effects(FIT, "gene1", level=95)
 
 
 # Linear models of samples

@@ -719,6 +719,9 @@ def test_what_a_threshold_leaves_out_is_grey():
     assert words(ax) == ["2 of 3 spectra below 0.5"]
     assert words(fe.pl.cnmf_density([0.1, 0.2, 0.8])) == []
     assert words(fe.pl.cnmf_density(cells(), 3, threshold=0.01))[0].endswith("of 20 spectra below 0.01")
+    made = cells()
+    made.uns["cnmf.threshold.3"] = 0.02
+    assert words(fe.pl.cnmf_density(made, 3))[0].endswith("of 20 spectra below 0.02"), "that of the extraction"
     for bad, message in (([], "there is no spectrum"), ([np.nan], "missing values")):
         with pytest.raises(fe.BadInputError, match=message):
             fe.pl.cnmf_density(bad)
@@ -892,3 +895,16 @@ def test_bare_scripts_draw_without_a_display():
         page = io.BytesIO()
         fe.pl.save(figure, page, format=form)
         assert page.getvalue().startswith(start)
+
+
+def test_measures_are_coloured_by_categories_cell_by_cell():
+    made = cells()
+    fe.pp.calculate_qc_metrics(made, percent_top=None, inplace=True)
+    ax = fe.pl.qc_scatter(made, "total_counts", "n_genes_by_counts", color="label")
+    levels = [str(level) for level in made.obs["label"].cat.categories]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == levels
+    (points,) = ax.collections
+    assert len(points.get_offsets()) == made.n_obs
+    assert len(np.unique(points.get_facecolors(), axis=0)) == len(levels)
+    with pytest.raises(fe.BadInputError, match="expected numbers"):
+        fe.pl.qc_scatter(made, "label", "n_genes_by_counts")

@@ -198,7 +198,8 @@ def consensus_nmf_extract_k(
     -------
     Programs
         The programs. obsm gains ``KEY.K`` (final usages, columns C1 to Ck), varm ``KEY.K`` and ``KEY.coef.K``, uns
-        ``KEY.dist.K`` (distances of the kept spectra in the order of the clustergram) and ``KEY.density.K``.
+        ``KEY.dist.K`` (distances of the kept spectra in the order of the clustergram), ``KEY.density.K`` and
+        ``KEY.threshold.K``.
 
     Raises
     ------
@@ -234,6 +235,7 @@ def consensus_nmf_extract_k(
     )
     programs.store(adata, nmf_slot)
     adata.uns[f"{nmf_slot}.dist.{int(k)}"] = run.distances(programs)
+    adata.uns[f"{nmf_slot}.threshold.{int(k)}"] = programs.density_threshold
     return programs
 
 

@@ -15,6 +15,7 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 :func:`variance_shares`      what accounts for the variance of genes: fixed effects, random terms, residual
 :func:`variance_shares_top`  the same for the genes of which one part accounts for most
 :func:`qq_normal`            z values against the normal distribution
+:func:`random_effects`       how far each donor or sample lies from the others, for one gene
 :func:`prior`                the variance between units of each gene, and its distribution over genes
 :func:`library_sizes`        the total count of each sample
 :func:`densities`            the distribution of log-values in each sample
@@ -68,6 +69,7 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 
 from __future__ import annotations
 
+from ._caterpillar import random_effects
 from ._clusters import coolmap
 from ._dots import dotplot, matrixplot
 from ._ecotypes import (
@@ -150,6 +152,7 @@ __all__ = [
     "qc_violin",
     "qq",
     "qq_normal",
+    "random_effects",
     "sa",
     "save",
     "spatial",

@@ -182,7 +182,7 @@ def cnmf_density(
     k
         The number of programs, for an AnnData.
     threshold
-        The threshold; by default that of the run, if it is known.
+        The threshold; by default that of the extraction of this k, or of the run, if it is known.
     key
         The key of the run.
     title
@@ -544,10 +544,11 @@ def _first(table: Any, names: Sequence[str]) -> np.ndarray[Any, Any]:
 
 
 def _densities(data: Any, k: int | None, key: str) -> tuple[np.ndarray[Any, Any], float | None]:
-    """Local densities of a run, and the threshold if its arguments are known."""
+    """Local densities of a run, and the threshold of this k, or of the run, if it is known."""
     values = np.asarray(_held(data, f"{key}.density.{_k(k)}", "uns"), dtype=float).ravel()
     arguments = data.uns.get(f"{key}.args")
     threshold = arguments.get("density_threshold") if hasattr(arguments, "get") else None
+    threshold = data.uns.get(f"{key}.threshold.{_k(k)}", threshold)
     return values, None if threshold is None else float(np.asarray(threshold).item())
 
 

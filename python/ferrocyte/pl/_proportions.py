@@ -262,7 +262,9 @@ def composition(
         )
     legend(ax, [name for _, name in groups], colours, beside=1.24)
     note = f"* FDR < {100 * fdr:g} %"
-    return tidy(ax, title=shown(title or " "), xlabel="mean share of cells (%)", ylabel="", note=note)
+    return tidy(
+        ax, title=None if title is None else shown(title), xlabel="mean share of cells (%)", ylabel="", note=note
+    )
 
 
 def _groups(table: pd.DataFrame) -> list[tuple[str, str]]:

@@ -11,11 +11,11 @@ from .._keys import DIALECTS, Style
 from .._obs import require
 from ..errors import BadInputError, MissingKeyError
 from . import _density
-from ._colours import category_colours, level_colours, with_lower
+from ._colours import MISSING, category_colours, level_colours, with_lower
 from ._embedding import categories_of, is_categories
 from ._labels import label_points, lay_out
 from ._style import DOWN, FAINT, INK, MANY, UP, axes, styled, tidy
-from ._words import room, shown
+from ._words import legend, legend_width, room, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -245,9 +245,10 @@ def qc_scatter(
     x, y
         Columns of obs that hold numbers.
     color
-        A column of obs that holds numbers; high ones are drawn on top.
+        A column of obs: of numbers, whose high ones are drawn on top, or of categories, which are drawn in turn, cell
+        by cell, so that none covers another.
     cmap
-        The map of colours.
+        The map of colours of numbers.
     title
         The title.
     ax
@@ -262,7 +263,7 @@ def qc_scatter(
     MissingKeyError
         Where there is no such column.
     BadInputError
-        Where one holds no numbers.
+        Where `x` or `y` holds no numbers.
 
     Examples
     --------
@@ -278,11 +279,17 @@ def qc_scatter(
 
     adata = target(adata)
     across, up = _numbers(adata, x), _numbers(adata, y)
-    ax = axes(ax, (4.2, 3.4))
+    named = color is not None and is_categories(require(adata.obs, color))
+    levels, codes, colours = _groups(adata, color if named else None, "scanpy")
+    ax = axes(ax, (4.2 + (legend_width(levels) if named else 0.0), 3.4))
     size = float(np.clip(12_000.0 / max(len(across), 1), 0.5, 10.0))
     look: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": len(across) > _MANY}
     if color is None:
         ax.scatter(across, up, color=DOWN, alpha=0.5, **look)
+    elif named:
+        turn = np.random.default_rng(0).permutation(len(across))
+        ax.scatter(across[turn], up[turn], c=np.array([*colours, MISSING])[codes[turn]], **look)
+        legend(ax, levels, colours)
     else:
         shade = _numbers(adata, color)
         order = np.argsort(np.where(np.isnan(shade), -np.inf, shade), kind="stable")

@@ -132,6 +132,9 @@ def tidy(ax: Axes, *, title: str | None, xlabel: str, ylabel: str, note: str = "
         ax.spines[side].set_visible(False)
     if title:
         ax.set_title(title, loc="left", pad=17.0 if note else 6.0)
+    elif note:
+        # A title without words keeps the room above the axes, which the note alone does not.
+        ax.set_title(" ", loc="left", pad=3.0)
     if note:
         ax.annotate(
             note, (0.0, 1.0), xytext=(0.0, 4.0), xycoords="axes fraction", textcoords="offset points",
