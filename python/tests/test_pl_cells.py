@@ -900,11 +900,11 @@ def test_bare_scripts_draw_without_a_display():
 def test_measures_are_coloured_by_categories_cell_by_cell():
     made = cells()
     fe.pp.calculate_qc_metrics(made, percent_top=None, inplace=True)
-    ax = fe.pl.qc_scatter(made, "total_counts", "n_genes_by_counts", color="label")
-    levels = [str(level) for level in made.obs["label"].cat.categories]
+    ax = fe.pl.qc_scatter(made, "total_counts", "n_genes_by_counts", color="cell_type")
+    levels = [str(level) for level in made.obs["cell_type"].cat.categories]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == levels
     (points,) = ax.collections
     assert len(points.get_offsets()) == made.n_obs
     assert len(np.unique(points.get_facecolors(), axis=0)) == len(levels)
     with pytest.raises(fe.BadInputError, match="expected numbers"):
-        fe.pl.qc_scatter(made, "label", "n_genes_by_counts")
+        fe.pl.qc_scatter(made, "cell_type", "n_genes_by_counts")
