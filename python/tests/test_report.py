@@ -183,3 +183,19 @@ def test_scaled_values_give_way_to_raw(study, tmp_path):
 def test_empty_studies_have_a_page(tmp_path):
     adata = ad.AnnData(obs=pd.DataFrame(index=["a", "b"]), var=pd.DataFrame(index=["g"]))
     assert about(fe.report(adata, tmp_path / "page.html").read_text())["sections"] == ["overview"]
+
+
+def test_ecotypes_have_a_section_where_they_were_stored(tmp_path):
+    cells = fe.ecotype.simulate(3, samples=2, cells=300, genes=60, types=2, ecotypes=2)
+    models = fe.ecotype.train(cells, sample="Sample", normalize="log1p_cp10k")
+    cells.obs["SE"] = cells.obs["SE"].astype(str)
+    assert "ecotypes" not in about(fe.report(cells, tmp_path / "page.html").read_text())["sections"]
+    fe.ecotype.recover(cells, models, normalize="log1p_cp10k").store(cells, key="found")
+    told = about(fe.report(cells, tmp_path / "page.html").read_text())
+    assert told["sections"].index("ecotypes") == told["sections"].index("space") - 1
+    columns = told["cells"]["columns"]
+    column, reason = (columns[told["ecotypes"][name]] for name in ("column", "reason"))
+    assert column["name"] == "found"
+    counts = cells.obs["found"].value_counts()
+    assert dict(zip(column["levels"], column["counts"], strict=True)) == counts.to_dict()
+    assert reason["name"] == "found_reason"

@@ -182,6 +182,25 @@ def test_odd_studies_are_still_a_good_picture(browser, tmp_path, groups):
     )
 
 
+def test_ecotypes_are_counted_by_type_and_coloured_in_tissue(browser, tmp_path):
+    cells = fe.ecotype.simulate(3, samples=2, cells=300, genes=60, types=2, ecotypes=2)
+    models = fe.ecotype.train(cells, sample="Sample", normalize="log1p_cp10k")
+    fe.ecotype.recover(cells, models, normalize="log1p_cp10k").store(cells, key="found")
+    opened = Opened(browser, fe.report(cells, tmp_path / "page.html"))
+    opened.show_all()
+    assert opened.errors == []
+    assert f"of {cells.n_obs} cells have a label" in opened.page.inner_text("#ecotypes")
+    bars = opened.page.evaluate("document.querySelector('#ecotypes .js-plotly-plot').data.map(trace => trace.name)")
+    assert bars == [str(level) for level in cells.obs["found"].cat.categories]
+    drawn = opened.page.evaluate("document.querySelector('#space .js-plotly-plot').data.map(trace => trace.name)")
+    assert set(drawn) == set(bars)
+    # Tissues of two samples lie on each other: one is shown, or both where that is asked for.
+    first = (cells.obs["Sample"] == "S1").sum()
+    assert f"{first} cells" in opened.page.inner_text("#space .said")
+    opened.page.locator("#space select").first.select_option("all")
+    opened.page.wait_for_function(f"document.querySelector('#space .said').textContent.includes('{cells.n_obs} cells')")
+
+
 def test_a_hundred_thousand_cells_move_within_a_tenth_of_a_second(browser, tmp_path):
     path = fe.report(made(100_000, n_genes=20), tmp_path / "page.html")
     assert path.stat().st_size < 15_000_000

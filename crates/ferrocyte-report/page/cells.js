@@ -18,9 +18,9 @@ function suggestions(names, typed, most = 40) {
 
 /** Cells on a plane. Other parts of the page colour it by `showGene` and `showProgram`. */
 class Picture {
-  constructor(host, about, layouts) {
+  constructor(host, about, layouts, column = about.cells.clusters) {
     Object.assign(this, { about, layouts, layout: layouts[0], columns: about.cells.columns });
-    const begin = about.cells.clusters ?? about.cells.columns.findIndex((column) => column.levels);
+    const begin = column ?? about.cells.columns.findIndex((other) => other.levels);
     this.colour = { kind: "column", at: Math.max(0, begin) };
     this.plot = make("div", { class: "figure", style: "height:min(36rem, 80vh)" });
     this.said = make("p", { class: "said", role: "status" });
@@ -37,10 +37,17 @@ class Picture {
     const [colourLabel, select] = choice("Colour by", columns.concat(programs), take, `column:${this.colour.at}`);
     this.select = select;
     const [layoutLabel] = choice("Layout", this.layouts.map((l, i) => [i, l.name]), (i) => { this.layout = this.layouts[i]; this.draw(); }, 0);
+    const samples = this.columns[this.about.cells.samples ?? -1];
+    // Tissues have coordinates of their own: one is shown at a time.
+    this.tissue = this.layout.space && samples?.levels.length > 1 ? 0 : null;
     const names = make("input", { type: "checkbox", onchange: () => { this.labels = names.checked; this.draw(); } });
     this.labels = names.checked = !this.layout.space;
     const controls = make("div", { class: "controls" });
     if (this.layouts.length > 1) controls.append(layoutLabel);
+    if (this.tissue !== null && this.layouts.every((layout) => layout.space)) {
+      const tissues = samples.levels.map((level, i) => [i, short(level, 40)]).concat([["all", "all together"]]);
+      controls.append(choice(plain(samples.name, 24), tissues, (i) => { this.tissue = i === "all" ? null : Number(i); this.draw(); }, 0)[0]);
+    } else this.tissue = null;
     controls.append(colourLabel);
     if (this.about.expression) controls.append(this.geneInput());
     controls.append(make("label", { class: "check" }, names, "names on the picture"));
@@ -89,10 +96,15 @@ class Picture {
   }
 
   async drawn() {
-    const [x, y] = await Promise.all([valuesOf(this.layout.x), valuesOf(this.layout.y)]);
+    let [x, y] = await Promise.all([valuesOf(this.layout.x), valuesOf(this.layout.y)]);
+    if (this.tissue !== null) {
+      const codes = await valuesOf(this.columns[this.about.cells.samples].values);
+      x = x.map((value, i) => (codes[i] === this.tissue ? value : NaN));
+    }
+    const seen = x.reduce((sum, value) => sum + !Number.isNaN(value), 0);
     const { kind, at, set, name } = this.colour;
     const column = kind === "column" ? this.columns[at] : null;
-    const grouped = column?.levels ? await this.groups(column, x, y) : await this.numbers(kind, at, set, name, x, y);
+    const grouped = column?.levels ? await this.groups(column, x, y, seen) : await this.numbers(kind, at, set, name, x, y, seen);
     this.selectable(x.length, column);
     const bare = { showgrid: false, showline: false, zeroline: false, showticklabels: false, ticks: "" };
     const layout = {
@@ -108,16 +120,16 @@ class Picture {
     return Math.min(8, Math.max(1.6, 300 / Math.sqrt(n)));
   }
 
-  async groups(column, x, y) {
+  async groups(column, x, y, seen) {
     const codes = await valuesOf(column.values), missing = MISSING[column.values.type];
     const colours = coloursOf(column), n = x.length;
     const rows = column.levels.map(() => []), none = [];
     for (let i = 0; i < n; i++) (codes[i] === missing ? none : rows[codes[i]]).push(i);
-    this.said.textContent = `${column.name}: ${column.levels.length.toLocaleString("en")} groups, ${n.toLocaleString("en")} cells.`;
+    this.said.textContent = `${column.name}: ${column.levels.length.toLocaleString("en")} groups, ${seen.toLocaleString("en")} cells.`;
     const part = (name, picked, colour) => ({
       type: "scattergl", mode: "markers", name: plain(name), customdata: picked,
       x: Float32Array.from(picked, (i) => x[i]), y: Float32Array.from(picked, (i) => y[i]),
-      marker: { size: this.size(n), color: colour, opacity: 0.8 }, hovertemplate: `${plain(name, 80)}<extra></extra>`,
+      marker: { size: this.size(seen), color: colour, opacity: 0.8 }, hovertemplate: `${plain(name, 80)}<extra></extra>`,
     });
     let traces;
     if (column.levels.length <= MOST_TRACES) {
@@ -141,7 +153,7 @@ class Picture {
       bgcolor: style("--paper"), opacity: 0.85, borderpad: 1 }];
   }
 
-  async numbers(kind, at, set, name, x, y) {
+  async numbers(kind, at, set, name, x, y, seen) {
     const values = kind === "gene" ? await geneValues(this.about, at)
       : valuesOf(kind === "program" ? this.about.programs[set].programs[at].usage : this.columns[at].values);
     const found = await values, n = x.length;
@@ -150,13 +162,12 @@ class Picture {
       .sort((a, b) => (found[a] - found[b]) || (Number.isNaN(found[b]) - Number.isNaN(found[a])) || a - b);
     const title = kind === "gene" ? name : kind === "program" ? `usage of ${this.about.programs[set].programs[at].name}` : this.columns[at].name;
     const unit = kind === "gene" ? this.about.expression.unit : "";
-    const known = found.filter((v) => Number.isFinite(v));
-    const above = known.reduce((sum, v) => sum + (v > 0), 0);
-    this.said.textContent = `${title}${unit ? `, ${unit}` : ""}: above 0 in ${above.toLocaleString("en")} of ${n.toLocaleString("en")} cells.`;
+    const above = found.reduce((sum, v, i) => sum + (v > 0 && !Number.isNaN(x[i])), 0);
+    this.said.textContent = `${title}${unit ? `, ${unit}` : ""}: above 0 in ${above.toLocaleString("en")} of ${seen.toLocaleString("en")} cells.`;
     const trace = {
       type: "scattergl", mode: "markers", customdata: Array.from(order), showlegend: false,
       x: Float32Array.from(order, (i) => x[i]), y: Float32Array.from(order, (i) => y[i]),
-      marker: { size: this.size(n), color: Array.from(order, (i) => found[i]), colorscale: this.scale(), opacity: 0.85,
+      marker: { size: this.size(seen), color: Array.from(order, (i) => found[i]), colorscale: this.scale(), opacity: 0.85,
         colorbar: { title: { text: plain(title, 24), font: { size: 11 } }, thickness: 12, len: 0.6 } },
       hovertemplate: `${plain(title)} %{marker.color:.3g}<extra></extra>`,
     };
@@ -223,9 +234,25 @@ function qualitySection(host, about) {
 
 /** Which part of each sample each cluster is. */
 function compositionSection(host, about) {
+  sharesOf(host, about, about.cells.samples, about.cells.clusters);
+}
+
+/** Which ecotypes there are, of what they consist, and why other cells have none. */
+function ecotypesSection(host, about) {
+  const { columns, clusters, samples } = about.cells, { column, reason } = about.ecotypes;
+  const { levels, counts } = columns[column], n = counts.reduce((a, b) => a + b, 0);
+  const parts = levels.map((level, i) => `${short(level, 30)} ${counts[i].toLocaleString("en")}`);
+  host.append(make("p", {}, `${n.toLocaleString("en")} of ${about.n_obs.toLocaleString("en")} cells have a label: ${parts.join(", ")}.`));
+  const others = (columns[reason]?.levels ?? []).map((word, i) => [word, columns[reason].counts[i]]).filter(([word, count]) => word !== "ok" && count);
+  if (others.length) host.append(make("p", {}, `Others: ${others.map(([word, count]) => `${count.toLocaleString("en")} ${word}`).join(", ")}.`));
+  sharesOf(host, about, clusters === column ? samples : clusters ?? samples, column);
+}
+
+/** Bars: which part of the cells of each group are of another grouping. */
+function sharesOf(host, about, first, second) {
   const { columns, samples, clusters } = about.cells;
   const grouped = columns.map((column, i) => [i, column.name]).filter(([i]) => columns[i].levels && columns[i].levels.length <= 200);
-  let across = samples ?? grouped.find(([i]) => i !== clusters)?.[0] ?? clusters, of = clusters, shares = true;
+  let across = first ?? grouped.find(([i]) => i !== second)?.[0] ?? second, of = second, shares = true;
   const plot = make("div", { class: "figure" });
   const count = async () => {
     // Samples and clusters are counted over all cells; other pairs over those that are drawn.

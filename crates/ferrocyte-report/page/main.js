@@ -3,7 +3,7 @@
 
 const WORDS = {
   overview: "Overview", cells: "Cells", quality: "Quality", composition: "Composition", markers: "Markers", programs: "Programs",
-  tests: "Tests", space: "In space", components: "Variance components", notes: "Warnings and statuses", provenance: "Provenance",
+  tests: "Tests", ecotypes: "Ecotypes", space: "In space", components: "Variance components", notes: "Warnings and statuses", provenance: "Provenance",
 };
 
 async function begin() {
@@ -30,7 +30,8 @@ async function begin() {
     markers: (host) => markersSection(host, about, picture),
     programs: (host) => programsSection(host, about, picture),
     tests: (host) => testsSection(host, about, picture),
-    space: (host) => new Picture(host, about, about.layouts.filter((layout) => layout.space)).draw(),
+    ecotypes: (host) => ecotypesSection(host, about),
+    space: (host) => new Picture(host, about, about.layouts.filter((layout) => layout.space), about.ecotypes?.column).draw(),
     components: (host) => componentsSection(host, about),
     notes: (host) => notesSection(host, about),
     provenance: (host) => provenanceSection(host, about),

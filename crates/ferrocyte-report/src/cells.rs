@@ -11,10 +11,10 @@ use crate::pack::Blobs;
 /// Columns of more levels than this tell cells apart rather than groups of them, and are left out.
 const MOST_LEVELS: usize = 2_000;
 
-/// Names that columns of clusters go by, besides those of the keys.
+/// Names that columns of clusters go by, besides those of the keys; in small letters or large ones.
 const CLUSTERS: [&str; 7] = ["cell_type", "celltype", "annotation", "cell.type", "louvain", "cluster", "clusters"];
 
-/// Names that columns of samples go by.
+/// Names that columns of samples go by, in small letters or large ones.
 const SAMPLES: [&str; 8] = ["sample", "sample_id", "donor", "individual", "patient", "library", "orig.ident", "batch"];
 
 /// A column of obs that is on the page.
@@ -73,7 +73,8 @@ impl Cells {
             ObsColumn::Number(_) => false,
         };
         let named = |names: &[&str]| {
-            names.iter().find_map(|name| columns.iter().position(|column| column.name == *name && groups(column)))
+            let is = |column: &Column, name: &str| column.name.eq_ignore_ascii_case(name) && groups(column);
+            names.iter().find_map(|name| columns.iter().position(|column| is(column, name)))
         };
         let known: Vec<&str> = groupby
             .into_iter()

@@ -2,8 +2,8 @@
 //! request to any network.
 //!
 //! The page shows what the study holds and no more: its provenance, the quality of its cells, its layouts coloured by
-//! any column or gene, clusters and composition, markers, programs, tables of tests with their volcanoes, positions in
-//! tissue, variance components, and what was left out and why. Everything comes from what results have stored in the
+//! any column or gene, clusters and composition, markers, programs, tables of tests with their volcanoes, ecotypes,
+//! positions in tissue, variance components, and what was left out and why. Everything comes from what results have stored in the
 //! file (`result.store(adata)`); nothing is computed anew but means of markers in clusters.
 //!
 //! * [`report`] makes the page of an .h5ad file (or of a modality of an .h5mu file).
@@ -25,6 +25,7 @@
 
 mod cells;
 mod components;
+mod ecotypes;
 mod expression;
 mod layouts;
 mod options;
@@ -108,6 +109,7 @@ pub fn report(run: &Run, study: &H5ad, options: &ReportOptions) -> Result<Report
     let (programs, program_genes) = programs::programs(run, study, &cells, &mut blobs)?;
     let told: Vec<_> = tables.iter().map(|table| table.to_json(&mut blobs, options.max_rows)).collect::<Result<_>>()?;
     let components = components::components(&uns);
+    let ecotypes = ecotypes::ecotypes(&uns, &cells);
     let mut steps = provenance::steps(&uns);
     steps.extend(options.records.iter().map(|(name, text)| provenance::record(name, text)));
 
@@ -132,6 +134,7 @@ pub fn report(run: &Run, study: &H5ad, options: &ReportOptions) -> Result<Report
         has(dotted || tables.iter().any(|table| table.markers), "markers"),
         has(!programs.is_empty(), "programs"),
         has(tables.iter().any(|table| !table.markers), "tests"),
+        has(ecotypes.is_some(), "ecotypes"),
         has(space, "space"),
         has(!components.is_empty(), "components"),
         has(
@@ -156,6 +159,7 @@ pub fn report(run: &Run, study: &H5ad, options: &ReportOptions) -> Result<Report
         "expression": about_genes,
         "programs": programs,
         "tables": told,
+        "ecotypes": ecotypes,
         "components": components,
         "warnings": warnings,
         "steps": steps,

@@ -128,6 +128,7 @@ class Discovered:
                 adata.obs[name] = pd.Categorical(table[name])
         known = {name: value for name, value in self.params.items() if value is not None}
         adata.uns["ecotype_discovery"] = {
+            "key": key,
             "params": known,
             "cell_types": list(self.cell_types),
             "provenance": json.dumps(self.provenance),

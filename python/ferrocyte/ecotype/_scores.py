@@ -107,7 +107,8 @@ class Recovered:
         adata.obs[f"{key}_margin"] = table["margin"].to_numpy()
         adata.obs[f"{key}_reason"] = pd.Categorical(table["reason"])
         adata.obsm[f"{key}_scores"] = self.scores.loc[names].to_numpy()
-        adata.uns["ecotype"] = {"classes": np.array(list(self.scores.columns)), "params": dict(self.params)}
+        classes = np.array(list(self.scores.columns))
+        adata.uns["ecotype"] = {"key": key, "classes": classes, "params": dict(self.params)}
 
 
 def _scores(found: dict[str, Any], cells: list[str], classes: list[str]) -> Scores:
