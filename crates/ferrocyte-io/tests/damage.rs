@@ -334,13 +334,15 @@ fn a_text_that_claims_more_than_its_object_has_is_refused_before_room_is_made_fo
             start = texts.offset().or_else(|| Some(texts.chunk_info(0)?.addr)).unwrap() as usize;
         });
         let good = std::fs::read(&path).unwrap();
-        for (at, byte, words) in [
-            (3, 0xf0, "bytes of an object of 5"),
+        for (damage, words) in [
+            (vec![(3, 0xf0)], "bytes of an object of 5"),
             // The number of the object.
-            (12, 200, "object 200 is not there"),
+            (vec![(12, 200)], "object 200 is not there"),
+            // The address of the heap besides.
+            (vec![(3, 0xf0), (4, 1)], "a text of 4026531845 bytes in a file of"),
         ] {
             let mut bytes = good.clone();
-            bytes[start + at] = byte;
+            damage.iter().for_each(|&(at, byte)| bytes[start + at] = byte);
             std::fs::write(&path, bytes).unwrap();
             let fault = H5ad::open(&path).and_then(|study| study.tree(&Run::new())).err().unwrap();
             expect(&fault, Kind::BadFile, &["study.h5ad: uns/texts: the texts at byte", words]);

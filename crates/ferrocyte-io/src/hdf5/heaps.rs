@@ -118,15 +118,22 @@ impl Heaps {
                 Some((known, objects)) if known == address => objects,
                 _ => self.heap(address)?,
             };
-            // What is no heap at all the library refuses by itself.
-            if let Some(objects) = &objects {
-                match objects.bytes(index) {
-                    Some(bytes) if length <= bytes => {}
-                    Some(bytes) => return Err(damaged(address, &format!("{length} bytes of an object of {bytes}"))),
-                    None => return Err(damaged(address, &format!("object {index} is not there"))),
-                }
+            match objects.as_ref().map(|objects| objects.bytes(index)) {
+                // What is no heap at all the library refuses by itself, when it has made room for the text.
+                None => self.check_length(address, length)?,
+                Some(Some(bytes)) if length <= bytes => {}
+                Some(Some(bytes)) => return Err(damaged(address, &format!("{length} bytes of an object of {bytes}"))),
+                Some(None) => return Err(damaged(address, &format!("object {index} is not there"))),
             }
             last = Some((address, objects));
+        }
+        Ok(())
+    }
+
+    /// Refuses a text that is longer than the file.
+    fn check_length(&self, address: u64, length: u64) -> Result<()> {
+        if length > self.length {
+            return Err(damaged(address, &format!("a text of {length} bytes in a file of {}", self.length)));
         }
         Ok(())
     }
@@ -167,9 +174,23 @@ impl Heaps {
                 bytes.truncate(header_bytes(&bytes));
             }
             self.check_bytes(&bytes)?;
+            self.check_attributes(&bytes)?;
             self.find_blocks(&bytes, &mut blocks);
         }
         self.set_sound(address);
+        Ok(())
+    }
+
+    /// Looks at the lengths of the texts of attributes whose messages stand in these bytes. They are not held against their
+    /// heaps: what an attribute was before it was changed may still stand there.
+    fn check_attributes(&self, bytes: &[u8]) -> Result<()> {
+        let size = self.reference_bytes();
+        for at in 0..bytes.len() {
+            for reference in texts_of_attribute(bytes, at, self.widths.1, size).unwrap_or_default().chunks_exact(size) {
+                let (length, address, _) = self.parts(reference);
+                self.check_length(address, length)?;
+            }
+        }
         Ok(())
     }
 
@@ -205,6 +226,10 @@ impl Heaps {
         info: &ArrayInfo,
         rows: &Range<usize>,
     ) -> Result<()> {
+        // Texts of one length stand where they are.
+        if info.dtype == Dtype::Text && !refers(array) {
+            return Ok(());
+        }
         let read = |address: u64, bytes: u64| {
             let fits = address.checked_add(bytes).is_some_and(|end| end <= self.length);
             let mut buffer = vec![0; if fits { bytes as usize } else { 0 }];
@@ -306,6 +331,12 @@ fn damaged(address: u64, what: &str) -> Fault {
         .hint("copy or download the file again")
 }
 
+/// Whether the texts of an array are of variable length, and stand in heaps.
+fn refers(array: &hdf5::Dataset) -> bool {
+    use hdf5::types::TypeDescriptor::{VarLenAscii, VarLenUnicode};
+    array.dtype().and_then(|stored| stored.to_descriptor()).is_ok_and(|d| matches!(d, VarLenAscii | VarLenUnicode))
+}
+
 /// Follows the objects of a heap to its end.
 fn walk(heap: &[u8], lengths: usize) -> std::result::Result<Objects, String> {
     let head = (8 + lengths).next_multiple_of(8);
@@ -341,6 +372,39 @@ fn header_bytes(bytes: &[u8]) -> usize {
     bytes.get(8..12).map_or(0, |size| 16 + number(size) as usize)
 }
 
+/// The references of the attribute of texts whose message begins at `at`, if one does (IV.A.2.m): version, sizes of name,
+/// type and extents, these three, padded to 8 bytes in the first version, and the references.
+fn texts_of_attribute(bytes: &[u8], at: usize, lengths: usize, reference: usize) -> Option<&[u8]> {
+    let version = *bytes.get(at).filter(|version| (1..=3).contains(*version))?;
+    let size = |place: usize| bytes.get(at + place..at + place + 2).map(|size| number(size) as usize);
+    let padded = |size: usize| if version == 1 { size.next_multiple_of(8) } else { size };
+    let (name, kind, space) = (size(2)?, size(4)?, size(6)?);
+    let name_at = at + if version == 3 { 9 } else { 8 };
+    let kind_at = name_at + padded(name);
+    let space_at = kind_at + padded(kind);
+    let (zero, letters) = bytes.get(name_at..name_at + name)?.split_last()?;
+    if *zero != 0 || letters.is_empty() || letters.contains(&0) {
+        return None;
+    }
+    // Class 9 is of variable length, its kind 1 are texts.
+    let is_text = matches!(bytes.get(kind_at..kind_at + kind)?, [class, kind, ..] if class & 15 == 9 && kind & 15 == 1);
+    let n = elements(bytes.get(space_at..space_at + space)?, lengths).filter(|_| is_text)?;
+    let data = bytes.get(space_at + padded(space)..)?;
+    Some(&data[..data.len().min(n.saturating_mul(reference))])
+}
+
+/// How many elements extents stand for (IV.A.2.b).
+fn elements(space: &[u8], lengths: usize) -> Option<usize> {
+    let (&version, &rank) = (space.first()?, space.get(1)?);
+    let first = match version {
+        1 => 8,
+        2 => 4,
+        _ => return None,
+    };
+    let sizes = space.get(first..)?.chunks_exact(lengths).take(usize::from(rank));
+    Some(sizes.fold(1, |n: usize, size| n.saturating_mul(number(size) as usize)))
+}
+
 /// Whether a message of type 16 (continuation) may have its content at `at`: in either version of headers.
 fn continues(bytes: &[u8], at: usize) -> bool {
     let old = at >= 8 && bytes[at - 8..at - 6] == [0x10, 0];
@@ -354,6 +418,7 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -381,6 +446,38 @@ mod tests {
         assert!(walk(&heap, 8).is_err_and(|e| e.contains("object 0 has 0 bytes")));
         heap[24] = 200;
         assert!(walk(&heap, 8).is_err_and(|e| e.contains("object 1 has 200 bytes, of which 48 are left")));
+    }
+
+    /// The message of a scalar attribute `note`, in the first version: a text of `length` bytes.
+    fn attribute(length: u32) -> Vec<u8> {
+        let mut message = vec![1, 0, 5, 0, 16, 0, 8, 0];
+        message.extend(b"note\0\0\0\0");
+        message.extend([0x19, 1, 1, 0, 16, 0, 0, 0, 0x10, 0, 0, 0, 1, 0, 0, 0]);
+        message.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+        message.extend(length.to_le_bytes());
+        message.extend([0; 12]);
+        message
+    }
+
+    #[test]
+    fn texts_of_attributes_are_found_where_their_messages_begin() {
+        let mut header = vec![7; 3];
+        header.extend(attribute(77));
+        let found: Vec<_> = (0..header.len()).filter_map(|at| texts_of_attribute(&header, at, 8, 16)).collect();
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].len(), found[0][0]), (16, 77));
+    }
+
+    #[test]
+    fn texts_of_attributes_longer_than_their_file_are_refused() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1000).unwrap();
+        let (sound, known) = (Mutex::default(), Mutex::default());
+        let heaps = Heaps { file: Arc::new(file), length: 1000, base: 0, widths: (8, 8), sound, known };
+        assert!(heaps.check_attributes(&attribute(1000)).is_ok());
+        let fault = heaps.check_attributes(&attribute(1001)).unwrap_err();
+        assert!(fault.message().contains("a text of 1001 bytes in a file of 1000"), "{fault}");
+        assert!(heaps.check_references(&attribute(1001)[40..]).is_err());
     }
 
     #[test]

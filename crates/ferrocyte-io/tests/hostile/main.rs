@@ -26,6 +26,9 @@ const MEMORY: u64 = 4 << 30;
 const SLOW: Duration = Duration::from_secs(20);
 const HUNG: Duration = Duration::from_secs(300);
 
+/// Bytes that reading what was found may take.
+const MUCH: u64 = 1 << 30;
+
 /// A small generator of its own (splitmix64): the same seed, the same damage.
 struct Draws(u64);
 
@@ -238,4 +241,12 @@ fn files_that_were_found_are_read_again() {
             let _ = (reader.read)(&run, &path);
         }
     }
+    assert!(peak() < MUCH, "reading files of a few kilobytes took {} MiB", peak() >> 20);
+}
+
+/// The most memory that this process has held, in bytes; 0 where the system does not tell.
+fn peak() -> u64 {
+    let told = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = told.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or_default() << 10
 }
