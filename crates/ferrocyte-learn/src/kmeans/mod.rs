@@ -67,6 +67,7 @@ pub struct Kmeans {
 /// of points; the wish to stop.
 pub fn kmeans(run: &Run, points: Points<'_>, weights: Option<&[f64]>, options: &KmeansOptions) -> Result<Kmeans> {
     let ones;
+    let given = weights;
     let weights = match weights {
         Some(weights) => weights,
         None => {
@@ -79,7 +80,7 @@ pub fn kmeans(run: &Run, points: Points<'_>, weights: Option<&[f64]>, options: &
         let mut best: Option<Kmeans> = None;
         for start in 0..options.starts.max(1) {
             run.check()?;
-            let centres = seeds::seeds(run, points, weights, options.k, &mut Stream::new(options.seed, start as u64))?;
+            let centres = seeds::seeds(run, points, given, options.k, &mut Stream::new(options.seed, start as u64))?;
             let found = lloyd(run, points, weights, centres, options)?;
             if best.as_ref().is_none_or(|best| found.inertia < best.inertia) {
                 best = Some(found);

@@ -10,24 +10,29 @@ use ferrocyte_math::wide::{self, Kernel};
 use super::{ROWS, squared_distance};
 use crate::Points;
 
-/// Centres of [`plus_plus`], among some of the points where there are many.
+/// Centres of [`plus_plus`], among some of the points where there are many of equal weight.
 ///
 /// Which of hundreds of points of a cluster a centre begins with does not matter once it moves; to look at all of them
 /// for each centre would take longer than all iterations.
-pub(super) fn seeds(run: &Run, points: Points<'_>, weights: &[f64], k: usize, stream: &mut Stream) -> Result<Matrix> {
+pub(super) fn seeds(
+    run: &Run,
+    points: Points<'_>,
+    weights: Option<&[f64]>,
+    k: usize,
+    stream: &mut Stream,
+) -> Result<Matrix> {
     const PER_CENTRE: usize = 50;
     let (n, d) = (points.n(), points.d());
-    if n <= 2 * PER_CENTRE * k {
+    if let Some(weights) = weights {
         return plus_plus(run, points, weights, k, stream);
+    }
+    if n <= 2 * PER_CENTRE * k {
+        return plus_plus(run, points, &vec![1.0; n], k, stream);
     }
     let mut some: Vec<usize> = stream.permutation(n).into_iter().take(PER_CENTRE * k).collect();
     some.sort_unstable();
-    let few: Vec<f64> = some.iter().map(|&i| weights[i]).collect();
-    if few.iter().filter(|&&w| w > 0.0).count() < k {
-        return plus_plus(run, points, weights, k, stream);
-    }
     let values: Vec<f64> = some.iter().flat_map(|&i| points.row(i)).copied().collect();
-    plus_plus(run, Points::new(&values, some.len(), d)?, &few, k, stream)
+    plus_plus(run, Points::new(&values, some.len(), d)?, &vec![1.0; some.len()], k, stream)
 }
 
 /// Squared distances of some points to a place.
@@ -100,7 +105,7 @@ mod tests {
         let mut stream = Stream::new(4, 0);
         let values: Vec<f64> = (0..1600).map(|i| 10.0 * f64::from(i % 4) + 0.3 * stream.normal()).collect();
         let points = Points::new(&values, 1600, 1)?;
-        let found = seeds(&Run::new(), points, &[1.0; 1600], 4, &mut stream)?;
+        let found = seeds(&Run::new(), points, None, 4, &mut stream)?;
         let mut clouds: Vec<f64> = found.entries().iter().map(|x| (x / 10.0).round()).collect();
         clouds.sort_by(f64::total_cmp);
         assert_eq!(clouds, [0.0, 1.0, 2.0, 3.0]);
@@ -113,7 +118,7 @@ mod tests {
         let values: Vec<f64> = (0..1600).map(f64::from).collect();
         let mut weights = vec![0.0; 1600];
         (0..5).for_each(|i| weights[7 * i] = 1.0);
-        let found = seeds(&Run::new(), Points::new(&values, 1600, 1)?, &weights, 5, &mut Stream::new(1, 0))?;
+        let found = seeds(&Run::new(), Points::new(&values, 1600, 1)?, Some(&weights), 5, &mut Stream::new(1, 0))?;
         let mut found = found.into_entries();
         found.sort_by(f64::total_cmp);
         assert_eq!(found, [0.0, 7.0, 14.0, 21.0, 28.0]);
