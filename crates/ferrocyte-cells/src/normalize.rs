@@ -241,6 +241,9 @@ impl<S: RowChunks> RowChunks for Normalized<S> {
     fn reads_ahead(&self) -> bool {
         self.source.reads_ahead()
     }
+    fn makes_rows(&self) -> bool {
+        true
+    }
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
         const ROWS: usize = 256;
         let block = self.source.read(run, rows)?;

@@ -33,6 +33,12 @@ pub trait RowChunks: Send {
         false
     }
 
+    /// Whether rows are made when they are read, in memory of their own, from a source in memory. Blocks of such a source
+    /// are small: that memory is used again and again then, instead of being asked for and given back block by block.
+    fn makes_rows(&self) -> bool {
+        false
+    }
+
     /// The given rows.
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>>;
 
@@ -68,6 +74,9 @@ macro_rules! delegate {
             fn reads_ahead(&self) -> bool {
                 (**self).reads_ahead()
             }
+            fn makes_rows(&self) -> bool {
+                (**self).makes_rows()
+            }
             fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
                 (**self).read(run, rows)
             }
@@ -90,6 +99,8 @@ pub fn rows_per_block(run: &Run, source: &dyn RowChunks) -> usize {
     // Enough to keep a thread busy; with more, the first block and the last, which nothing overlaps, would take longer,
     // and the buffers of blocks would be most of the memory of a pass.
     const AHEAD: u64 = 256 << 10;
+    // The buffers stay below what allocators ask of the system anew each time, which has to clear it.
+    const MADE: u64 = 2 << 20;
     let n_rows = source.n_rows().max(1);
     let per_row = match source.n_stored() {
         Some(stored) => stored / n_rows as u64 + 1,
@@ -97,6 +108,11 @@ pub fn rows_per_block(run: &Run, source: &dyn RowChunks) -> usize {
     };
     // 12 bytes for a stored value and its column, and as much again for the next one or while it is decoded.
     let fitting = run.memory_bytes() / 8 / 24;
-    let values = if source.reads_ahead() { fitting.min(AHEAD * run.n_threads() as u64) } else { fitting };
+    let ahead = AHEAD * run.n_threads() as u64;
+    let values = match (source.reads_ahead(), source.makes_rows()) {
+        (true, _) => fitting.min(ahead),
+        (false, true) => fitting.min(ahead.max(MADE)),
+        (false, false) => fitting,
+    };
     ((values / per_row.max(1)) as usize).clamp(256, 16_384)
 }

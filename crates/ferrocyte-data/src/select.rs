@@ -63,6 +63,9 @@ impl<S: RowChunks> RowChunks for SelectRows<S> {
     fn reads_ahead(&self) -> bool {
         self.source.reads_ahead()
     }
+    fn makes_rows(&self) -> bool {
+        matches!(self.rows, Rows::List(_)) || self.source.makes_rows()
+    }
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
         match &self.rows {
             Rows::Range(range) => {
@@ -181,6 +184,9 @@ impl<S: RowChunks> RowChunks for SelectGenes<S> {
     }
     fn reads_ahead(&self) -> bool {
         self.source.reads_ahead()
+    }
+    fn makes_rows(&self) -> bool {
+        true
     }
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
         const ROWS: usize = 512;

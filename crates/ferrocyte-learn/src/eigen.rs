@@ -86,14 +86,23 @@ struct Lanczos<'a> {
     k: usize,
     /// Orthogonal unit vectors: the rows.
     basis: Matrix,
-    /// The products of the matrix with them.
-    images: Vec<f64>,
+    /// The matrix projected on them: the lower triangle.
+    projected: Matrix,
     stream: Stream,
+}
+
+/// Vectors from which the basis goes on.
+struct Next {
+    /// One after the other, orthogonal to the basis: what is left of the images of the newest vectors.
+    vectors: Vec<f64>,
+    /// Their lengths before they were made orthogonal.
+    lengths: Vec<f64>,
 }
 
 impl<'a> Lanczos<'a> {
     fn new(run: &'a Run, n: usize, k: usize, multiply: &'a mut dyn FnMut(&Matrix) -> Result<Matrix>) -> Self {
-        Self { run, n, multiply, k, basis: Matrix::zeros(0, n), images: Vec::new(), stream: Stream::new(0, 0) }
+        let (basis, projected) = (Matrix::zeros(0, n), Matrix::default());
+        Self { run, n, multiply, k, basis, projected, stream: Stream::new(0, 0) }
     }
 
     fn size(&self) -> usize {
@@ -102,37 +111,39 @@ impl<'a> Lanczos<'a> {
 
     fn solve(mut self) -> Result<Eigen> {
         let n = self.n;
-        let mut block: Vec<f64> = (0..BLOCK * n).map(|_| self.stream.normal()).collect();
-        // Solving the projected problem costs more the larger it is: it is done at sizes that grow by a quarter.
+        let vectors: Vec<f64> = (0..BLOCK * n).map(|_| self.stream.normal()).collect();
+        let mut next = Next { lengths: lengths(&vectors, n), vectors };
+        // Solving the projected problem costs more the larger it is: sizes at which it is done grow by at most a quarter.
         let mut next_look = (2 * self.k + 4 * BLOCK).min(n);
+        let mut before: Option<(usize, f64)> = None;
         loop {
             self.run.check()?;
-            let grown = self.extend(&mut block)?;
-            let complete = grown == 0 || self.size() == n;
-            if self.size() >= next_look || complete {
-                let (values, coefficients, residual) = self.project()?;
-                if complete || residual <= TOLERANCE * values[0].abs() {
-                    return Ok(Eigen { values, vectors: coefficients });
+            let grown = self.extend(next)?;
+            next = grown.1;
+            let m = self.size();
+            let complete = grown.0 == 0 || m == n;
+            if m >= next_look || complete {
+                let (values, coefficients) = self.project()?;
+                let (residual, enough) = (self.residual(&coefficients, &next), TOLERANCE * values[0].abs());
+                if complete || residual <= enough {
+                    return Ok(Eigen { values, vectors: coefficients.times(&self.basis) });
                 }
-                next_look = (next_look + (next_look / 4).max(BLOCK)).min(n);
+                let needed = before.map_or(usize::MAX, |before| size_needed(before, (m, residual), enough));
+                next_look = needed.clamp(m + 1, m + (m / 4).max(BLOCK)).min(n);
+                before = Some((m, residual));
             }
-            // The next block: the images of the newest vectors.
-            let newest = self.size() - grown;
-            block.clear();
-            block.extend_from_slice(&self.images[newest * n..]);
         }
     }
 
-    /// Adds the part of a block that is orthogonal to the basis, and its images; the number of vectors added. What is
+    /// Adds vectors to the basis, and to the projected matrix; how many, and what is left of their images. What is
     /// exhausted is replaced by random directions.
-    fn extend(&mut self, block: &mut Vec<f64>) -> Result<usize> {
+    fn extend(&mut self, next: Next) -> Result<(usize, Next)> {
         // Less than this share of a vector is left by rounding alone.
         const NOTHING: f64 = 1e-10;
         let n = self.n;
         let from = self.size();
+        let Next { vectors: mut block, lengths: before } = next;
         block.truncate((n - from) * n);
-        let before: Vec<f64> = block.chunks_exact(n).map(|v| dot(v, v).sqrt()).collect();
-        self.orthogonalise(block);
         let mut added: Vec<f64> = Vec::with_capacity(block.len());
         for (vector, before) in block.chunks_exact_mut(n).zip(before) {
             among(&added, vector);
@@ -146,49 +157,80 @@ impl<'a> Lanczos<'a> {
         }
         let n_added = added.len() / n;
         let columns = Matrix::from_rows(n_added, n, added.clone()).transpose();
-        let images = (self.multiply)(&columns)?;
-        self.images.extend_from_slice(images.transpose().entries());
+        let mut images = (self.multiply)(&columns)?.transpose().into_entries();
         let mut basis = std::mem::take(&mut self.basis).into_entries();
         basis.extend(added);
-        self.basis = Matrix::from_rows(from + n_added, n, basis);
-        Ok(n_added)
+        let m = from + n_added;
+        self.basis = Matrix::from_rows(m, n, basis);
+        let lengths = lengths(&images, n);
+        let along = self.orthogonalise(&mut images);
+        let mut projected = Matrix::zeros(m, m);
+        for i in 0..from {
+            projected.row_mut(i)[..from].copy_from_slice(self.projected.row(i));
+        }
+        for j in 0..n_added {
+            (0..=from + j).for_each(|i| projected[(from + j, i)] = along[(i, j)]);
+        }
+        self.projected = projected;
+        Ok((n_added, Next { vectors: images, lengths }))
     }
 
-    /// Takes from vectors, twice, what lies in the span of the basis.
-    fn orthogonalise(&self, vectors: &mut [f64]) {
+    /// Takes from vectors, twice, what lies in the span of the basis. What that was at first: basis × vectors.
+    fn orthogonalise(&self, vectors: &mut [f64]) -> Matrix {
         let n = self.n;
-        let m = self.size();
-        if m == 0 {
-            return;
+        let (m, n_vectors) = (self.size(), vectors.len() / n);
+        let mut first = Matrix::zeros(m, n_vectors);
+        if m == 0 || n_vectors == 0 {
+            return first;
         }
-        for _ in 0..2 {
-            let columns = Matrix::from_rows(vectors.len() / n, n, vectors.to_vec()).transpose();
-            let mut along = Matrix::zeros(m, vectors.len() / n);
+        for time in 0..2 {
+            let columns = Matrix::from_rows(n_vectors, n, vectors.to_vec()).transpose();
+            let mut along = Matrix::zeros(m, n_vectors);
             product(self.basis.entries(), n, &columns, along.entries_mut());
             subtract_product(along.transpose().entries(), m, &self.basis, vectors);
+            if time == 0 {
+                first = along;
+            }
         }
+        first
     }
 
-    /// The largest eigenvalues of the projected matrix, their vectors, and the largest residual.
-    fn project(&self) -> Result<(Vec<f64>, Matrix, f64)> {
-        let (n, m) = (self.n, self.size());
-        let basis = &self.basis;
-        let images = Matrix::from_rows(m, n, self.images.clone());
-        let projected = basis.times(&images.transpose());
-        let (values, vectors) = symmetric_eigen(&projected)?;
+    /// The largest eigenvalues of the projected matrix, and their vectors in terms of the basis.
+    fn project(&self) -> Result<(Vec<f64>, Matrix)> {
+        let m = self.size();
+        let (values, vectors) = symmetric_eigen(&self.projected)?;
         let mut coefficients = Matrix::zeros(self.k, m);
         for i in 0..self.k {
             (0..m).for_each(|j| coefficients[(i, j)] = vectors[(j, m - 1 - i)]);
         }
-        let values: Vec<f64> = values.into_iter().rev().take(self.k).collect();
-        let ritz = coefficients.times(basis);
-        let mut residuals = coefficients.times(&images);
-        for (i, value) in values.iter().enumerate() {
-            residuals.row_mut(i).iter_mut().zip(ritz.row(i)).for_each(|(r, x)| *r -= value * x);
-        }
-        let largest = (0..self.k).map(|i| dot(residuals.row(i), residuals.row(i)).sqrt()).fold(0.0, f64::max);
-        Ok((values, ritz, largest))
+        Ok((values.into_iter().rev().take(self.k).collect(), coefficients))
     }
+
+    /// The largest residual: of the images of all vectors but the newest nothing is left outside the basis, so that it is
+    /// made of what is left of theirs.
+    fn residual(&self, coefficients: &Matrix, left: &Next) -> f64 {
+        let n_left = left.lengths.len();
+        let left = Matrix::from_rows(n_left, self.n, left.vectors.clone());
+        let squares = left.times(&left.transpose());
+        let of = |i: usize| {
+            let newest = &coefficients.row(i)[self.size() - n_left..];
+            (0..n_left).map(|j| newest[j] * dot(newest, squares.row(j))).sum::<f64>().max(0.0).sqrt()
+        };
+        (0..self.k).map(of).fold(0.0, f64::max)
+    }
+}
+
+/// The lengths of vectors of `n` numbers.
+fn lengths(vectors: &[f64], n: usize) -> Vec<f64> {
+    vectors.chunks_exact(n).map(|v| dot(v, v).sqrt()).collect()
+}
+
+/// The size of the basis with which residuals are at most `enough`, should they go on to fall as they did between two
+/// sizes.
+fn size_needed(before: (usize, f64), now: (usize, f64), enough: f64) -> usize {
+    let fall = (before.1 / now.1).ln() / (now.0 - before.0) as f64;
+    let more = (now.1 / enough).ln() / fall;
+    if fall > 0.0 && more.is_finite() { now.0 + more.ceil() as usize } else { usize::MAX }
 }
 
 /// Takes from a vector, twice, what lies along unit vectors.

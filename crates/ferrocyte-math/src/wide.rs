@@ -10,10 +10,10 @@
 #![allow(clippy::inline_always)]
 
 /// Adding and subtracting this rounds to an integer, which then stands in the lowest bits: 1.5 · 2⁵².
-const ROUNDER: f64 = 6_755_399_441_055_744.0;
+pub(crate) const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 /// ln 2 in two parts; the product of the first with any exponent is exact.
-const LN_2: (f64, f64) = (0.693_147_180_369_123_816_490, 1.908_214_929_270_587_700_02e-10);
+pub(crate) const LN_2: (f64, f64) = (0.693_147_180_369_123_816_490, 1.908_214_929_270_587_700_02e-10);
 
 /// A loop, or a few, with what they work on.
 ///
@@ -80,7 +80,7 @@ impl Kernel for Exponentials<'_> {
 }
 
 /// 1/2!, 1/3!, .., 1/13!: the remainder is below 1e-17 for |r| <= ln 2 / 2.
-const EXP: [f64; 12] = [
+pub(crate) const EXP: [f64; 12] = [
     1.0 / 2.0,
     1.0 / 6.0,
     1.0 / 24.0,
@@ -128,7 +128,7 @@ pub fn exp_m1(x: f64) -> f64 {
 
 /// 2 to the power of an integer between -1022 and 1023.
 #[inline(always)]
-fn power_of_two(whole: f64) -> f64 {
+pub(crate) fn power_of_two(whole: f64) -> f64 {
     f64::from_bits(((whole + ROUNDER).to_bits() << 52).wrapping_add(1.0_f64.to_bits()))
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import nullcontext
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +23,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 import ferrocyte as fe
+from ferrocyte.errors import FerrocyteWarning
 
 CELLS = GOLDEN / "cells"
 
@@ -209,6 +211,24 @@ def test_markers_of_all_genes_and_their_filter(folder: Path) -> None:
         close("fold changes", kept["logfoldchanges"], top["lfc"], 2e-6)
         close("fractions", kept["pct_nz_group"], top["pct"], 1e-12)
         close("fractions of the rest", kept["pct_nz_reference"], top["pct_reference"], 1e-12)
+
+
+@pytest.mark.parametrize("folder", pipelines(), ids=name_of)
+def test_annotate(folder: Path, tmp_path: Path) -> None:
+    """Groups get names by a mapping of numbers, lists and texts; the others keep theirs, and levels are sorted."""
+    expected = stored(folder, "marker_tables.json")["annotate"]
+    groups = chosen(folder).obs["g"]
+    cells = ad.AnnData(np.ones((len(groups), 2), dtype=np.float32), pd.DataFrame(index=groups.index))
+    fe.io.write_h5ad(cells, tmp_path / "cells.h5ad")
+    expm = fe.Experiment(pd.DataFrame({"location": ["cells.h5ad"], "sample": ["s"]}), base=tmp_path)
+    expm.rna.merge()
+    expm["rna"].obs["g"] = groups.to_numpy()
+    named = {str(id) for ids in expected["mapping"].values() for id in (ids if isinstance(ids, list) else [ids])}
+    with pytest.warns(FerrocyteWarning) if set(groups) - named else nullcontext():
+        expm.rna.annotate(annotation="name", cluster="g", mapping=expected["mapping"])
+    found = expm["rna"].obs["name"]
+    assert list(found.cat.categories) == expected["categories"]
+    assert found.value_counts().to_dict() == expected["counts"]
 
 
 @pytest.mark.parametrize("folder", pipelines(), ids=name_of)

@@ -22,7 +22,11 @@ pub(super) fn correct(
     let (k, d) = (state.memberships.n_cols(), original.n_cols());
     let mut cells: Vec<Vec<usize>> = vec![Vec::new(); design.n_kinds()];
     design.kinds.iter().enumerate().for_each(|(cell, &kind)| cells[kind as usize].push(cell));
-    let gather = |m: &Matrix, cells: &[usize]| -> Vec<f64> { cells.iter().flat_map(|&c| m.row(c)).copied().collect() };
+    let gather = |m: &Matrix, cells: &[usize]| {
+        let mut rows = Vec::with_capacity(cells.len() * m.n_cols());
+        cells.iter().for_each(|&cell| rows.extend_from_slice(m.row(cell)));
+        rows
+    };
     // Of every kind: clusters × components, and the sums of memberships.
     let mut sums = vec![Matrix::zeros(k, d); design.n_kinds()];
     let mut weights = vec![vec![0.0; k]; design.n_kinds()];

@@ -10,6 +10,7 @@
 mod correct;
 mod lisi;
 mod rounds;
+mod soften;
 
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::Factor;
@@ -115,6 +116,12 @@ pub struct Harmony {
 /// Cells without batch (counted), covariates of another length, no covariate, options out of range, start centres of
 /// another dimension.
 pub fn harmony(run: &Run, points: Points<'_>, batches: &[&Factor], options: &HarmonyOptions) -> Result<Harmony> {
+    // Steps are short: they are not handed to the threads one by one.
+    run.install(|| within(run, points, batches, options))?
+}
+
+/// [`harmony`], on a thread of the run.
+fn within(run: &Run, points: Points<'_>, batches: &[&Factor], options: &HarmonyOptions) -> Result<Harmony> {
     let design = Design::new(points.n(), batches)?;
     check(points, options)?;
     let original = Matrix::from_rows(points.n(), points.d(), points.values().to_vec());
@@ -131,9 +138,9 @@ pub fn harmony(run: &Run, points: Points<'_>, batches: &[&Factor], options: &Har
             converged: true,
         });
     }
-    let unit = unit_rows(&original);
+    let unit = unit_rows(run, original.clone())?;
     let centres = match &options.start {
-        Some(start) => unit_rows(start),
+        Some(start) => unit_rows(run, start.clone())?,
         None => start_centres(run, &unit, options)?,
     };
     let task = run.task("harmony", options.max_iter as u64);
@@ -147,7 +154,7 @@ pub fn harmony(run: &Run, points: Points<'_>, batches: &[&Factor], options: &Har
         rounds.push(state.cluster(run, options, &mut objective_of_rounds)?);
         let now = objective_of_rounds.last().copied().unwrap_or(f64::NAN);
         corrected = correct::correct(run, &design, &original, &state, options.ridge)?;
-        state.unit = unit_rows(&corrected);
+        state.move_to(run, unit_rows(run, corrected.clone())?)?;
         task.advance(1);
         let before = objective.last().copied().unwrap_or(f64::NAN);
         objective.push(now);
@@ -212,20 +219,22 @@ fn start_centres(run: &Run, unit: &Matrix, options: &HarmonyOptions) -> Result<M
         seed: options.seed,
     };
     let points = Points::new(unit.entries(), n, unit.n_cols())?;
-    Ok(unit_rows(&kmeans(run, points, None, &options)?.centres))
+    unit_rows(run, kmeans(run, points, None, &options)?.centres)
 }
 
 /// Rows brought to length 1; a row of zeros stays.
-fn unit_rows(matrix: &Matrix) -> Matrix {
-    let mut unit = matrix.clone();
-    for i in 0..unit.n_rows() {
-        let row = unit.row_mut(i);
-        let length = dot(row, row).sqrt();
-        if length > 0.0 {
-            row.iter_mut().for_each(|x| *x /= length);
+fn unit_rows(run: &Run, mut matrix: Matrix) -> Result<Matrix> {
+    const ROWS: usize = 1024;
+    let d = matrix.n_cols();
+    run.for_each_chunk(matrix.entries_mut(), ROWS * d.max(1), |_, rows| {
+        for row in rows.chunks_exact_mut(d) {
+            let length = dot(row, row).sqrt();
+            if length > 0.0 {
+                row.iter_mut().for_each(|x| *x /= length);
+            }
         }
-    }
-    unit
+    })?;
+    Ok(matrix)
 }
 
 /// The batches of every cell. Cells with the same levels of all covariates are of one kind.

@@ -1,16 +1,18 @@
 //! Rounds of soft clustering: centres, then memberships, some cells at a time.
 
-#![allow(clippy::inline_always, reason = "kernels are compiled where they run")]
-
 use ferrocyte_base::{Result, Run};
-use ferrocyte_math::linalg::{Matrix, cross_product, dot, product};
+use ferrocyte_math::fused::fused;
+use ferrocyte_math::linalg::{Matrix, cross_product, product};
 use ferrocyte_math::random::Stream;
-use ferrocyte_math::wide::{self, Kernel};
 
+use super::soften::{AddRows, LANES, Pack, Soften, Terms, packs};
 use super::{Design, HarmonyOptions, unit_rows};
 
 /// Cells that a thread takes at a time.
 const CELLS: usize = 256;
+
+/// How often it does so before what was found is stored.
+const FEW: usize = 3;
 
 /// Cells whose products are added up before they are added to others.
 const STRETCH: usize = 2048;
@@ -19,9 +21,11 @@ const STRETCH: usize = 2048;
 pub(super) struct State<'a> {
     design: &'a Design,
     /// Cells × components, rows of length 1.
-    pub(super) unit: Matrix,
+    unit: Matrix,
     /// Clusters × components, rows of length 1.
     centres: Matrix,
+    /// Clusters × components: sums of cells by membership, the next centres but for their length.
+    sums: Matrix,
     /// Cells × clusters.
     pub(super) memberships: Matrix,
     /// Clusters × batches.
@@ -30,23 +34,19 @@ pub(super) struct State<'a> {
     pub(super) expected: Matrix,
     thetas: Vec<f64>,
     sigma: f64,
-    /// Sums over all cells and clusters of membership × distance, and of membership × its logarithm.
+    /// Of all cells.
     terms: Terms,
     stream: Stream,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Terms {
-    distance: f64,
-    entropy: f64,
-}
-
 /// What some cells were found to belong to.
 struct Found {
-    /// Cells × clusters.
-    memberships: Vec<f64>,
-    /// Kinds × clusters.
-    sums: Vec<f64>,
+    /// Cells × packs of clusters.
+    memberships: Vec<Pack>,
+    /// Kinds × packs of clusters: sums of memberships.
+    counts: Vec<Pack>,
+    /// Clusters, filled up to whole packs, × components: sums of the cells by membership.
+    sums: Matrix,
     terms: Terms,
 }
 
@@ -68,12 +68,20 @@ impl<'a> State<'a> {
             sigma: options.sigma,
             terms: Terms::default(),
             stream: Stream::new(options.seed, u64::MAX),
+            sums: Matrix::zeros(k, unit.n_cols()),
             unit,
             centres,
         };
-        let all: Vec<usize> = (0..n).collect();
+        let all: Vec<u32> = (0..n as u32).collect();
         state.renew(run, &all, None)?;
         Ok(state)
+    }
+
+    /// Cells that have moved, rows of length 1: they belong to what they belonged to.
+    pub(super) fn move_to(&mut self, run: &Run, unit: Matrix) -> Result<()> {
+        self.unit = unit;
+        self.sums = self.weighted_sums(run)?;
+        Ok(())
     }
 
     /// `2000 / n` × (distances + sigma × (entropy + reward for batches that are mixed)).
@@ -97,7 +105,8 @@ impl<'a> State<'a> {
         const WINDOW: usize = 3;
         for round in 0..options.max_iter_kmeans {
             run.check()?;
-            self.centres = unit_rows(&self.weighted_sums(run)?);
+            let (k, d) = (self.sums.n_rows(), self.sums.n_cols());
+            self.centres = unit_rows(run, std::mem::replace(&mut self.sums, Matrix::zeros(k, d)))?;
             self.terms = Terms::default();
             for cells in self.blocks(options) {
                 let penalty = self.remove(run, &cells)?;
@@ -116,14 +125,19 @@ impl<'a> State<'a> {
         Ok(options.max_iter_kmeans)
     }
 
-    /// The cells in blocks, in random order or their own.
-    fn blocks(&mut self, options: &HarmonyOptions) -> Vec<Vec<usize>> {
+    /// The cells in blocks, at random or in their own order. Those of a block rise: so they are read from memory faster.
+    fn blocks(&mut self, options: &HarmonyOptions) -> Vec<Vec<u32>> {
         let n = self.unit.n_rows();
         let order = if options.shuffle { self.stream.permutation(n) } else { (0..n).collect() };
         let n_blocks = (1.0 / options.block_size).ceil().clamp(1.0, n as f64) as usize;
         let size = ((n as f64 * options.block_size) as usize).max(1);
-        let range = |b: usize| (b * size).min(n)..if b + 1 == n_blocks { n } else { ((b + 1) * size).min(n) };
-        (0..n_blocks).map(|b| order[range(b)].to_vec()).filter(|cells| !cells.is_empty()).collect()
+        // The last takes the rest.
+        let mut block_of = vec![0; n];
+        order.iter().enumerate().for_each(|(place, &cell)| block_of[cell] = (place / size).min(n_blocks - 1));
+        let mut blocks: Vec<Vec<u32>> = (0..n_blocks).map(|_| Vec::with_capacity(size)).collect();
+        block_of.iter().enumerate().for_each(|(cell, &block)| blocks[block].push(cell as u32));
+        blocks.retain(|cells| !cells.is_empty());
+        blocks
     }
 
     /// Clusters × components: sums of cells by membership.
@@ -145,11 +159,11 @@ impl<'a> State<'a> {
         Ok(sums)
     }
 
-    /// Adds sums of memberships, kinds × clusters, to what is observed and expected.
-    fn count(&mut self, sums: &[f64], sign: f64) {
+    /// Adds sums of memberships, those of each kind, to what is observed and expected.
+    fn count<'s>(&mut self, sums: impl Iterator<Item = &'s [f64]>, sign: f64) {
         let k = self.observed.n_rows();
-        for (kind, sums) in sums.chunks_exact(k).enumerate() {
-            for (cluster, sum) in sums.iter().enumerate() {
+        for (kind, sums) in sums.enumerate() {
+            for (cluster, sum) in sums[..k].iter().enumerate() {
                 for &batch in &self.design.batches[kind] {
                     self.observed[(cluster, batch)] += sign * sum;
                 }
@@ -162,19 +176,21 @@ impl<'a> State<'a> {
 
     /// Takes cells out of what is observed and expected. Kinds × clusters: how welcome a cell of a kind is then in a
     /// cluster, the sum over its batches of `(E / (O + E))^theta`.
-    fn remove(&mut self, run: &Run, cells: &[usize]) -> Result<Vec<f64>> {
+    fn remove(&mut self, run: &Run, cells: &[u32]) -> Result<Vec<f64>> {
         let k = self.observed.n_rows();
         let n_kinds = self.design.n_kinds();
         let parts = run.map_quietly(cells.len(), CELLS, |part| {
             let mut sums = vec![0.0; n_kinds * k];
-            for &cell in &cells[part] {
-                let kind = self.design.kinds[cell] as usize;
-                let sums = &mut sums[kind * k..(kind + 1) * k];
-                sums.iter_mut().zip(self.memberships.row(cell)).for_each(|(s, r)| *s += r);
-            }
+            fused(AddRows {
+                memberships: self.memberships.entries(),
+                k,
+                cells: &cells[part],
+                kinds: &self.design.kinds,
+                sums: &mut sums,
+            });
             Ok(sums)
         })?;
-        parts.iter().for_each(|sums| self.count(sums, -1.0));
+        parts.iter().for_each(|sums| self.count(sums.chunks_exact(k), -1.0));
         let mut welcome = vec![0.0; n_kinds * k];
         for (kind, batches) in self.design.batches.iter().enumerate() {
             for cluster in 0..k {
@@ -187,98 +203,68 @@ impl<'a> State<'a> {
         Ok(welcome)
     }
 
-    /// Finds anew what cells belong to, and counts them again.
-    fn renew(&mut self, run: &Run, cells: &[usize], welcome: Option<&[f64]>) -> Result<()> {
-        let k = self.observed.n_rows();
-        let columns = self.centres.transpose();
-        let parts = run.map_quietly(cells.len(), CELLS, |part| Ok(self.find(&cells[part], &columns, welcome)))?;
-        for (found, cells) in parts.iter().zip(cells.chunks(CELLS)) {
-            for (row, &cell) in found.memberships.chunks_exact(k).zip(cells) {
-                self.memberships.row_mut(cell).copy_from_slice(row);
-            }
-            self.terms.distance += found.terms.distance;
-            self.terms.entropy += found.terms.entropy;
+    /// Finds anew what cells belong to, and counts them again. `welcome` is that of [`State::remove`]; `None` is 1.
+    fn renew(&mut self, run: &Run, cells: &[u32], welcome: Option<&[f64]>) -> Result<()> {
+        let k = self.centres.n_rows();
+        let width = packs(k);
+        let welcome = match welcome {
+            Some(welcome) => in_packs(welcome, k),
+            None => in_packs(&vec![1.0; self.design.n_kinds() * k], k),
+        };
+        let ln = |w: f64| if w > 0.0 { w.ln() } else { 0.0 };
+        let ln_welcome: Vec<Pack> = welcome.iter().map(|pack| pack.map(ln)).collect();
+        let mut columns = Matrix::zeros(self.centres.n_cols(), width * LANES);
+        for cluster in 0..k {
+            self.centres.row(cluster).iter().enumerate().for_each(|(j, &x)| columns[(j, cluster)] = x);
         }
-        parts.iter().for_each(|found| self.count(&found.sums, 1.0));
+        // So few at a time that what is found is stored before it leaves the processor's memory.
+        for cells in cells.chunks(FEW * CELLS * run.n_threads()) {
+            let find = |part| Ok(self.find(&cells[part], &columns, &welcome, &ln_welcome));
+            let parts = run.map_quietly(cells.len(), CELLS, find)?;
+            for (found, cells) in parts.iter().zip(cells.chunks(CELLS)) {
+                for (row, &cell) in found.memberships.chunks_exact(width).zip(cells) {
+                    self.memberships.row_mut(cell as usize).copy_from_slice(&row.as_flattened()[..k]);
+                }
+                self.terms.distance += found.terms.distance;
+                self.terms.entropy += found.terms.entropy;
+                self.sums.entries_mut().iter_mut().zip(found.sums.entries()).for_each(|(s, x)| *s += x);
+                self.count(found.counts.chunks_exact(width).map(<[Pack]>::as_flattened), 1.0);
+            }
+        }
         Ok(())
     }
 
-    fn find(&self, cells: &[usize], columns: &Matrix, welcome: Option<&[f64]>) -> Found {
-        let (d, k) = (columns.n_rows(), columns.n_cols());
+    /// What some cells belong to: `columns` are the centres, components × clusters filled up to whole packs.
+    fn find(&self, cells: &[u32], columns: &Matrix, welcome: &[Pack], ln_welcome: &[Pack]) -> Found {
+        let (d, k) = (columns.n_rows(), self.centres.n_rows());
+        let width = packs(k);
         let mut rows = Vec::with_capacity(cells.len() * d);
-        cells.iter().for_each(|&cell| rows.extend_from_slice(self.unit.row(cell)));
-        let mut cosines = vec![0.0; cells.len() * k];
-        product(&rows, d, columns, &mut cosines);
-        let n_kinds = self.design.n_kinds();
-        let welcome = welcome.map_or_else(|| vec![1.0; n_kinds * k], <[f64]>::to_vec);
-        // What no cell is welcome to has no member, and no part in the entropy.
-        let ln_welcome: Vec<f64> = welcome.iter().map(|&w| if w > 0.0 { w.ln() } else { 0.0 }).collect();
-        let mut memberships = vec![0.0; cells.len() * k];
-        let mut sums = vec![0.0; n_kinds * k];
-        let mut terms = Terms::default();
-        let rows = memberships.chunks_exact_mut(k).zip(cosines.chunks_exact(k));
-        for ((row, cosines), &cell) in rows.zip(cells) {
-            let kind = self.design.kinds[cell] as usize;
-            let of_kind = kind * k..(kind + 1) * k;
-            let part = wide::widest(Soften {
-                row,
-                cosines,
-                welcome: &welcome[of_kind.clone()],
-                ln_welcome: &ln_welcome[of_kind.clone()],
-                sums: &mut sums[of_kind],
-                scale: 2.0 / self.sigma,
-            });
-            terms.distance += part.distance;
-            terms.entropy += part.entropy;
-        }
-        Found { memberships, sums, terms }
+        cells.iter().for_each(|&cell| rows.extend_from_slice(self.unit.row(cell as usize)));
+        let kinds: Vec<u32> = cells.iter().map(|&cell| self.design.kinds[cell as usize]).collect();
+        let mut memberships = vec![[0.0; LANES]; cells.len() * width];
+        product(&rows, d, columns, memberships.as_flattened_mut());
+        let mut counts = vec![[0.0; LANES]; self.design.n_kinds() * width];
+        let terms = fused(Soften {
+            rows: &mut memberships,
+            k,
+            kinds: &kinds,
+            welcome,
+            ln_welcome,
+            sums: &mut counts,
+            scale: 2.0 / self.sigma,
+        });
+        let mut sums = Matrix::zeros(width * LANES, d);
+        cross_product(memberships.as_flattened(), &rows, &mut sums);
+        Found { memberships, counts, sums, terms }
     }
 }
 
-/// Cosines of one cell to its memberships `r`: `w exp(-distance / sigma)`, with squared distance `2 (1 - cosine)` and `w`
-/// how welcome the cell is, brought to the sum 1. They are added to `sums`.
-///
-/// As `ln r = scale (cosine - largest) + ln w - ln (sum before)`, the entropy needs no logarithm of each.
-struct Soften<'a> {
-    row: &'a mut [f64],
-    cosines: &'a [f64],
-    welcome: &'a [f64],
-    ln_welcome: &'a [f64],
-    sums: &'a mut [f64],
-    /// 2 / sigma.
-    scale: f64,
-}
-
-impl Kernel for Soften<'_> {
-    type Output = Terms;
-    #[inline(always)]
-    fn run(self) -> Terms {
-        let largest = largest(self.cosines);
-        for ((r, &c), &w) in self.row.iter_mut().zip(self.cosines).zip(self.welcome) {
-            *r = w * wide::exp((c - largest) * self.scale);
-        }
-        let total = wide::sum(self.row);
-        let over = 1.0 / total;
-        for (r, sum) in self.row.iter_mut().zip(self.sums) {
-            *r *= over;
-            *sum += *r;
-        }
-        let cosine = dot(self.row, self.cosines);
-        let entropy = self.scale * (cosine - largest) + dot(self.row, self.ln_welcome) - total.ln();
-        Terms { distance: 2.0 * (1.0 - cosine), entropy }
+/// Rows of `k` numbers, each filled up with zeros to whole packs.
+fn in_packs(rows: &[f64], k: usize) -> Vec<Pack> {
+    let width = packs(k);
+    let mut out = vec![[0.0; LANES]; rows.len() / k.max(1) * width];
+    for (packs, row) in out.chunks_exact_mut(width).zip(rows.chunks_exact(k)) {
+        packs.as_flattened_mut()[..k].copy_from_slice(row);
     }
-}
-
-/// The largest of some numbers, several at a time.
-#[inline(always)]
-fn largest(values: &[f64]) -> f64 {
-    const LANES: usize = 8;
-    let mut lanes = [f64::MIN; LANES];
-    let (chunks, tail) = values.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, &v) in lanes.iter_mut().zip(chunk) {
-            *lane = if v > *lane { v } else { *lane };
-        }
-    }
-    lanes.iter().chain(tail).fold(f64::MIN, |m, &v| if v > m { v } else { m })
+    out
 }

@@ -10,7 +10,7 @@ mod pairs;
 mod threshold;
 
 use ferrocyte_base::{Cells, Column, Fault, Result, Run, Table};
-use ferrocyte_data::{RowBlock, RowChunks, SelectGenes, SelectRows};
+use ferrocyte_data::{CsrBuilder, OwnedCsr, RowBlock, RowChunks, SelectGenes, SelectRows, rows_per_block};
 use ferrocyte_learn::{KnnOptions, Metric, Points, Search, of_nearest};
 use ferrocyte_math::random::Stream;
 
@@ -126,7 +126,8 @@ pub fn scrublet(
     let mut kept = SelectRows::list(&mut few as &mut dyn RowChunks, cells.clone())?;
     let n = cells.len();
     let chosen = variable_genes(run, &mut kept)?;
-    let counts = SelectGenes::new(&mut kept as &mut dyn RowChunks, &chosen)?.read(run, 0..n)?.into_owned();
+    let counts = collected(run, &mut SelectGenes::new(&mut kept as &mut dyn RowChunks, &chosen)?)?;
+    let counts = counts.block(0..n)?;
     let parents = match &options.parents {
         Some(parents) => parents.clone(),
         None => draw_pairs(n, options),
@@ -190,6 +191,18 @@ fn variable_genes(run: &Run, counts: &mut dyn RowChunks) -> Result<Vec<usize>> {
     let factors = size_factors(run, counts, &names, &usual)?.factors;
     let mut logged = Normalized::new(counts, Some(factors), Then::Log1p { base: None })?;
     Ok(highly_variable_genes(run, &mut logged, &names, None, &HvgOptions::new(Flavor::Seurat))?.indices())
+}
+
+/// All rows, block by block: what they are made of, here of many more genes, is never in memory as a whole.
+fn collected(run: &Run, source: &mut dyn RowChunks) -> Result<OwnedCsr> {
+    let n = source.n_rows();
+    let mut whole = CsrBuilder::new(n, source.n_cols())?;
+    let step = rows_per_block(run, source);
+    for start in (0..n).step_by(step) {
+        run.check()?;
+        whole.append(&source.read(run, start..(start + step).min(n))?);
+    }
+    Ok(whole.finish())
 }
 
 /// Observed and simulated cells × components.

@@ -43,6 +43,9 @@ impl RowChunks for Pairs<'_> {
     fn name(&self) -> String {
         "pairs of cells".to_owned()
     }
+    fn makes_rows(&self) -> bool {
+        true
+    }
     fn read(&mut self, run: &Run, rows: Range<usize>) -> Result<RowBlock<'_>> {
         const ROWS: usize = 512;
         let wanted = &self.rows[rows.clone()];

@@ -13,11 +13,12 @@
 use std::collections::HashMap;
 
 use ferrocyte_base::{Result, Run};
-use ferrocyte_math::linalg::product_of_rows;
+use ferrocyte_math::linalg::{product_of_rows, product_single};
 use ferrocyte_math::random::Stream;
+use ferrocyte_math::wide::widest;
 
 use super::KnnOptions;
-use super::best::Best;
+use super::best::{Best, Offer};
 use super::centres::Centres;
 use super::exact::{self, ASKING, Rows};
 use super::screen::Screen;
@@ -200,17 +201,42 @@ impl Cells {
                 jobs.push((c, start..(start + ASKING).min(self.starts[c + 1])));
             }
         }
+        let asked = self.asked(run, screen)?;
         run.map_blocks("neighbours", jobs.len(), 1, |job| {
             let (cell, range) = &jobs[job];
-            let mut bests = self.ask(screen, *cell, range.clone(), k, slack);
+            let mut bests = self.ask(screen, &asked, *cell, range.clone(), k, slack);
             let point = |place: u32| self.order[place as usize];
             let settle = |(best, place): (&mut Best, usize)| R::settle(best, ordered, screen, place as u32, k, point);
             Ok(pack(bests.iter_mut().zip(range.clone()).map(settle).collect()))
         })
     }
 
-    /// The candidates of points of one cell.
-    fn ask(&self, screen: &Screen, own: usize, range: std::ops::Range<usize>, k: usize, slack: f32) -> Vec<Best> {
+    /// The points of each cell as those who are asked, number after number instead of point after point: cell after cell.
+    fn asked(&self, run: &Run, screen: &Screen) -> Result<Vec<f32>> {
+        let width = screen.width();
+        let parts = run.map_quietly(self.n_cells(), 16, |cells| {
+            let mut part = Vec::new();
+            for cell in cells {
+                let points = self.starts[cell]..self.starts[cell + 1];
+                for t in 0..width {
+                    part.extend(points.clone().map(|place| screen.right(place)[t]));
+                }
+            }
+            Ok(part)
+        })?;
+        Ok(parts.concat())
+    }
+
+    /// The candidates of points of one cell; `asked` are those of [`Cells::asked`].
+    fn ask(
+        &self,
+        screen: &Screen,
+        asked: &[f32],
+        own: usize,
+        range: std::ops::Range<usize>,
+        k: usize,
+        slack: f32,
+    ) -> Vec<Best> {
         let n_cells = self.n_cells();
         let width = screen.width();
         let lefts = screen.lefts(range.clone());
@@ -233,8 +259,13 @@ impl Cells {
                     chosen.extend_from_slice(&lefts[l * width..(l + 1) * width]);
                 }
             }
-            gaps.resize((asking.len() * columns.len()).max(gaps.len()), 0.0);
-            exact::offer(screen, &chosen, columns, &mut bests, &asking, &mut gaps);
+            if asking.is_empty() {
+                continue;
+            }
+            gaps.resize(asking.len() * columns.len(), 0.0);
+            product_single(&chosen, &asked[columns.start * width..columns.end * width], width, &mut gaps);
+            let (first, width) = (columns.start, columns.len());
+            widest(Offer { gaps: &gaps, bests: &mut bests, rows: &asking, first, width, screen });
             for l in &asking {
                 let best = &mut bests[*l as usize];
                 best.tighten_now_and_then(screen);

@@ -1,8 +1,11 @@
 //! [`Centres`]: a few rounds of k-means on a sample, for cells of about equal use.
 
+#![allow(clippy::inline_always)]
+
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::linalg::product_of_rows;
 use ferrocyte_math::random::Stream;
+use ferrocyte_math::wide::{Kernel, widest};
 
 use super::screen::Screen;
 
@@ -35,7 +38,7 @@ impl Centres {
                 points[range.clone()].iter().flat_map(|i| screen.left(*i as usize)).copied().collect();
             let mut gaps = vec![0.0; range.len() * n_centres];
             product_of_rows(&lefts, &self.rows, self.width, &mut gaps);
-            Ok(gaps.chunks_exact(n_centres).map(smallest).collect::<Vec<u32>>())
+            Ok(widest(Smallest { gaps: &gaps, width: n_centres }))
         })?;
         Ok(parts.into_iter().flatten().collect())
     }
@@ -81,13 +84,51 @@ impl Centres {
     }
 }
 
-/// Where the smallest number stands, the first of equal ones.
-fn smallest(row: &[f32]) -> u32 {
-    let mut at = 0;
-    for (c, gap) in row.iter().enumerate() {
-        if *gap < row[at] {
-            at = c;
+/// Where the smallest number of each row stands, the first of equal ones.
+struct Smallest<'a> {
+    gaps: &'a [f32],
+    width: usize,
+}
+
+impl Kernel for Smallest<'_> {
+    type Output = Vec<u32>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<u32> {
+        const LANES: usize = 16;
+        let mut out = Vec::with_capacity(self.gaps.len() / self.width);
+        for row in self.gaps.chunks_exact(self.width) {
+            // The smallest itself first: that is found many at a time.
+            let (chunks, tail) = row.as_chunks::<LANES>();
+            let mut lanes = [f32::INFINITY; LANES];
+            for chunk in chunks {
+                for l in 0..LANES {
+                    lanes[l] = if chunk[l] < lanes[l] { chunk[l] } else { lanes[l] };
+                }
+            }
+            let mut least = f32::INFINITY;
+            for &gap in lanes.iter().chain(tail) {
+                least = if gap < least { gap } else { least };
+            }
+            out.push(row.iter().position(|gap| *gap == least).unwrap_or(0) as u32);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_the_smallest_is_found_in_every_row() {
+        for width in [1, 5, 16, 37] {
+            let gaps: Vec<f32> = (0..4 * width).map(|i| ((i * 7919) % 23) as f32 - 3.0).collect();
+            let found = Smallest { gaps: &gaps, width }.run();
+            for (row, at) in gaps.chunks_exact(width).zip(found) {
+                let at = at as usize;
+                assert!(row.iter().all(|gap| *gap >= row[at]) && row[..at].iter().all(|gap| *gap > row[at]));
+            }
         }
     }
-    at as u32
 }

@@ -6,7 +6,7 @@ use ferrocyte_base::{Result, Run};
 use ferrocyte_math::wide::widest;
 
 use super::best::{Best, Offer};
-use super::metric::Metric;
+use super::metric::{Gaps, Metric};
 use super::screen::Screen;
 use super::settled::Settled;
 
@@ -60,6 +60,11 @@ impl<'a> Rows<'a> {
     /// The gap between two rows.
     pub(super) fn gap(&self, a: u32, b: u32) -> f64 {
         self.metric.gap(self.row(a as usize), self.row(b as usize))
+    }
+
+    /// The gaps between a row and others, which stand beside their approximate gaps.
+    pub(super) fn gaps(&self, from: u32, to: &[(f32, u32)]) -> Vec<f64> {
+        widest(Gaps { metric: self.metric, values: self.values, d: self.d, from, to })
     }
 
     /// The distance that belongs to a gap.

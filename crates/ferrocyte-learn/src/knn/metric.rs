@@ -1,9 +1,12 @@
 //! [`Metric`]: what near means.
 
+#![allow(clippy::inline_always)]
+
 use std::borrow::Cow;
 
 use ferrocyte_base::{Fault, Result};
 use ferrocyte_math::linalg::dot;
+use ferrocyte_math::wide::Kernel;
 
 use crate::Points;
 
@@ -80,20 +83,7 @@ impl Metric {
 
     /// What is compared between two prepared rows: a squared length, or a sum of absolute differences.
     pub(super) fn gap(self, a: &[f64], b: &[f64]) -> f64 {
-        let absolute = self == Self::Manhattan;
-        let step = |x: f64, y: f64| {
-            let difference = x - y;
-            if absolute { difference.abs() } else { difference * difference }
-        };
-        let mut lanes = [0.0_f64; 8];
-        let (chunks_a, chunks_b) = (a.chunks_exact(8), b.chunks_exact(8));
-        let tail: f64 = chunks_a.remainder().iter().zip(chunks_b.remainder()).map(|(x, y)| step(*x, *y)).sum();
-        for (x, y) in chunks_a.zip(chunks_b) {
-            for l in 0..8 {
-                lanes[l] += step(x[l], y[l]);
-            }
-        }
-        lanes.iter().sum::<f64>() + tail
+        if self == Self::Manhattan { gap::<true>(a, b) } else { gap::<false>(a, b) }
     }
 
     /// The distance that belongs to a [`Metric::gap`].
@@ -112,5 +102,52 @@ impl Metric {
             Self::Cosine | Self::Correlation => 2.0 * distance,
             Self::Manhattan => distance,
         }
+    }
+}
+
+/// The gap of two rows: a sum of absolute differences, or of squared ones.
+#[inline(always)]
+pub(super) fn gap<const ABSOLUTE: bool>(a: &[f64], b: &[f64]) -> f64 {
+    const LANES: usize = 8;
+    let (chunks_a, tail_a) = a.as_chunks::<LANES>();
+    let (chunks_b, tail_b) = b.as_chunks::<LANES>();
+    let mut lanes = [0.0_f64; LANES];
+    for (x, y) in chunks_a.iter().zip(chunks_b) {
+        for l in 0..LANES {
+            let difference = x[l] - y[l];
+            lanes[l] += if ABSOLUTE { difference.abs() } else { difference * difference };
+        }
+    }
+    let mut tail = 0.0;
+    for (x, y) in tail_a.iter().zip(tail_b) {
+        let difference = x - y;
+        tail += if ABSOLUTE { difference.abs() } else { difference * difference };
+    }
+    lanes.iter().sum::<f64>() + tail
+}
+
+/// The gaps of one row and some others of an array with rows of `d` numbers.
+pub(super) struct Gaps<'a> {
+    pub(super) metric: Metric,
+    pub(super) values: &'a [f64],
+    pub(super) d: usize,
+    pub(super) from: u32,
+    /// The others: their numbers, beside approximate gaps.
+    pub(super) to: &'a [(f32, u32)],
+}
+
+impl Kernel for Gaps<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f64> {
+        let (d, from) = (self.d, self.from as usize);
+        let a = &self.values[from * d..(from + 1) * d];
+        let mut out = Vec::with_capacity(self.to.len());
+        for &(_, to) in self.to {
+            let b = &self.values[to as usize * d..(to as usize + 1) * d];
+            out.push(if self.metric == Metric::Manhattan { gap::<true>(a, b) } else { gap::<false>(a, b) });
+        }
+        out
     }
 }

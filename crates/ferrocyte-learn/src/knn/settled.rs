@@ -36,7 +36,8 @@ impl Settled for Row {
         point: impl Fn(u32) -> u32,
     ) -> Self {
         best.tighten(screen);
-        let mut found: Self = best.candidates().iter().map(|&(_, j)| (rows.gap(place, j), point(j))).collect();
+        let gaps = rows.gaps(place, best.candidates());
+        let mut found: Self = gaps.into_iter().zip(best.candidates()).map(|(gap, &(_, j))| (gap, point(j))).collect();
         found.sort_unstable_by(by_gap);
         found.truncate(k - 1);
         let mut row = Self::with_capacity(k);

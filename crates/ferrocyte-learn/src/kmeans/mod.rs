@@ -1,11 +1,15 @@
 //! k-means: greedy k-means++ starts, Lloyd's iterations with Hamerly's bounds, weights, several starts.
 //!
 //! A point whose centre is certainly the nearest, by how far centres have moved since it was last looked at, is passed
-//! over (G. Hamerly, *Making k-means even faster*, 2010). A start takes as each next centre the best of a few points
-//! drawn in proportion to their squared distances (D. Arthur and S. Vassilvitskii, *k-means++*, 2007). Results depend on
-//! the seed, not on threads.
+//! over (G. Hamerly, *Making k-means even faster*, 2010); the others are looked at together (`nearest`). A start takes as
+//! each next centre the best of a few points drawn in proportion to their squared distances (D. Arthur and S.
+//! Vassilvitskii, *k-means++*, 2007), among some of the points where there are many (`seeds`). Results depend on the
+//! seed, not on threads.
 
 #![allow(clippy::inline_always, reason = "kernels are compiled where they run")]
+
+mod nearest;
+mod seeds;
 
 use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_math::linalg::Matrix;
@@ -13,9 +17,13 @@ use ferrocyte_math::random::Stream;
 use ferrocyte_math::wide::{self, Kernel};
 
 use crate::Points;
+use nearest::{Bounds, Centres};
 
 /// Rows that a thread takes at a time.
 const ROWS: usize = 512;
+
+/// Rows that are added up before they are added to others.
+const STRETCH: usize = 8192;
 
 /// How clusters are looked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +67,7 @@ pub struct Kmeans {
 /// of points; the wish to stop.
 pub fn kmeans(run: &Run, points: Points<'_>, weights: Option<&[f64]>, options: &KmeansOptions) -> Result<Kmeans> {
     let ones;
+    let given = weights;
     let weights = match weights {
         Some(weights) => weights,
         None => {
@@ -67,16 +76,20 @@ pub fn kmeans(run: &Run, points: Points<'_>, weights: Option<&[f64]>, options: &
         }
     };
     check(points, weights, options)?;
-    let mut best: Option<Kmeans> = None;
-    for start in 0..options.starts.max(1) {
-        run.check()?;
-        let centres = plus_plus(run, points, weights, options.k, &mut Stream::new(options.seed, start as u64))?;
-        let found = lloyd(run, points, weights, centres, options)?;
-        if best.as_ref().is_none_or(|best| found.inertia < best.inertia) {
-            best = Some(found);
+    let starts = || {
+        let mut best: Option<Kmeans> = None;
+        for start in 0..options.starts.max(1) {
+            run.check()?;
+            let centres = seeds::seeds(run, points, given, options.k, &mut Stream::new(options.seed, start as u64))?;
+            let found = lloyd(run, points, weights, centres, options)?;
+            if best.as_ref().is_none_or(|best| found.inertia < best.inertia) {
+                best = Some(found);
+            }
         }
-    }
-    best.ok_or_else(|| Fault::internal("no start of k-means was made"))
+        best.ok_or_else(|| Fault::internal("no start of k-means was made"))
+    };
+    // Steps of few points are short: they are not handed to the threads one by one.
+    run.install(starts)?
 }
 
 /// [`kmeans`] from given centres, clusters × dimensions; the number of clusters, of starts and the seed are not used.
@@ -88,7 +101,7 @@ pub fn kmeans_from(run: &Run, points: Points<'_>, start: Matrix, options: &Kmean
         let (k, d) = (start.n_rows(), start.n_cols());
         return Err(Fault::bad_input(format!("{k} centres in {d} dimensions, the points have {}", points.d())));
     }
-    lloyd(run, points, &vec![1.0; points.n()], start, options)
+    run.install(|| lloyd(run, points, &vec![1.0; points.n()], start, options))?
 }
 
 fn check(points: Points<'_>, weights: &[f64], options: &KmeansOptions) -> Result<()> {
@@ -121,91 +134,6 @@ fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
     lanes.iter().sum::<f64>() + tail
 }
 
-/// Squared distances of some points to a place.
-struct Distances<'a> {
-    points: Points<'a>,
-    rows: std::ops::Range<usize>,
-    to: &'a [f64],
-}
-
-impl Kernel for Distances<'_> {
-    type Output = Vec<f64>;
-    #[inline(always)]
-    fn run(self) -> Vec<f64> {
-        self.rows.map(|i| squared_distance(self.points.row(i), self.to)).collect()
-    }
-}
-
-/// Centres far from each other: the first by weight, each next one the best of a few that are drawn by weight × squared
-/// distance to the nearest centre.
-fn plus_plus(run: &Run, points: Points<'_>, weights: &[f64], k: usize, stream: &mut Stream) -> Result<Matrix> {
-    let (n, d) = (points.n(), points.d());
-    let trials = 2 + (k as f64).ln() as usize;
-    let mut centres = Matrix::zeros(k, d);
-    let first = stream.categorical(weights)?;
-    centres.row_mut(0).copy_from_slice(points.row(first));
-    let to = |i: usize| -> Result<Vec<f64>> {
-        let of = |rows| Ok(wide::widest(Distances { points, rows, to: points.row(i) }));
-        run.map_quietly(n, ROWS, of).map(|parts| parts.concat())
-    };
-    let mut nearest = to(first)?;
-    for c in 1..k {
-        let chances: Vec<f64> = nearest.iter().zip(weights).map(|(d, w)| d * w).collect();
-        let spread: f64 = chances.iter().sum();
-        let mut best: Option<(f64, usize, Vec<f64>)> = None;
-        for _ in 0..trials {
-            // Where all points lie on centres any point will do.
-            let candidate = stream.categorical(if spread > 0.0 { &chances } else { weights })?;
-            let mut closer = to(candidate)?;
-            closer.iter_mut().zip(&nearest).for_each(|(c, n)| *c = c.min(*n));
-            let potential: f64 = closer.iter().zip(weights).map(|(d, w)| d * w).sum();
-            if best.as_ref().is_none_or(|(least, ..)| potential < *least) {
-                best = Some((potential, candidate, closer));
-            }
-        }
-        if let Some((_, candidate, closer)) = best {
-            centres.row_mut(c).copy_from_slice(points.row(candidate));
-            nearest = closer;
-        }
-    }
-    Ok(centres)
-}
-
-/// What is known of a point: its centre, at most how far that is, and at least how far any other.
-#[derive(Debug, Clone, Copy)]
-struct Bounds {
-    label: u32,
-    upper: f64,
-    lower: f64,
-}
-
-/// The two nearest centres of a point: which, how far, how far the second.
-fn two_nearest(point: &[f64], centres: &Matrix) -> Bounds {
-    wide::widest(TwoNearest { point, centres })
-}
-
-struct TwoNearest<'a> {
-    point: &'a [f64],
-    centres: &'a Matrix,
-}
-
-impl Kernel for TwoNearest<'_> {
-    type Output = Bounds;
-    #[inline(always)]
-    fn run(self) -> Bounds {
-        let (mut label, mut first, mut second) = (0, f64::INFINITY, f64::INFINITY);
-        for c in 0..self.centres.n_rows() {
-            let distance = squared_distance(self.point, self.centres.row(c));
-            if distance < first {
-                (second, first, label) = (first, distance, c as u32);
-            } else if distance < second {
-                second = distance;
-            }
-        }
-        Bounds { label, upper: first.sqrt(), lower: second.sqrt() }
-    }
-}
-
 /// Lloyd's iterations from given centres.
 fn lloyd(
     run: &Run,
@@ -222,7 +150,7 @@ fn lloyd(
     loop {
         run.check()?;
         assign(run, points, &centres, &moved, &mut bounds)?;
-        (centres, moved) = means(points, weights, &bounds, &centres);
+        (centres, moved) = means(run, points, weights, &bounds, &centres)?;
         iterations += 1;
         let farthest = moved.iter().copied().fold(0.0, f64::max);
         if farthest <= limit || iterations >= options.max_iter {
@@ -230,10 +158,9 @@ fn lloyd(
         }
     }
     // Labels and inertia belong to the final centres.
-    let parts = run.map_quietly(points.n(), ROWS, |rows| {
-        Ok(rows.map(|i| two_nearest(points.row(i), &centres)).collect::<Vec<_>>())
-    })?;
-    let found = parts.concat();
+    let asked = Centres::new(&centres);
+    let of = |rows: std::ops::Range<usize>| Ok(asked.of(points, &rows.collect::<Vec<_>>()));
+    let found = run.map_quietly(points.n(), ROWS, of)?.concat();
     let inertia = found.iter().zip(weights).map(|(b, w)| w * b.upper * b.upper).sum();
     Ok(Kmeans { centres, labels: found.iter().map(|b| b.label).collect(), inertia, iterations })
 }
@@ -257,33 +184,70 @@ fn assign(run: &Run, points: Points<'_>, centres: &Matrix, moved: &[f64], bounds
         })
         .collect();
     let farthest = moved.iter().copied().fold(0.0, f64::max);
+    let asked = Centres::new(centres);
     run.for_each_chunk(bounds, ROWS, |part, bounds| {
-        for (i, b) in bounds.iter_mut().enumerate() {
-            let point = points.row(part * ROWS + i);
-            b.upper += moved[b.label as usize];
-            b.lower -= farthest;
-            let enough = half[b.label as usize].max(b.lower);
-            if b.upper <= enough {
-                continue;
-            }
-            b.upper = squared_distance(point, centres.row(b.label as usize)).sqrt();
-            if b.upper > enough {
-                *b = two_nearest(point, centres);
-            }
+        let first = part * ROWS;
+        let undecided = wide::widest(Tighten { points, first, centres, moved, farthest, half: &half, bounds });
+        for (point, found) in undecided.iter().zip(asked.of(points, &undecided)) {
+            bounds[point - first] = found;
         }
     })
 }
 
+/// Brings the bounds of some points up to date; the points of which they do not decide.
+struct Tighten<'a> {
+    points: Points<'a>,
+    /// The point of the first bounds.
+    first: usize,
+    centres: &'a Matrix,
+    moved: &'a [f64],
+    farthest: f64,
+    half: &'a [f64],
+    bounds: &'a mut [Bounds],
+}
+
+impl Kernel for Tighten<'_> {
+    type Output = Vec<usize>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<usize> {
+        let mut undecided = Vec::with_capacity(self.bounds.len());
+        for (i, b) in self.bounds.iter_mut().enumerate() {
+            let label = b.label as usize;
+            b.upper += self.moved[label];
+            b.lower -= self.farthest;
+            let enough = if self.half[label] > b.lower { self.half[label] } else { b.lower };
+            if b.upper > enough {
+                b.upper = squared_distance(self.points.row(self.first + i), self.centres.row(label)).sqrt();
+                if b.upper > enough {
+                    undecided.push(self.first + i);
+                }
+            }
+        }
+        undecided
+    }
+}
+
 /// The means of the clusters and how far the centres move. A cluster without weight takes the point farthest from its
 /// centre.
-fn means(points: Points<'_>, weights: &[f64], bounds: &[Bounds], centres: &Matrix) -> (Matrix, Vec<f64>) {
+fn means(
+    run: &Run,
+    points: Points<'_>,
+    weights: &[f64],
+    bounds: &[Bounds],
+    centres: &Matrix,
+) -> Result<(Matrix, Vec<f64>)> {
     let (k, d) = (centres.n_rows(), centres.n_cols());
+    let parts = run.map_quietly(points.n(), STRETCH, |rows| {
+        let (mut sums, mut total) = (Matrix::zeros(k, d), vec![0.0; k]);
+        wide::widest(AddUp { points, rows, weights, bounds, sums: &mut sums, total: &mut total });
+        Ok((sums, total))
+    })?;
     let mut sums = Matrix::zeros(k, d);
     let mut total = vec![0.0; k];
-    for (i, b) in bounds.iter().enumerate() {
-        let label = b.label as usize;
-        total[label] += weights[i];
-        sums.row_mut(label).iter_mut().zip(points.row(i)).for_each(|(s, x)| *s += weights[i] * x);
+    for (part, part_total) in &parts {
+        sums.entries_mut().iter_mut().zip(part.entries()).for_each(|(s, x)| *s += x);
+        total.iter_mut().zip(part_total).for_each(|(t, x)| *t += x);
     }
     let mut taken: Vec<usize> = Vec::new();
     for c in 0..k {
@@ -301,7 +265,32 @@ fn means(points: Points<'_>, weights: &[f64], bounds: &[Bounds], centres: &Matri
         }
     }
     let moved = (0..k).map(|c| squared_distance(sums.row(c), centres.row(c)).sqrt()).collect();
-    (sums, moved)
+    Ok((sums, moved))
+}
+
+/// Adds points to the sums of their clusters.
+struct AddUp<'a> {
+    points: Points<'a>,
+    rows: std::ops::Range<usize>,
+    weights: &'a [f64],
+    bounds: &'a [Bounds],
+    sums: &'a mut Matrix,
+    total: &'a mut [f64],
+}
+
+impl Kernel for AddUp<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for i in self.rows {
+            let (label, weight) = (self.bounds[i].label as usize, self.weights[i]);
+            self.total[label] += weight;
+            for (s, x) in self.sums.row_mut(label).iter_mut().zip(self.points.row(i)) {
+                *s += weight * x;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -328,13 +317,19 @@ mod tests {
             assert_eq!(*label, found.labels[i % 4]);
         }
         // Plain Lloyd from the same start.
-        let start = plus_plus(&Run::new(), points, &[1.0; 1200], 7, &mut Stream::new(9, 0))?;
+        let start = seeds::plus_plus(&Run::new(), points, &[1.0; 1200], 7, &mut Stream::new(9, 0))?;
         let options = KmeansOptions { max_iter: 30, ..KmeansOptions::new(7, 9) };
         let quick = lloyd(&Run::new(), points, &[1.0; 1200], start.clone(), &options)?;
         let mut centres = start;
         for _ in 0..quick.iterations {
-            let bounds: Vec<Bounds> = (0..1200).map(|i| two_nearest(points.row(i), &centres)).collect();
-            centres = means(points, &[1.0; 1200], &bounds, &centres).0;
+            let bounds: Vec<Bounds> = (0..1200)
+                .map(|i| {
+                    let distance = |c: usize| squared_distance(points.row(i), centres.row(c));
+                    let label = (0..7).min_by(|&a, &b| distance(a).total_cmp(&distance(b))).unwrap_or(0) as u32;
+                    Bounds { label, upper: 0.0, lower: 0.0 }
+                })
+                .collect();
+            centres = means(&Run::new(), points, &[1.0; 1200], &bounds, &centres)?.0;
         }
         assert_eq!(quick.centres, centres);
         Ok(())
