@@ -19,6 +19,8 @@ pub(crate) struct Console {
     least: Option<Level>,
     bar: Mutex<Option<ProgressBar>>,
     said: Mutex<HashSet<String>>,
+    /// What was warned of, in its order, whether it was said or not.
+    warned: Mutex<Vec<String>>,
 }
 
 impl Console {
@@ -30,7 +32,12 @@ impl Console {
             (false, true) => Some(Level::Info),
             (false, false) => Some(Level::Warning),
         };
-        Self { json, bars, least, bar: Mutex::new(None), said: Mutex::new(HashSet::new()) }
+        Self { json, bars, least, bar: Mutex::new(None), said: Mutex::default(), warned: Mutex::default() }
+    }
+
+    /// What was warned of, each once.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        lock(&self.warned).clone()
     }
 
     /// Whether messages and the summary are JSON.
@@ -83,7 +90,13 @@ impl Monitor for Console {
     }
 
     fn say(&self, level: Level, message: &str) {
-        if self.least.is_none_or(|least| level < least) || !lock(&self.said).insert(message.to_owned()) {
+        if !lock(&self.said).insert(message.to_owned()) {
+            return;
+        }
+        if level == Level::Warning {
+            lock(&self.warned).push(message.to_owned());
+        }
+        if self.least.is_none_or(|least| level < least) {
             return;
         }
         let word = match level {

@@ -211,6 +211,12 @@ pub(crate) fn beside(out: &Path, ending: &str) -> PathBuf {
 
 /// What differs from run to run, with what does not.
 fn record(session: &Session, provenance: &Provenance, outputs: &[String]) -> Value {
+    let mut provenance = provenance.clone();
+    for warning in session.console.warnings() {
+        if !provenance.warnings.contains(&warning) {
+            provenance.warnings.push(warning);
+        }
+    }
     let folder = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();
     Value::map([
         ("command", Value::list(session.line.iter().map(String::as_str))),

@@ -16,9 +16,17 @@ pub(crate) fn steps(uns: &[(String, Item)]) -> Vec<Json> {
     found
 }
 
-/// What a record of a run says, which lies beside the study.
+/// What a record of a run says, which lies beside the study: its provenance, command and times, and nothing of the
+/// machine it ran on, since the page goes to others.
 pub(crate) fn record(name: &str, text: &str) -> Json {
-    json!({"place": name, "told": parsed(text)})
+    let mut told = parsed(text);
+    if let Some(Json::Object(mut provenance)) = told.get_mut("provenance").map(Json::take) {
+        for key in ["command", "began", "seconds", "threads"] {
+            provenance.insert(key.to_owned(), told[key].take());
+        }
+        told = Json::Object(provenance);
+    }
+    json!({"place": name, "told": told})
 }
 
 /// The warnings that provenance carries, with the place of each.
@@ -87,6 +95,17 @@ mod tests {
 
     fn said(text: &str) -> Item {
         Item::Scalar(Entries::Texts(vec![text.to_owned()]))
+    }
+
+    #[test]
+    fn a_record_of_a_run_is_its_provenance_with_command_and_times() {
+        let text = r#"{"command": ["ferrocyte"], "host": "here", "seconds": 2.5,
+            "provenance": {"method": "cells.run", "warnings": ["careful"]}}"#;
+        let record = record("run.json", text);
+        assert_eq!((&record["told"]["method"], &record["told"]["seconds"]), (&json!("cells.run"), &json!(2.5)));
+        assert!(record["told"].get("host").is_none());
+        assert_eq!(warnings(&[record]), [json!({"place": "run.json", "warning": "careful"})]);
+        assert_eq!(super::record("odd", "no JSON")["told"], "no JSON");
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
         tables,
         provenance,
         decided: Vec::new(),
-        lines: text.trim_end().to_owned(),
+        lines: log.results(),
         summary: vec![
             ("samples", judged.iter().map(|one| one.study.name.clone()).collect::<Vec<_>>().into()),
             ("cells", study.cells.len().into()),
@@ -169,18 +169,36 @@ fn counted(labels: &Factor) -> String {
 /// Messages as they are said, kept for the log. The log has no times, so that the same input gives the same log.
 struct Log {
     console: Arc<dyn Monitor>,
-    lines: Mutex<Vec<String>>,
+    /// Each with how often it was said: samples share their warnings.
+    lines: Mutex<Vec<(String, usize)>>,
 }
+
+/// How warnings begin in the log.
+const WARNING: &str = "warning: ";
 
 impl Log {
     /// A line that only the log has.
     fn line(&self, text: &str) {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        match lines.iter_mut().find(|(line, _)| line == text) {
+            Some((_, times)) => *times += 1,
+            None => lines.push((text.to_owned(), 1)),
+        }
     }
 
     fn text(&self) -> String {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+        let told = |(line, times): &(String, usize)| match times {
+            1 => format!("{line}\n"),
+            _ => format!("{line} ({times} times)\n"),
+        };
+        lines.iter().map(told).collect()
+    }
+
+    /// What was found, without the warnings, which the console has said.
+    fn results(&self) -> String {
+        let text = self.text();
+        text.lines().filter(|line| !line.starts_with(WARNING)).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -196,7 +214,7 @@ impl Monitor for Log {
     }
     fn say(&self, level: Level, message: &str) {
         if level == Level::Warning {
-            self.line(&format!("warning: {message}"));
+            self.line(&format!("{WARNING}{message}"));
         }
         self.console.say(level, message);
     }
