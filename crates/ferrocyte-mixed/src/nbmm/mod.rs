@@ -34,10 +34,13 @@
 //! ```
 mod ascent;
 mod contrasts;
+mod curves;
 mod effect;
 mod fit;
 mod gamma_poisson;
 mod gene;
+mod ground;
+mod integral;
 mod layout;
 mod marginal;
 mod mixture;
@@ -49,6 +52,7 @@ mod refine;
 mod restricted;
 mod separation;
 mod status;
+mod strata;
 mod sums;
 mod sweep;
 mod tails;

@@ -7,15 +7,18 @@
 //!
 //! The trend of both priors is over ln(total count + 1/2). Separated genes take part with what is left of their model.
 
+use std::borrow::Cow;
+
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::variance_prior::{MIN_GENES, Prior, fit_prior};
 
 use crate::nbmm::fit::BLOCK;
 use crate::nbmm::gene::GeneFit;
+use crate::nbmm::ground::Ground;
 use crate::nbmm::layout::{Counts, Layout};
 use crate::nbmm::marginal::{Marginal, Scratch};
 use crate::nbmm::options::{Family, FitOptions};
-use crate::nbmm::profile::Point;
+use crate::nbmm::profile::{Along, Point};
 use crate::nbmm::refine::refine;
 use crate::nbmm::status::Outcome;
 use crate::nbmm::sums::GroupSums;
@@ -25,7 +28,7 @@ use crate::nbmm::top::Rules;
 const TAU: (f64, f64, usize, usize) = (-5.0, 0.8, 11, 4);
 
 /// The grid of ln s2.
-const S2: (f64, f64, usize, usize) = (-9.0, 0.75, 15, 6);
+pub(in crate::nbmm) const S2: (f64, f64, usize, usize) = (-9.0, 0.75, 15, 6);
 
 /// ln s2 at which the grid of ln tau is looked at.
 const S2_OF_TAU: (f64, f64) = (-9.0, 1.5);
@@ -58,42 +61,53 @@ pub(in crate::nbmm) struct Moderation {
 }
 
 /// A gene and its model, what is left of it where a coefficient is infinite.
-pub(in crate::nbmm) struct Remains {
-    pub(in crate::nbmm) layout: Layout,
-    pub(in crate::nbmm) exposures: Vec<f64>,
+pub(in crate::nbmm) struct Remains<'a> {
+    pub(in crate::nbmm) ground: Cow<'a, Ground>,
     pub(in crate::nbmm) counts: Counts,
+    curves: Vec<f64>,
 }
 
-impl Remains {
+impl<'a> Remains<'a> {
     /// What is left of the model of a gene.
-    pub(in crate::nbmm) fn of(layout: &Layout, counts: Counts, fit: &GeneFit) -> Self {
-        let (layout, counts) = match &fit.separation {
-            Some(separation) => separation.reduced(layout, &counts),
-            None => (layout.clone(), counts),
-        };
-        Self { exposures: layout.exposures(), layout, counts }
+    pub(in crate::nbmm) fn of(ground: &'a Ground, counts: Counts, fit: &GeneFit) -> Self {
+        match &fit.separation {
+            Some(separation) => {
+                let (ground, counts) = separation.reduced(ground, &counts);
+                Self::new(Cow::Owned(ground), counts)
+            }
+            None => Self::new(Cow::Borrowed(ground), counts),
+        }
+    }
+
+    pub(in crate::nbmm) fn new(ground: Cow<'a, Ground>, counts: Counts) -> Self {
+        let curves = ground.curves_of(&counts);
+        Self { ground, counts, curves }
+    }
+
+    pub(in crate::nbmm) fn layout(&self) -> &Layout {
+        &self.ground.layout
     }
 
     pub(in crate::nbmm) fn marginal(&self, options: &FitOptions) -> Marginal<'_> {
-        Marginal { layout: &self.layout, exposures: &self.exposures, counts: &self.counts, effect: options.effect }
+        Marginal { ground: &self.ground, counts: &self.counts, curves: &self.curves, effect: options.effect }
     }
 }
 
 /// Coefficients of a fit among the columns that are left; those that stood in for infinite ones are told by the strata.
-fn start_of(fit: &GeneFit, remains: &Remains) -> Vec<f64> {
+fn start_of(fit: &GeneFit, remains: &Remains<'_>) -> Vec<f64> {
     let Some(separation) = &fit.separation else { return fit.coefficients.clone() };
     let known: Vec<f64> = separation.columns.iter().map(|&c| fit.coefficients[c]).collect();
     if known.iter().all(|b| b.is_finite()) {
         return known;
     }
-    let overall = (remains.counts.total() / remains.exposures.iter().sum::<f64>()).ln();
+    let overall = (remains.counts.total() / remains.ground.exposures.iter().sum::<f64>()).ln();
     // The column that stands in carries the level of what is left; any start will do, the likelihood is concave.
-    let rows = remains.layout.n_strata() as f64;
+    let rows = remains.layout().n_strata() as f64;
     known
         .iter()
         .enumerate()
         .map(|(k, &b)| {
-            let mean = (0..remains.layout.n_strata()).map(|c| remains.layout.x[(c, k)]).sum::<f64>() / rows;
+            let mean = (0..remains.layout().n_strata()).map(|c| remains.layout().x[(c, k)]).sum::<f64>() / rows;
             if b.is_finite() {
                 b
             } else if mean != 0.0 {
@@ -140,7 +154,8 @@ impl Moderation {
             return Ok(Err(format!("{n_usable} genes can inform each other, {MIN_GENES} are needed")));
         }
         let rules = Rules::new(options);
-        let remains = |g: usize| Remains::of(&sums.layout, sums.counts(g), &genes[g]);
+        let ground = Ground::new(sums.layout.clone());
+        let remains = |g: usize| Remains::of(&ground, sums.counts(g), &genes[g]);
         let learn = |x: &[f64], rows: &[Option<Vec<f64>>]| -> Result<(Prior, Vec<f64>)> {
             let likelihood = stacked(rows, x.len());
             let usable: Vec<bool> = (0..n)
@@ -162,8 +177,13 @@ impl Moderation {
                 let along: Vec<(f64, f64)> = places.iter().map(|x| (x.exp(), s2)).collect();
                 let start = nearest(fit.tau.ln(), TAU);
                 let from = start_of(fit, &remains);
-                let points =
-                    remains.marginal(options).profile(&along, start, &from, &rules.climbing, &mut Scratch::default());
+                let points = remains.marginal(options).profile(
+                    &along,
+                    (Along::Tau, TAU.1),
+                    (start, &from),
+                    rules.along(),
+                    &mut Scratch::default(),
+                );
                 let restricted: Vec<f64> = points.iter().map(|p| p.restricted).collect();
                 Ok(Some(refine(&restricted, TAU.3)))
             })?;
@@ -185,7 +205,9 @@ impl Moderation {
             let along: Vec<(f64, f64)> = places.iter().map(|x| (ln_tau[g].exp(), x.exp())).collect();
             let start = nearest(fit.s2.ln(), S2);
             let from = start_of(fit, &remains);
-            Ok(Some(remains.marginal(options).profile(&along, start, &from, &rules.climbing, &mut Scratch::default())))
+            let (along_s2, start) = ((Along::S2, S2.1), (start, &from[..]));
+            let marginal = remains.marginal(options);
+            Ok(Some(marginal.profile(&along, along_s2, start, rules.along(), &mut Scratch::default())))
         })?;
         let rows: Vec<Option<Vec<f64>>> = profiles
             .iter()
