@@ -150,9 +150,16 @@ fn of_block<const D: bool>(
             mean[q] += weight[q] * effect[q];
         }
     }
+    let mut variance = [0.0; LANES];
+    for (weight, effect) in weights.iter().zip(&*effects) {
+        for q in 0..LANES {
+            variance[q] += weight[q] * (effect[q] - mean[q]) * (effect[q] - mean[q]);
+        }
+    }
     for q in 0..n_donors {
         out.value += top[q] + (sum[q] * spread[q]).ln();
         out.effects[donors[first + q]] = mean[q];
+        out.spreads[donors[first + q]] = variance[q].sqrt();
     }
     // E[S] and Var[S].
     for slot in 0..slots {

@@ -70,8 +70,9 @@ pub(in crate::nbmm) struct Outlook {
     pub(in crate::nbmm) gradient: Vec<f64>,
     /// Minus the matrix of second derivatives.
     pub(in crate::nbmm) information: Matrix,
-    /// Posterior mean of w of each donor.
+    /// Posterior mean of w of each donor, and its standard deviation.
     pub(in crate::nbmm) effects: Vec<f64>,
+    pub(in crate::nbmm) spreads: Vec<f64>,
 }
 
 /// Memory of an evaluation, and the modes of the last one, from which the next begins.
@@ -153,6 +154,7 @@ impl<const D: bool> Kernel for Look<'_, '_, D> {
             gradient: vec![0.0; width],
             information: Matrix::zeros(width, width),
             effects: vec![0.0; layout.n_donors()],
+            spreads: vec![0.0; layout.n_donors()],
         };
         if D {
             out.gradient[p] = tails.first;
@@ -264,7 +266,7 @@ fn in_closed_form(
     }
     let closed = Closed::new(law, total, expected);
     out.value += closed.value;
-    out.effects[donor] = closed.mean_ln;
+    (out.effects[donor], out.spreads[donor]) = (closed.mean_ln, closed.variance_ln.sqrt());
     for c in strata {
         let (y, mean) = (marginal.counts.strata[c], scratch.eta[c].exp() * marginal.ground.exposures[c] * closed.mean);
         let x = marginal.layout().x.row(c);

@@ -94,7 +94,7 @@ impl<'a> Remains<'a> {
 }
 
 /// Coefficients of a fit among the columns that are left; those that stood in for infinite ones are told by the strata.
-fn start_of(fit: &GeneFit, remains: &Remains<'_>) -> Vec<f64> {
+pub(in crate::nbmm) fn start_of(fit: &GeneFit, remains: &Remains<'_>) -> Vec<f64> {
     let Some(separation) = &fit.separation else { return fit.coefficients.clone() };
     let known: Vec<f64> = separation.columns.iter().map(|&c| fit.coefficients[c]).collect();
     if known.iter().all(|b| b.is_finite()) {

@@ -55,7 +55,7 @@ impl Rules {
         (&self.climbing, &self.last)
     }
 
-    /// A rule for values that are differenced.
+    /// A rule for answers that stand by themselves, and for values that are differenced.
     pub(in crate::nbmm) fn middle(&self) -> &Rule {
         &self.last
     }
@@ -196,7 +196,7 @@ impl Marginal<'_> {
     }
 
     /// Weighted least squares of the logarithms of mean counts of strata: one step of a Poisson regression.
-    fn least_squares(&self) -> Vec<f64> {
+    pub(in crate::nbmm) fn least_squares(&self) -> Vec<f64> {
         let p = self.layout().n_fixed();
         let (mut normal, mut right) = (Matrix::zeros(p, p), vec![0.0; p]);
         let overall = (self.counts.total() + 0.5) / self.ground.exposures.iter().sum::<f64>().max(1e-300);
