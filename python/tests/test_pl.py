@@ -79,6 +79,7 @@ def heritability_of():
 HERITABILITY = heritability_of()
 
 FIT = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | sample)")
+COUNT_FIT = fe.nbmm.fit(small_study(), "~ condition + (1 | sample)")
 
 COUNTS, SAMPLES = small_counts()
 DESIGN = fe.limma.model_matrix("~ group", SAMPLES)
@@ -113,6 +114,8 @@ DRAW = {
     "plot_gene": lambda **kw: fe.pl.plot_gene(small_study(), "gene1", condition="condition", unit="donor", **kw),
     "qq_normal": lambda **kw: fe.pl.qq_normal(TABLE["t"], **kw),
     "prior": lambda **kw: fe.pl.prior(FIT, **kw),
+    "nbmm_prior": lambda **kw: fe.pl.nbmm_prior(COUNT_FIT, **kw),
+    "nbmm_gene": lambda **kw: fe.pl.nbmm_gene(COUNT_FIT, "gene2", **kw),
     "variance_shares": lambda **kw: fe.pl.variance_shares(SHARES, **kw),
     "variance_shares_top": lambda **kw: fe.pl.variance_shares_top(SHARES, "donor", n=5, **kw),
     "gxemm_heritability": lambda **kw: fe.pl.gxemm_heritability(HERITABILITY, **kw),
@@ -149,7 +152,7 @@ def test_all_but_what_is_drawn_is_keyword_only(name):
     positional = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     drawn = {"plot_gene": ["data", "gene"], "variance_shares_top": ["data", "part"]}
     drawn |= {"heatmap_genes": ["values", "table"], "barcode": ["statistics", "index"], **cell_figures.POSITIONAL}
-    drawn |= {**ecotype_figures.POSITIONAL, "ctmm_variances": ["fit", "gene"]}
+    drawn |= {**ecotype_figures.POSITIONAL, "ctmm_variances": ["fit", "gene"], "nbmm_gene": ["fit", "gene"]}
     assert positional == drawn.get(name, [parameters[0].name])
 
 

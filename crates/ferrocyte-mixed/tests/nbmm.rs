@@ -272,8 +272,14 @@ fn effects_residuals_and_shrunken_values_agree_with_the_cells() -> Result<()> {
         assert_eq!(shrunken[2 * 3..2 * 3 + 3], fit.groups[0].genes[2].coefficients);
 
         for conditional in [true, false] {
-            let residuals =
-                nbmm::Residuals::new(&run, &fit, &mut source, (&study.genes, &study.obs), NaChoice::Refuse, conditional)?;
+            let residuals = nbmm::Residuals::new(
+                &run,
+                &fit,
+                &mut source,
+                (&study.genes, &study.obs),
+                NaChoice::Refuse,
+                conditional,
+            )?;
             let whole = residuals.rows(&run, &mut source, 0..240)?;
             let parts = [0..77, 77..240].map(|rows| residuals.rows(&run, &mut source, rows));
             let parts: Vec<f32> = parts.into_iter().collect::<Result<Vec<_>>>()?.concat();
@@ -289,7 +295,8 @@ fn effects_residuals_and_shrunken_values_agree_with_the_cells() -> Result<()> {
             assert!((1..240).step_by(2).all(|cell| whole[cell * genes] == 0.0));
         }
         let mut other = study.obs.clone();
-        other.insert("condition", ObsColumn::Factor(Factor::from_texts((0..240).map(|i| Some(format!("{}", i % 3))))))?;
+        other
+            .insert("condition", ObsColumn::Factor(Factor::from_texts((0..240).map(|i| Some(format!("{}", i % 3))))))?;
         let refused =
             nbmm::Residuals::new(&run, &fit, &mut source, (&study.genes, &other), NaChoice::Refuse, true).err();
         assert!(refused.is_some_and(|f| f.to_string().contains("other donors")));

@@ -26,8 +26,8 @@ _FLOOR = 0.5
 @styled
 def nbmm_prior(
     fit: Fit,
-    parameter: str = "s2",
     *,
+    parameter: str = "s2",
     group: str | None = None,
     title: str | None = None,
     ax: Axes | None = None,

@@ -234,6 +234,12 @@ impl Question<'_> {
 
 /// Donors less the rank of what the design says about them: the degrees of freedom of a comparison of donors.
 fn donor_df(layout: &Layout) -> f64 {
+    let donors = layout.donors.windows(2).filter(|d| d[0] < d[1]).count();
+    (donors - rank_between(layout)).max(1) as f64
+}
+
+/// The rank of what the design says about donors: of its columns that are constant within each.
+pub(in crate::nbmm) fn rank_between(layout: &Layout) -> usize {
     let donors: Vec<&[usize]> = layout.donors.windows(2).filter(|d| d[0] < d[1]).collect();
     let constant = |j: usize| {
         donors.iter().all(|d| (d[0]..d[1]).all(|c| layout.x[(c, j)].to_bits() == layout.x[(d[0], j)].to_bits()))
@@ -243,8 +249,7 @@ fn donor_df(layout: &Layout) -> f64 {
     for (i, donor) in donors.iter().enumerate() {
         columns.iter().enumerate().for_each(|(k, &j)| between[(i, k)] = layout.x[(donor[0], j)]);
     }
-    let rank = if columns.is_empty() { 0 } else { PivotedQr::new(&between).rank() };
-    (donors.len() - rank).max(1) as f64
+    if columns.is_empty() { 0 } else { PivotedQr::new(&between).rank() }
 }
 
 /// Whether a contrast of indicators that are constant within donors has fewer than two donors in an arm.

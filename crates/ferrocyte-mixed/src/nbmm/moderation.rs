@@ -6,12 +6,17 @@
 //!    point, teaches the prior of ln s2. The posterior weights over the grid are what tests average with.
 //!
 //! The trend of both priors is over ln(total count + 1/2). Separated genes take part with what is left of their model.
+//!
+//! The restricted likelihood is Laplace's approximation of the integral over the coefficients. Where these tell many donors
+//! apart (a fixed effect per donor of a paired design) and counts are few it favours large variances, so that genes with
+//! less than `min_count` counts for each such coefficient beyond [`FREE`] inform no prior, but have a posterior.
 
 use std::borrow::Cow;
 
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::variance_prior::{MIN_GENES, Prior, fit_prior};
 
+use crate::nbmm::contrasts::rank_between;
 use crate::nbmm::fit::BLOCK;
 use crate::nbmm::gene::GeneFit;
 use crate::nbmm::ground::Ground;
@@ -32,6 +37,9 @@ pub(in crate::nbmm) const S2: (f64, f64, usize, usize) = (-9.0, 0.75, 15, 6);
 
 /// ln s2 at which the grid of ln tau is looked at.
 const S2_OF_TAU: (f64, f64) = (-9.0, 1.5);
+
+/// Coefficients between donors that a gene of `min_count` counts can bear.
+const FREE: usize = 2;
 
 /// Fine steps of each.
 pub(in crate::nbmm) const PARTS: usize = S2.3;
@@ -148,8 +156,17 @@ impl Moderation {
         let fitted: Vec<bool> = genes.iter().map(|g| g.outcomes.has_estimate()).collect();
         let totals = run.map_blocks("totals", n, 64, |g| Ok(sums.counts(g).total()))?;
         let trend: Vec<f64> = totals.iter().map(|t| (t + 0.5).ln()).collect();
-        let wanted: Vec<bool> = (0..n).map(|g| fitted[g] && !genes[g].outcomes.has(Outcome::FewCounts)).collect();
-        let n_usable = wanted.iter().filter(|&&u| u).count();
+        let informed = |least: f64| -> Vec<bool> {
+            let few = |g: usize| genes[g].outcomes.has(Outcome::FewCounts) || totals[g] < least;
+            (0..n).map(|g| fitted[g] && !few(g)).collect()
+        };
+        let count = |wanted: &[bool]| wanted.iter().filter(|&&u| u).count();
+        let burden = rank_between(&sums.layout).saturating_sub(FREE).max(1);
+        let mut wanted = informed(options.min_count as f64 * burden as f64);
+        if count(&wanted) < MIN_GENES {
+            wanted = informed(0.0);
+        }
+        let n_usable = count(&wanted);
         if n_usable < MIN_GENES {
             return Ok(Err(format!("{n_usable} genes can inform each other, {MIN_GENES} are needed")));
         }
