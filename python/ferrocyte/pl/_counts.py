@@ -91,7 +91,7 @@ def nbmm_prior(
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_ylim(0.8 * floor, 1.25 * ceiling)
-    ax.legend(loc="upper center", markerscale=2, handletextpad=0.3)
+    ax.legend(loc="upper left", markerscale=2, handletextpad=0.3)
     words = _WORDS[parameter].format(_unit(fit))
     n_floor = int((alone <= floor).sum())
     return tidy(
