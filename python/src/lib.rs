@@ -117,7 +117,9 @@ mod _core {
         lmm_variables, lmm_variance_shares,
     };
     #[pymodule_export]
-    use super::nbmm::{NbFit, NbSums, nbmm_fit, nbmm_options, nbmm_statuses, nbmm_sums, nbmm_test_columns};
+    use super::nbmm::{
+        NbFit, NbResiduals, NbSums, nbmm_fit, nbmm_options, nbmm_statuses, nbmm_sums, nbmm_test_columns,
+    };
     #[pymodule_export]
     use super::nmf::{nmf_factorise, nmf_fit, nmf_instructions, nmf_options, nmf_refit, nmf_solver, nmf_statuses};
     #[pymodule_export]

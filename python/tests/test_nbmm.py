@@ -220,3 +220,89 @@ def test_restricted_fits_settle_above_those_of_maximum_likelihood():
     # Seven coefficients of twelve samples take with them what maximum likelihood does not see.
     assert (restricted.s2 >= plain.s2 - 1e-6).mean() > 0.9
     assert restricted.s2.mean() > 1.5 * plain.s2.mean() > 0
+
+
+def test_effects_of_donors_are_told_with_errors(fit, study):
+    found = fit.random_effects()
+    assert list(found.index) == list(study.var_names)
+    assert list(found["effect"].columns) == [f"d{i}" for i in range(8)]
+    # Gene 0 is silent in an arm, gene 1 everywhere.
+    stim = sorted(set(study.obs.donor[study.obs.condition == "stim"]))
+    assert found["effect"].loc["g0", stim].isna().all()
+    assert found.loc["g1"].isna().all()
+    others = found.iloc[2:]
+    assert np.isfinite(others.to_numpy()).all()
+    assert (others["se"].to_numpy() >= 0).all()
+    # What is left after the fixed effects: counts over their expectation, shrunken.
+    rest = study[:, "g40"].X.toarray().ravel() / study.obs.depth
+    ratio = np.log(rest.groupby(study.obs.donor.astype(str)).mean())
+    assert np.corrcoef(ratio, found["effect"].loc["g40"])[0, 1] > 0.6
+
+
+def test_shrunken_coefficients_are_finite(fit):
+    shrunken = fit.shrunken()
+    assert fit.coef.loc["g0", "conditionstim"] == -np.inf
+    assert -12 < shrunken.loc["g0", "conditionstim"] < -2
+    assert shrunken.loc["g1"].isna().all()
+    pd.testing.assert_frame_equal(shrunken.iloc[2:], fit.coef.iloc[2:], check_exact=True)
+
+
+def test_residuals_come_in_blocks_from_any_source(fit, study, tmp_path):
+    path = tmp_path / "study.h5ad"
+    study[:, ::-1].copy().write_h5ad(path)
+    whole = fit.residuals(study)
+    assert repr(whole) == "nbmm residuals: 320 cells x 45 genes"
+    expected = whole.rows(0, 320)
+    assert expected.shape == (320, 45)
+    # Genes are found by name, in whichever order the file has them.
+    blocks = [block for _, block in fit.residuals(path).blocks(100)]
+    np.testing.assert_array_equal(np.concatenate(blocks), expected)
+    assert np.isnan(expected[:, 1]).all()
+    known = expected[:, 2:]
+    assert np.abs(known.mean(axis=0)).max() < 0.3
+    assert 0.8 < np.median(np.square(known).mean(axis=0)) < 1.2
+    # The mean of a cell, from the estimates of the fit: conditional residuals are those around it.
+    gene = 40
+    effect = fit.random_effects()["effect"].iloc[gene][study.obs.donor].to_numpy()
+    x = np.column_stack([np.ones(320), study.obs.condition == "stim", study.obs.state == "b"]).astype(float)
+    mean = study.obs.depth.to_numpy() * np.exp(x @ fit.coef.iloc[gene].to_numpy() + effect)
+    tau = fit.tau_mod.iloc[gene]
+    counts = study.X.toarray()[:, gene]
+    # Coefficients at moderated variances are not quite those of the gene alone.
+    np.testing.assert_allclose(expected[:, gene], (counts - mean) / np.sqrt(mean + tau * mean**2), atol=0.05)
+    marginal = fit.residuals(study, conditional=False).rows(0, 320)[:, 2:]
+    assert np.square(marginal).mean() < 1.2
+    other = study.copy()
+    other.obs["donor"] = other.obs.donor.astype(str).replace("d0", "d1")
+    with pytest.raises(fe.errors.BadInputError, match="other donors"):
+        fit.residuals(other)
+
+
+def test_tables_of_priors_hold_what_figures_show(fit, study):
+    for parameter in ("s2", "tau"):
+        table = fit.prior_table(parameter)
+        assert list(table.index) == list(study.var_names)
+        np.testing.assert_array_equal(table["total"], study.X.toarray().sum(axis=0))
+        np.testing.assert_array_equal(table["alone"], fit.s2 if parameter == "s2" else fit.tau)
+        known = table.dropna()
+        # Moderated values lie between what the gene says alone and what all say, or beside them.
+        assert (np.abs(np.log(known["moderated"] / known["prior"])) < 3 * known["prior_sd"]).all()
+    with pytest.raises(fe.errors.BadInputError, match="s2 or tau"):
+        fit.prior_table("phi")
+    with pytest.raises(fe.errors.BadInputError, match="nothing is moderated"):
+        fe.pl.nbmm_prior(fe.nbmm.fit(fit.sums, moderate=False))
+
+
+def test_figures_show_infinite_estimates_and_donors(fit):
+    table = fit.contrast("condition", "stim", "ctrl")
+    ax = fe.pl.volcano(table)
+    finite = table.log_fc[np.isfinite(table.log_fc)].abs().max()
+    drawn = np.concatenate([part.get_offsets()[:, 0] for part in ax.collections])
+    assert drawn.min() == pytest.approx(-1.15 * finite)
+    ax = fe.pl.random_effects(fit, "g44")
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(fit.ranef("g44").sort_values("estimate")["level"])
+    assert ax.get_xlabel() == "random effect, ln of the mean"
+    with pytest.raises(fe.errors.MissingKeyError, match="g4"):
+        fe.pl.random_effects(fit, "g444")
+    with pytest.raises(fe.errors.BadInputError, match="no estimate"):
+        fe.pl.random_effects(fit, "g1")

@@ -79,6 +79,7 @@ def heritability_of():
 HERITABILITY = heritability_of()
 
 FIT = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | sample)")
+COUNT_FIT = fe.nbmm.fit(small_study(), "~ condition + (1 | sample)")
 
 COUNTS, SAMPLES = small_counts()
 DESIGN = fe.limma.model_matrix("~ group", SAMPLES)
@@ -114,6 +115,7 @@ DRAW = {
     "qq_normal": lambda **kw: fe.pl.qq_normal(TABLE["t"], **kw),
     "prior": lambda **kw: fe.pl.prior(FIT, **kw),
     "random_effects": lambda **kw: fe.pl.random_effects(FIT, "gene1", **kw),
+    "nbmm_prior": lambda **kw: fe.pl.nbmm_prior(COUNT_FIT, **kw),
     "variance_shares": lambda **kw: fe.pl.variance_shares(SHARES, **kw),
     "variance_shares_top": lambda **kw: fe.pl.variance_shares_top(SHARES, "donor", n=5, **kw),
     "gxemm_heritability": lambda **kw: fe.pl.gxemm_heritability(HERITABILITY, **kw),

@@ -9,7 +9,7 @@ use ferrocyte_design::Model;
 use ferrocyte_math::random::Stream;
 use ferrocyte_mixed::lmm::{Contrast, PartRows};
 use ferrocyte_mixed::nbmm::{
-    self, Fit, FitOptions, Method, Offset, Outcome, Path, Statistic, Sums, SumsOptions, TestOptions,
+    self, Fit, FitOptions, Method, NaChoice, Offset, Outcome, Path, Statistic, Sums, SumsOptions, TestOptions,
 };
 
 /// Counts of a study, cell by cell.
@@ -248,5 +248,58 @@ fn tiny_and_wild_genes_all_end_with_a_status() -> Result<()> {
     }
     // A fifth of them are expressed in one donor, where s2 runs to its bound and quadrature is at its worst.
     assert!(unsettled * 50 < genes, "{unsettled} of {genes}");
+    Ok(())
+}
+
+#[test]
+fn effects_residuals_and_shrunken_values_agree_with_the_cells() -> Result<()> {
+    let (run, study) = (Run::new().threads(1), Study::ordinary(8, (6, 40, 30))?);
+    let genes = study.genes.len();
+    let mut source = Csr::new(study.obs.n_rows(), genes, &study.values, &study.indices, &study.pointers)?;
+    for path in [Path::Nodes, Path::Cells] {
+        let fit = Fit::new(&run, study.sums(&run, &with_depth(path, None))?, FitOptions::default())?;
+        let effects = fit.random_effects(&run, 0)?;
+        assert_eq!((effects.donors.len(), effects.means.len()), (6, 6 * genes));
+        let of = |gene: usize| &effects.means[gene * 6..(gene + 1) * 6];
+        // Gene 0 is silent in the arm of the odd donors, gene 1 everywhere.
+        assert!(of(1).iter().all(|e| e.is_nan()));
+        assert!((0..6).all(|d| of(0)[d].is_nan() == (d % 2 == 1)), "{:?}", of(0));
+        let settled = |gene: usize| of(gene).iter().sum::<f64>().abs() < 0.3 && of(gene).iter().any(|e| e.abs() > 1e-3);
+        assert!((2..genes).filter(|&g| settled(g)).count() > 20);
+        assert!(effects.standard_errors.iter().filter(|s| s.is_finite()).all(|&s| (0.0..1.0).contains(&s)));
+        let shrunken = fit.shrunken(&run, 0)?;
+        assert!(shrunken[1] < -2.0 && shrunken[1] > -12.0, "{shrunken:?}");
+        assert_eq!(shrunken[2 * 3..2 * 3 + 3], fit.groups[0].genes[2].coefficients);
+
+        for conditional in [true, false] {
+            let residuals = nbmm::Residuals::new(
+                &run,
+                &fit,
+                &mut source,
+                (&study.genes, &study.obs),
+                NaChoice::Refuse,
+                conditional,
+            )?;
+            let whole = residuals.rows(&run, &mut source, 0..240)?;
+            let parts = [0..77, 77..240].map(|rows| residuals.rows(&run, &mut source, rows));
+            let parts: Vec<f32> = parts.into_iter().collect::<Result<Vec<_>>>()?.concat();
+            assert!(whole.iter().zip(&parts).all(|(a, b)| a.to_bits() == b.to_bits()));
+            for gene in 2..genes {
+                let column: Vec<f64> = (0..240).map(|cell| f64::from(whole[cell * genes + gene])).collect();
+                let mean = column.iter().sum::<f64>() / 240.0;
+                let square = column.iter().map(|r| r * r).sum::<f64>() / 240.0;
+                assert!(mean.abs() < 0.35 && (0.6..1.6).contains(&square), "{conditional} {gene}: {mean} {square}");
+            }
+            assert!((0..240).all(|cell| whole[cell * genes + 1].is_nan()));
+            // What cannot be expected has not come.
+            assert!((1..240).step_by(2).all(|cell| whole[cell * genes] == 0.0));
+        }
+        let mut other = study.obs.clone();
+        other
+            .insert("condition", ObsColumn::Factor(Factor::from_texts((0..240).map(|i| Some(format!("{}", i % 3))))))?;
+        let refused =
+            nbmm::Residuals::new(&run, &fit, &mut source, (&study.genes, &other), NaChoice::Refuse, true).err();
+        assert!(refused.is_some_and(|f| f.to_string().contains("other donors")));
+    }
     Ok(())
 }

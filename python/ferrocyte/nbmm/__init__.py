@@ -15,9 +15,9 @@ AnnData goes in as cells x genes; results are genes x coefficients, natural loga
 from __future__ import annotations
 
 from ._fit import fit
-from ._result import Fit
+from ._result import Fit, Residuals
 from ._sums import Sums, sums
 
-__all__ = ["Fit", "Sums", "fit", "load", "sums"]
+__all__ = ["Fit", "Residuals", "Sums", "fit", "load", "sums"]
 
 load = Fit.load

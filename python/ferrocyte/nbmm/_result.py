@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _core
+from .._annotated import close_to
 from .._tables import frame
-from ..errors import BadInputError
+from ..errors import BadInputError, MissingKeyError
 from ..lmm._inference import QUIET as _QUIET
 from ..lmm._inference import find_group, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import anndata as ad
     import pandas as pd
 
     from ._sums import Sums
 
-__all__ = ["Fit"]
+__all__ = ["Fit", "Residuals"]
 
 
 @dataclass
@@ -297,9 +299,193 @@ class Fit:
         -------
         dict
             `tau` and `s2`, each with `coefficients` (a0, a1, a2 of the trend over ln of total counts), `omega` (spread
-            of the logarithm around it), `n_genes`; empty where tests are not moderated.
+            of the logarithm around it), `n_genes`, `trend` (ln of total counts between which the trend
+            runs); empty where tests are not moderated.
         """
         return self._core.priors(find_group(self._labels, group))
+
+    def prior_table(self, parameter: str = "s2", group: str | None = None) -> pd.DataFrame:
+        """What each gene alone says about a variance, what all genes say, and the compromise: what figures show.
+
+        Parameters
+        ----------
+        parameter
+            ``"s2"``, the variance between donors, or ``"tau"``, the overdispersion of cells.
+        group
+            A level of the grouping column; not needed where there is one group.
+
+        Returns
+        -------
+        DataFrame
+            Index gene: `total` (counts), `alone` (estimate of the gene), `prior` (median over genes with that total),
+            `prior_sd` (spread of the logarithm around it), `moderated`. No rows where tests are not moderated.
+        """
+        import pandas as pd
+
+        if parameter not in ("s2", "tau"):
+            message = f"expected s2 or tau, found {parameter!r}"
+            raise BadInputError(message, place="parameter")
+        index = find_group(self._labels, group)
+        prior = self._core.priors(index).get(parameter)
+        columns = ["total", "alone", "prior", "prior_sd", "moderated"]
+        if prior is None:
+            return pd.DataFrame(columns=columns)
+        found = self._found()[index]
+        total = np.asarray(found["total"])
+        low, high = prior["trend"]
+        z = 2.0 * (np.clip(np.log(total + 0.5), low, high) - low) / (high - low) - 1.0 if high > low else 0.0 * total
+        a0, a1, a2 = prior["coefficients"]
+        values = [total, found[parameter], np.exp(a0 + z * (a1 + z * a2)), prior["omega"]]
+        values.append(np.exp(found[f"ln_{parameter}_mod"]))
+        return pd.DataFrame(dict(zip(columns, values, strict=True)), index=self.genes)
+
+    def random_effects(self, group: str | None = None) -> pd.DataFrame:
+        """What is known of each donor: its effect on every gene, in natural logarithms of the mean.
+
+        Parameters
+        ----------
+        group
+            A level of the grouping column; not needed where there is one group.
+
+        Returns
+        -------
+        DataFrame
+            Index gene; columns (`effect`, donor) and (`se`, donor): posterior mean and standard deviation, at the
+            moderated variances where there are. Zero where the donor variance is zero; NaN for genes without an
+            estimate, and for donors whose cells all have an infinite coefficient.
+
+        Examples
+        --------
+        >>> import ferrocyte as fe
+        >>> from ferrocyte._examples import small_study
+        >>> fit = fe.nbmm.fit(small_study(), "~ condition + (1 | sample)")
+        >>> fit.random_effects()["effect"].shape
+        (40, 12)
+        """
+        import pandas as pd
+
+        found = self._core.random_effects(find_group(self._labels, group), _QUIET)
+        donors = pd.Index(found["donors"])
+        parts = {"effect": found["means"], "se": found["standard_errors"]}
+        tables = {name: pd.DataFrame(values, index=self.genes, columns=donors) for name, values in parts.items()}
+        return pd.concat(tables, axis=1)
+
+    def ranef(self, gene: str, group: str | None = None) -> pd.DataFrame:
+        """What is known of the donors of a gene, as a long table.
+
+        Parameters
+        ----------
+        gene
+            Name of the gene; of several genes of one name, the first.
+        group
+            As of :meth:`random_effects`.
+
+        Returns
+        -------
+        DataFrame
+            `term`, `level` (the donor), `estimate`, `se`, as of :meth:`random_effects`.
+
+        Raises
+        ------
+        MissingKeyError
+            No such gene or group.
+
+        Examples
+        --------
+        >>> import ferrocyte as fe
+        >>> from ferrocyte._examples import small_study
+        >>> fit = fe.nbmm.fit(small_study(), "~ condition + (1 | donor)")
+        >>> list(fit.ranef("gene2")["level"])
+        ['d1', 'd2', 'd3', 'd4', 'd5', 'd6']
+        """
+        import pandas as pd
+
+        names = list(self.genes)
+        if gene not in names:
+            message = f"there is no gene `{gene}`"
+            raise MissingKeyError(message, place="gene", hint=close_to(gene, names))
+        effects = self.random_effects(group)
+        row = names.index(gene)
+        estimates, errors = (effects[part].iloc[row] for part in ("effect", "se"))
+        table = pd.DataFrame(
+            {"term": self._unit(), "level": estimates.index, "estimate": estimates.to_numpy(), "se": errors.to_numpy()}
+        )
+        table.attrs["unit"] = "ln of the mean"
+        return table
+
+    def _unit(self) -> str:
+        """What the random intercept is over."""
+        found = re.search(r"\(1 \| ([^)]*)\)", self.formula)
+        return found[1] if found else "donor"
+
+    def shrunken(self) -> pd.DataFrame:
+        """Coefficients that are finite throughout: for ranking and figures, where `coef` has infinite ones.
+
+        Returns
+        -------
+        DataFrame
+            As `coef`. Genes with an infinite coefficient have those of the likelihood with Jeffreys' prior (D. Firth,
+            1993) at their (moderated) variances; the others have `coef`.
+        """
+        import pandas as pd
+
+        parts = []
+        for i, group in enumerate(self._groups):
+            names = group["coefficients"]
+            values = np.full((len(self.genes), len(names)), np.nan)
+            parts.append(
+                pd.DataFrame(values if group["refused"] else self._core.shrunken(i, _QUIET), columns=names).reindex(
+                    columns=self.coefficients
+                )
+            )
+        out = pd.concat(parts, ignore_index=True)
+        out.index = self._index()
+        return out
+
+    def residuals(
+        self,
+        data: ad.AnnData | str | os.PathLike[str],
+        *,
+        conditional: bool = True,
+        layer: str | None = None,
+        na: str = "refuse",
+        n_threads: int | None = None,
+    ) -> Residuals:
+        """Pearson residuals of the cells, given out in blocks.
+
+        Parameters
+        ----------
+        data
+            The study that was fitted: an AnnData or the path of an .h5ad file.
+        conditional
+            Given the effects of donors (variance m + tau m squared around the mean of the donor), or with these as part
+            of the noise.
+        layer
+            The matrix: ``None`` is ``X``; the name of a layer; ``"raw"``.
+        na
+            What to do with cells that lack a value which the model needs, as of :func:`ferrocyte.nbmm.fit`.
+        n_threads
+            Number of threads; by default all processors.
+
+        Returns
+        -------
+        Residuals
+
+        Raises
+        ------
+        BadInputError
+            The cells have other donors, groups or covariates than those of the fit.
+
+        Examples
+        --------
+        >>> import ferrocyte as fe
+        >>> from ferrocyte._examples import small_study
+        >>> study = small_study()
+        >>> fit = fe.nbmm.fit(study, "~ condition + (1 | sample)")
+        >>> fit.residuals(study).rows(0, 100).shape
+        (100, 40)
+        """
+        return Residuals(self, data, layer, na, n_threads, conditional=bool(conditional))
 
     def to_df(self) -> pd.DataFrame:
         """All coefficients, tested: the tidy table of :meth:`test`, a contrast per coefficient."""
@@ -390,6 +576,58 @@ class Fit:
 
         parts = [np.asarray(found[name]) for found in self._found()]
         return pd.Series(np.concatenate(parts), index=self._index(), name=name)
+
+
+class Residuals:
+    """Pearson residuals of the cells of a study, read in blocks as they are asked for.
+
+    NaN stands for cells that the model left out and for genes without an estimate. Made by :meth:`Fit.residuals`.
+    """
+
+    def __init__(
+        self, fit: Fit, data: Any, layer: str | None, na: str, n_threads: int | None, *, conditional: bool
+    ) -> None:
+        from .._run import means
+        from .._sources import open_source
+
+        self._source = open_source(data, layer)
+        self._means = means(n_threads, None, progress=False)
+        options = fit.provenance["options"]
+        variables = _core.lmm_variables(fit.formula, [])
+        offset = options["offset"].removeprefix("obs column `").removesuffix("`")
+        wanted = [name for name in variables if name != "libsize"]
+        wanted += [options["groups"]] if options["groups"] else []
+        wanted += [offset] if options["offset"].startswith("obs column `") and offset not in wanted else []
+        columns = self._source.columns(wanted, ["libsize"] if "libsize" in variables else [])
+        source = self._source
+        self._core = fit._core.residuals(
+            source.matrix, source.genes, source.n_cells, columns, na, conditional, self._means
+        )
+        self.genes = fit.genes
+        self.n_cells = source.n_cells
+
+    def rows(self, start: int, stop: int) -> np.ndarray[Any, Any]:
+        """The residuals of the cells `start` to `stop`, cells x genes, single precision."""
+        return self._core.rows(self._source.matrix, int(start), int(stop), self._means)
+
+    def blocks(self, size: int = 4096) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
+        """All cells, `size` at a time: the number of the first, and the residuals.
+
+        Parameters
+        ----------
+        size
+            Cells in a block: what is held in memory at once.
+
+        Yields
+        ------
+        int, ndarray
+            The first cell of the block, and cells x genes.
+        """
+        for start in range(0, self.n_cells, size):
+            yield start, self.rows(start, min(start + size, self.n_cells))
+
+    def __repr__(self) -> str:
+        return f"nbmm residuals: {self.n_cells:,} cells x {len(self.genes):,} genes"
 
 
 def _fit_from_bytes(data: bytes) -> Fit:

@@ -58,6 +58,7 @@ rasterised, so that a vector file stays small; matplotlib's own settings stay as
 :func:`ecotype_coassociation`  ecotypes: states that rise and fall together over samples
 :func:`ecotype_colocalization`  ecotypes: states that are near one another
 :func:`ecotype_abundance`    ecotypes: their shares over a tissue
+:func:`nbmm_prior`           count models: variances of genes against their counts, with what all genes say
 :func:`ctmm_variances`       shared variance of a gene, and that specific to each cell type, with intervals
 :func:`ctmm_shares`          cell types: what makes up the variance of overall expression, over genes
 :func:`gxemm_heritability`   heritability of each environment, with intervals
@@ -71,6 +72,7 @@ from __future__ import annotations
 
 from ._caterpillar import random_effects
 from ._clusters import coolmap
+from ._counts import nbmm_prior
 from ._dots import dotplot, matrixplot
 from ._ecotypes import (
     ecotype_coassociation,
@@ -143,6 +145,7 @@ __all__ = [
     "matrixplot",
     "md",
     "mds",
+    "nbmm_prior",
     "p_histogram",
     "plot_gene",
     "prior",

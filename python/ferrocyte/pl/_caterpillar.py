@@ -36,7 +36,7 @@ def random_effects(
     Parameters
     ----------
     fit
-        A fit with random effects, such as that of :func:`ferrocyte.lmm.fit`.
+        Of :func:`ferrocyte.lmm.fit` or :func:`ferrocyte.nbmm.fit`.
     gene
         Its name.
     term
@@ -77,6 +77,7 @@ def random_effects(
         message = f"expected a level between 0 and 1, found {level:g}"
         raise BadInputError(message, place="level")
     table = fit.ranef(gene, group)
+    unit = f", {table.attrs['unit']}" if "unit" in table.attrs else ""
     terms = list(dict.fromkeys(table["term"]))
     if not terms:
         message = "the fit has no random term"
@@ -85,9 +86,9 @@ def random_effects(
     if term not in terms:
         message = f"there is no random term `{term}`"
         raise MissingKeyError(message, place="term", hint=close_to(term, terms))
-    table = table[table["term"] == term].sort_values("estimate", kind="stable")
+    table = table[table["term"] == term].dropna(subset="estimate").sort_values("estimate", kind="stable")
     value = table["estimate"].to_numpy()
-    if not np.isfinite(value).any():
+    if len(value) == 0:
         message = f"`{gene}` has no estimate"
         raise BadInputError(message, place="gene", hint="the column `status` of the table says why")
     half = stats.norm.ppf(0.5 + level / 2) * table["se"].to_numpy()
@@ -102,4 +103,4 @@ def random_effects(
     ax.set_yticks(rows if named else [], table["level"] if named else [])
     ax.set_ylim(-0.7, len(value) - 0.3)
     words = f"{gene}, {term}" if title is None else title
-    return tidy(ax, title=words, xlabel="random effect", ylabel="" if named else f"{len(value):,} units")
+    return tidy(ax, title=words, xlabel=f"random effect{unit}", ylabel="" if named else f"{len(value):,} units")

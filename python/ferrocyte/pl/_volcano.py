@@ -35,12 +35,13 @@ def volcano(
     """Draw the size of the effect against the evidence for it, a point per gene.
 
     The height is taken from the column `log10_p_value`, so that it goes on where p-values are too small for a number.
-    Genes without a p-value are not drawn.
+    Genes without a p-value are not drawn; infinite estimates (:mod:`ferrocyte.nbmm`) are triangles at the edge.
 
     Parameters
     ----------
     table
-        Of :meth:`ferrocyte.lmm.Fit.contrast` or :meth:`~ferrocyte.lmm.Fit.test`, of :func:`ferrocyte.limma.de` or
+        Of :meth:`ferrocyte.lmm.Fit.contrast` or :meth:`~ferrocyte.lmm.Fit.test`, the same of
+        :class:`ferrocyte.nbmm.Fit`, of :func:`ferrocyte.limma.de` or
         :func:`~ferrocyte.limma.top_table`.
     group, contrast
         Which rows, if the table holds several.
@@ -76,10 +77,11 @@ def volcano(
     _check_fdr(fdr)
     table = as_tests(table)
     chosen, words = one_panel(need(table, *_COLUMNS), group, contrast)
-    rows = finite(chosen, "estimate", "log10_p_value")
+    rows, n_infinite = _with_infinite(chosen)
     named = _named(rows, chosen, label)
     ax = axes(ax, (4.2, 3.9))
     note = f"{_points(ax, rows, fdr)} of {len(rows):,} genes, FDR < {100 * fdr:g} %"
+    note += f"; {n_infinite:,} infinite" if n_infinite else ""
     words = words if title is None else title
     tidy(ax, title=words or " ", xlabel=unit_of(table, "estimate"), ylabel="-log10 p", note=note)
     _limits(ax, rows)
@@ -137,7 +139,7 @@ def volcano_grid(
     _check_fdr(fdr)
     table = as_tests(table)
     chosen, words = one_contrast(need(table, *_COLUMNS), contrast)
-    drawn = finite(chosen, "estimate", "log10_p_value")
+    drawn, _ = _with_infinite(chosen)
     groups = levels(drawn, "group")
     n_columns = max(1, min(n_columns, len(groups)))
     n_rows = -(-len(groups) // n_columns)
@@ -165,13 +167,29 @@ def volcano_grid(
     return figure
 
 
+def _with_infinite(chosen: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The genes that can be drawn, and how many of them are infinite: these stand beyond all others."""
+    estimate = chosen["estimate"].to_numpy(dtype=float)
+    infinite = np.isinf(estimate) & np.isfinite(chosen["log10_p_value"].to_numpy(dtype=float))
+    if infinite.any():
+        others = np.abs(estimate[np.isfinite(estimate)])
+        edge = 1.15 * (float(others.max()) if len(others) else 1.0)
+        chosen = chosen.assign(estimate=np.where(infinite, np.sign(estimate) * edge, estimate), infinite=infinite)
+    return finite(chosen, "estimate", "log10_p_value"), int(infinite.sum())
+
+
 def _points(ax: Axes, rows: pd.DataFrame, fdr: float) -> str:
     """Draw the points of one panel; how many are found up and down, in words."""
     x, y = rows["estimate"].to_numpy(), -rows["log10_p_value"].to_numpy()
     found = rows["adj_p_value"].to_numpy() < fdr
     up, down = found & (x > 0), found & (x <= 0)
+    beyond = rows["infinite"].to_numpy(dtype=bool) if "infinite" in rows else np.zeros(len(rows), dtype=bool)
     for chosen, colour, size in ((~found, FAINT, 5), (down, DOWN, 9), (up, UP, 9)):
-        ax.scatter(x[chosen], y[chosen], s=size, c=colour, linewidths=0, alpha=0.8, rasterized=len(rows) > MANY)
+        for part, marker in ((~beyond, "o"), (beyond & (x < 0), "<"), (beyond & (x > 0), ">")):
+            i = chosen & part
+            ax.scatter(
+                x[i], y[i], s=size, c=colour, marker=marker, linewidths=0, alpha=0.8, rasterized=len(rows) > MANY
+            )
     ax.axvline(0.0, color=INK, lw=0.6, zorder=0)
     return f"{up.sum():,} up, {down.sum():,} down"
 

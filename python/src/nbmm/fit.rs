@@ -7,9 +7,10 @@ use ferrocyte_io::{part_from_bytes, part_to_bytes, read_part, write_part};
 use ferrocyte_math::variance_prior::Prior;
 use ferrocyte_mixed::lmm::Contrast;
 use ferrocyte_mixed::nbmm::{
-    self, Adjust, Effect, Family, FitOptions, GeneFit, GroupFit, Method, OPTIONS, Outcome, Statistic, TestOptions,
+    self, Adjust, Effect, Family, FitOptions, GeneFit, GroupFit, Method, NaChoice, OPTIONS, Outcome, Residuals,
+    Statistic, TestOptions,
 };
-use numpy::IntoPyArray;
+use numpy::{IntoPyArray, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -17,6 +18,8 @@ use super::sums::NbSums;
 use crate::faults::OrRaise;
 use crate::lmm::{Asked, OptionWords};
 use crate::monitor::{Means, attended};
+use crate::obs::frame;
+use crate::sources::{Held, Matrix};
 use crate::values::{matrix, table, to_python};
 
 /// A number of every gene, by its name.
@@ -122,7 +125,7 @@ impl NbFit {
         table(py, tested)
     }
 
-    /// The priors of a group: `tau` and `s2`, each with `coefficients`, `omega`, `n_genes`; empty without moderation.
+    /// The priors of a group: `tau` and `s2`, each with `coefficients`, `omega`, `n_genes`, `trend`; empty without moderation.
     fn priors<'py>(&self, py: Python<'py>, group: usize) -> PyResult<Bound<'py, PyDict>> {
         let (tau, s2) = self.group(py, group)?.priors();
         let describe = |prior: &Prior| -> PyResult<Bound<'py, PyDict>> {
@@ -130,6 +133,7 @@ impl NbFit {
             out.set_item("coefficients", prior.coefficients.to_vec())?;
             out.set_item("omega", prior.omega)?;
             out.set_item("n_genes", prior.n_genes)?;
+            out.set_item("trend", (prior.trend.q01, prior.trend.q99))?;
             Ok(out)
         };
         let out = PyDict::new(py);
@@ -168,7 +172,7 @@ impl NbFit {
     }
 
     /// The estimates of a group: `coef`, `se` (genes × p), and per gene `tau`, `s2`, `se_ln_tau`, `se_ln_s2`,
-    /// `log_likelihood`, `max_gradient`, `evaluations`, `ln_tau_mod`, `ln_s2_mod`, `status`.
+    /// `log_likelihood`, `max_gradient`, `evaluations`, `total`, `ln_tau_mod`, `ln_s2_mod`, `status`.
     fn estimates<'py>(&self, py: Python<'py>, group: usize) -> PyResult<Bound<'py, PyDict>> {
         let genes = &self.group(py, group)?.genes;
         let p = self.0.sums().groups[group].n_fixed();
@@ -176,7 +180,7 @@ impl NbFit {
         let all = |f: fn(&GeneFit) -> &Vec<f64>| genes.iter().flat_map(|g| f(g).iter().copied()).collect::<Vec<f64>>();
         out.set_item("coef", matrix(py, genes.len(), p, all(|g| &g.coefficients))?)?;
         out.set_item("se", matrix(py, genes.len(), p, all(|g| &g.se))?)?;
-        let columns: [Column; 7] = [
+        let columns: [Column; 8] = [
             ("tau", |g| g.tau),
             ("s2", |g| g.s2),
             ("se_ln_tau", |g| g.se_ln_tau),
@@ -184,6 +188,7 @@ impl NbFit {
             ("log_likelihood", |g| g.log_likelihood),
             ("max_gradient", |g| g.max_gradient),
             ("evaluations", |g| f64::from(g.evaluations)),
+            ("total", |g| g.total),
         ];
         for (name, f) in columns {
             out.set_item(name, genes.iter().map(f).collect::<Vec<f64>>().into_pyarray(py))?;
@@ -213,6 +218,47 @@ impl NbFit {
         Ok(out)
     }
 
+    /// The effects of the donors of a group: `donors`, `means` and `standard_errors` (genes × donors).
+    fn random_effects<'py>(&self, py: Python<'py>, group: usize, means: Means) -> PyResult<Bound<'py, PyDict>> {
+        let fit = &self.0;
+        let found = attended(py, &means, |run| fit.random_effects(run, group))?;
+        let (m, n) = (fit.genes().len(), found.donors.len());
+        let out = PyDict::new(py);
+        out.set_item("donors", found.donors)?;
+        out.set_item("means", matrix(py, m, n, found.means)?)?;
+        out.set_item("standard_errors", matrix(py, m, n, found.standard_errors)?)?;
+        Ok(out)
+    }
+
+    /// Coefficients of a group, genes × p, finite where the likelihood rises for ever.
+    fn shrunken<'py>(&self, py: Python<'py>, group: usize, means: Means) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        let fit = &self.0;
+        let found = attended(py, &means, |run| fit.shrunken(run, group))?;
+        matrix(py, fit.genes().len(), fit.sums().groups[group].n_fixed(), found)
+    }
+
+    /// What gives residuals to the cells of a study.
+    #[expect(clippy::too_many_arguments, reason = "one call of the package with everything that it knows")]
+    fn residuals<'py>(
+        &self,
+        py: Python<'py>,
+        source: Matrix<'py>,
+        genes: Vec<String>,
+        n_cells: usize,
+        obs: &Bound<'py, PyDict>,
+        na: &str,
+        conditional: bool,
+        means: Means,
+    ) -> PyResult<NbResiduals> {
+        let na = NaChoice::from_word(na).or_raise(py)?;
+        let obs = frame(py, n_cells, obs)?;
+        let source = Held::new(source)?;
+        let mut opened = source.open(py).or_raise(py)?;
+        let fit = &self.0;
+        attended(py, &means, |run| Residuals::new(run, fit, &mut opened, (&genes, &obs), na, conditional))
+            .map(NbResiduals)
+    }
+
     #[getter]
     fn genes(&self) -> Vec<String> {
         self.0.genes().to_vec()
@@ -226,6 +272,29 @@ impl NbFit {
     /// A copy of the sums that were fitted.
     fn sums(&self) -> NbSums {
         NbSums(self.0.sums().clone())
+    }
+}
+
+/// What gives residuals to the cells of a study.
+#[pyclass(frozen, module = "ferrocyte._core")]
+pub(crate) struct NbResiduals(Residuals);
+
+#[pymethods]
+impl NbResiduals {
+    /// The residuals of the cells `start` to `stop`, cells × genes.
+    fn rows<'py>(
+        &self,
+        py: Python<'py>,
+        source: Matrix<'py>,
+        start: usize,
+        stop: usize,
+        means: Means,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let source = Held::new(source)?;
+        let mut opened = source.open(py).or_raise(py)?;
+        let residuals = &self.0;
+        let found = attended(py, &means, |run| residuals.rows(run, &mut opened, start..stop))?;
+        found.into_pyarray(py).reshape([stop.saturating_sub(start), residuals.n_genes()])
     }
 }
 

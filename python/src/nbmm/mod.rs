@@ -3,5 +3,5 @@
 mod fit;
 mod sums;
 
-pub(crate) use fit::{NbFit, nbmm_fit, nbmm_options, nbmm_statuses, nbmm_test_columns};
+pub(crate) use fit::{NbFit, NbResiduals, nbmm_fit, nbmm_options, nbmm_statuses, nbmm_test_columns};
 pub(crate) use sums::{NbSums, nbmm_sums};

@@ -54,6 +54,8 @@ pub(in crate::nbmm) struct Limits {
     /// The Newton decrement at which the top is reached.
     pub(in crate::nbmm) decrement: f64,
     pub(in crate::nbmm) steps: usize,
+    /// Whether derivatives in tau are wanted though it is held.
+    pub(in crate::nbmm) in_tau: bool,
 }
 
 /// A Newton step, and what it promises.
@@ -75,8 +77,9 @@ impl Marginal<'_> {
         limits: Limits,
         scratch: &mut Scratch,
     ) -> Climb {
+        let in_tau = free.tau || limits.in_tau;
         let mut here =
-            Climb { outlook: self.look(&start, rule, free.tau, scratch), at: start, end: End::Stuck, evaluations: 1 };
+            Climb { outlook: self.look(&start, rule, in_tau, scratch), at: start, end: End::Stuck, evaluations: 1 };
         let mut ridge = 0.0;
         for _ in 0..limits.steps {
             if !here.outlook.value.is_finite() {
@@ -95,7 +98,7 @@ impl Marginal<'_> {
                     return here;
                 }
                 let at = self.moved(&here.at, &moving, &step.delta);
-                let outlook = self.look(&at, rule, free.tau, scratch);
+                let outlook = self.look(&at, rule, in_tau, scratch);
                 here.evaluations += 1;
                 if outlook.value >= here.outlook.value - SLACK * (1.0 + 1e-3 * here.outlook.value.abs()) {
                     (here.at, here.outlook) = (at, outlook);
@@ -122,7 +125,7 @@ impl Marginal<'_> {
 
     /// The parameters that move: all coefficients, and free variances but at a bound that they push against.
     fn moving(&self, here: &Climb, free: Free) -> Vec<usize> {
-        let p = self.layout.n_fixed();
+        let p = self.layout().n_fixed();
         let held = |value: f64, (low, high): (f64, f64), slope: f64| {
             (value <= low && slope < 0.0) || (value >= high && slope > 0.0)
         };
@@ -138,7 +141,7 @@ impl Marginal<'_> {
 
     /// The step of the moving parameters; nothing where the information with the ridge is not positive definite.
     fn step(&self, here: &Climb, moving: &[usize], ridge: f64) -> Option<Step> {
-        let p = self.layout.n_fixed();
+        let p = self.layout().n_fixed();
         let (information, gradient) = (&here.outlook.information, &here.outlook.gradient);
         let scale: Vec<f64> = moving.iter().map(|&i| 1.0 / information[(i, i)].abs().max(1e-300).sqrt()).collect();
         let n = moving.len();
@@ -158,8 +161,9 @@ impl Marginal<'_> {
         if !decrement.is_finite() {
             return None;
         }
-        let farthest =
-            (0..self.layout.n_strata()).map(|c| dot(&self.layout.x.row(c)[..p], &delta[..p]).abs()).fold(0.0, f64::max);
+        let farthest = (0..self.layout().n_strata())
+            .map(|c| dot(&self.layout().x.row(c)[..p], &delta[..p]).abs())
+            .fold(0.0, f64::max);
         let mut shrink = (LONGEST.0 / farthest).min(1.0);
         for d in &delta[p..] {
             shrink = shrink.min(LONGEST.1 / d.abs());
@@ -169,7 +173,7 @@ impl Marginal<'_> {
     }
 
     fn moved(&self, from: &Place, moving: &[usize], delta: &[f64]) -> Place {
-        let p = self.layout.n_fixed();
+        let p = self.layout().n_fixed();
         let mut at = from.clone();
         for (&i, &d) in moving.iter().zip(delta) {
             match i.checked_sub(p) {

@@ -1,5 +1,6 @@
 //! Tests of contrasts: one table, a row per group, contrast and gene.
 
+use std::borrow::Cow;
 use std::f64::consts::{LN_2, LN_10};
 
 use ferrocyte_base::{Cells, Column, Fault, Result, Run, Table};
@@ -12,11 +13,13 @@ use crate::lmm::Contrast;
 use crate::nbmm::ascent::{Free, Limits};
 use crate::nbmm::fit::{BLOCK, Fit, GroupFit, without};
 use crate::nbmm::gene::GeneFit;
+use crate::nbmm::ground::Ground;
 use crate::nbmm::layout::{Counts, Layout};
 use crate::nbmm::marginal::{Marginal, Place, Scratch};
 use crate::nbmm::mixture::{Test, ln_mixture};
-use crate::nbmm::moderation::{GeneProfile, PARTS, Remains};
+use crate::nbmm::moderation::{GeneProfile, PARTS, Remains, S2};
 use crate::nbmm::options::{Adjust, FitOptions, Method, Statistic, TestOptions};
+use crate::nbmm::profile::Along;
 use crate::nbmm::refine::refine;
 use crate::nbmm::separation::Separation;
 use crate::nbmm::status::{Outcome, Outcomes};
@@ -54,39 +57,26 @@ impl Reach {
     }
 }
 
-/// The likelihood of a gene where a contrast has a given value: a design with one column less.
-struct Fixed {
-    layout: Layout,
-    counts: Counts,
-    exposures: Vec<f64>,
-}
-
-impl Fixed {
-    /// With the contrast at `value`; its part of the predictor becomes part of the offsets.
-    fn new(layout: &Layout, counts: &Counts, contrast: &[f64], map: &Matrix, value: f64) -> Self {
-        let pivot = (0..contrast.len()).max_by(|&a, &b| contrast[a].abs().total_cmp(&contrast[b].abs())).unwrap_or(0);
-        let (mut moved, mut counts) = (layout.mapped(map), counts.clone());
-        if value != 0.0 {
-            for c in 0..layout.n_strata() {
-                let shift = layout.x[(c, pivot)] * value / contrast[pivot];
-                moved.offsets[layout.points[c]..layout.points[c + 1]].iter_mut().for_each(|o| *o *= shift.exp());
-                counts.constant += counts.strata[c] * shift;
-            }
+/// The likelihood of a gene where a contrast has the value `value`: a design with one column less, the part of the
+/// contrast in the predictor given.
+fn fixed(ground: &Ground, counts: &Counts, contrast: &[f64], map: &Matrix, value: f64) -> Remains<'static> {
+    let pivot = (0..contrast.len()).max_by(|&a, &b| contrast[a].abs().total_cmp(&contrast[b].abs())).unwrap_or(0);
+    let mut moved = ground.mapped(map);
+    let x = &ground.layout.x;
+    moved.shifts = (0..x.n_rows()).map(|c| x[(c, pivot)] * value / contrast[pivot]).collect();
+    match Separation::find(&moved.layout, counts) {
+        Some(separation) => {
+            let (ground, counts) = separation.reduced(&moved, counts);
+            Remains::new(Cow::Owned(ground), counts)
         }
-        if let Some(separation) = Separation::find(&moved, &counts) {
-            (moved, counts) = separation.reduced(&moved, &counts);
-        }
-        Self { exposures: moved.exposures(), layout: moved, counts }
-    }
-
-    fn marginal(&self, options: &FitOptions) -> Marginal<'_> {
-        Marginal { layout: &self.layout, exposures: &self.exposures, counts: &self.counts, effect: options.effect }
+        None => Remains::new(Cow::Owned(moved), counts.clone()),
     }
 }
 
 /// What the tests of a contrast in a group start from.
 struct Question<'a> {
     sums: &'a GroupSums,
+    ground: &'a Ground,
     fit: &'a GroupFit,
     options: &'a FitOptions,
     statistic: Statistic,
@@ -139,8 +129,8 @@ impl Question<'_> {
     /// The test of a gene without moderation: t with the degrees of freedom of the donors.
     fn by_itself(&self, gene: usize, weights: &[f64]) -> Test {
         let fit = &self.fit.genes[gene];
-        let remains = Remains::of(&self.sums.layout, self.sums.counts(gene), fit);
-        let p = remains.layout.n_fixed();
+        let remains = Remains::of(self.ground, self.sums.counts(gene), fit);
+        let p = remains.layout().n_fixed();
         let columns: Vec<usize> = fit.separation.as_ref().map_or_else(|| (0..p).collect(), |s| s.columns.clone());
         let coefficients: Vec<f64> = columns.iter().map(|&c| fit.coefficients[c]).collect();
         let estimate: f64 = weights.iter().zip(&coefficients).filter(|(w, _)| **w != 0.0).map(|(w, b)| w * b).sum();
@@ -157,26 +147,29 @@ impl Question<'_> {
     fn ratio(&self, gene: usize) -> Result<f64> {
         let options = FitOptions { method: Method::Ml, ..*self.options };
         let counts = self.sums.counts(gene);
-        let highest = |layout: &Layout| {
-            let exposures = layout.exposures();
-            GeneFit::new(layout, &exposures, &counts, &options, &self.rules, &mut Scratch::default())
-        };
+        let highest = |ground: &Ground| GeneFit::new(ground, &counts, &options, &self.rules, &mut Scratch::default());
         let full = match self.options.method {
             Method::Ml => self.fit.genes[gene].log_likelihood,
-            Method::Reml => highest(&self.sums.layout)?.log_likelihood,
+            Method::Reml => highest(self.ground)?.log_likelihood,
         };
-        let null = highest(&self.sums.layout.mapped(&self.map))?;
+        let null = highest(&self.ground.mapped(&self.map))?;
         Ok(normal::ln_two_sided((2.0 * (full - null.log_likelihood)).max(0.0).sqrt()))
     }
 
     /// ln p of the likelihood ratios over the grid of ln s2, averaged.
     fn ratio_mixture(&self, gene: usize, profile: &GeneProfile, reach: &Reach) -> f64 {
-        let null = Fixed::new(&self.sums.layout, &self.sums.counts(gene), self.contrast, &self.map, 0.0);
+        let null = fixed(self.ground, &self.sums.counts(gene), self.contrast, &self.map, 0.0);
         let places = profile.places();
         let start = places.len() / 2;
         let mut scratch = Scratch::default();
         let from = null.marginal(self.options).start(&mut scratch).coefficients;
-        let points = null.marginal(self.options).profile(&places, start, &from, &self.rules.climbing, &mut scratch);
+        let points = null.marginal(self.options).profile(
+            &places,
+            (Along::S2, S2.1),
+            (start, &from),
+            self.rules.along(),
+            &mut scratch,
+        );
         let roots: Vec<f64> = profile
             .points
             .iter()
@@ -204,17 +197,17 @@ impl Question<'_> {
         let highest = |marginal: Marginal<'_>| {
             let mut scratch = Scratch::default();
             let coefficients = marginal.start(&mut scratch).coefficients;
-            let limits = Limits { decrement: 1e-8, steps: 60 };
+            let limits = Limits { decrement: 1e-8, steps: 60, in_tau: false };
             let free = Free { tau: false, s2: false };
             marginal
                 .climb(Place { coefficients, tau, s2 }, free, &self.rules.climbing, limits, &mut scratch)
                 .outlook
                 .value
         };
-        let remains = Remains::of(&self.sums.layout, counts.clone(), fit);
+        let remains = Remains::of(self.ground, counts.clone(), fit);
         let supremum = highest(remains.marginal(self.options));
         let fall = |value: f64| {
-            let fixed = Fixed::new(&self.sums.layout, &counts, self.contrast, &self.map, value);
+            let fixed = fixed(self.ground, &counts, self.contrast, &self.map, value);
             2.0 * (supremum - highest(fixed.marginal(self.options))) - FALL
         };
         // The fall shrinks along the direction; a bracket that doubles, and bisection.
@@ -241,6 +234,12 @@ impl Question<'_> {
 
 /// Donors less the rank of what the design says about them: the degrees of freedom of a comparison of donors.
 fn donor_df(layout: &Layout) -> f64 {
+    let donors = layout.donors.windows(2).filter(|d| d[0] < d[1]).count();
+    (donors - rank_between(layout)).max(1) as f64
+}
+
+/// The rank of what the design says about donors: of its columns that are constant within each.
+pub(in crate::nbmm) fn rank_between(layout: &Layout) -> usize {
     let donors: Vec<&[usize]> = layout.donors.windows(2).filter(|d| d[0] < d[1]).collect();
     let constant = |j: usize| {
         donors.iter().all(|d| (d[0]..d[1]).all(|c| layout.x[(c, j)].to_bits() == layout.x[(d[0], j)].to_bits()))
@@ -250,8 +249,7 @@ fn donor_df(layout: &Layout) -> f64 {
     for (i, donor) in donors.iter().enumerate() {
         columns.iter().enumerate().for_each(|(k, &j)| between[(i, k)] = layout.x[(donor[0], j)]);
     }
-    let rank = if columns.is_empty() { 0 } else { PivotedQr::new(&between).rank() };
-    (donors.len() - rank).max(1) as f64
+    if columns.is_empty() { 0 } else { PivotedQr::new(&between).rank() }
 }
 
 /// Whether a contrast of indicators that are constant within donors has fewer than two donors in an arm.
@@ -350,8 +348,10 @@ impl Fit {
         if contrast.iter().all(|&c| c == 0.0) {
             return Err(Fault::bad_input("all weights of the contrast are zero").at("contrast"));
         }
+        let ground = Ground::new(sums.layout.clone());
         let question = Question {
             sums,
+            ground: &ground,
             fit,
             options: self.options(),
             statistic: options.statistic,

@@ -4,11 +4,14 @@
 //! * gamma: `e^w` has a gamma distribution of shape `a = 1 / (e^{s2} - 1)` and mean `e^{s2/2}`, so that mean and variance
 //!   of `e^w` are those of the log-normal and coefficients mean the same.
 
+#![allow(clippy::inline_always)]
+
 use std::f64::consts::PI;
 
 use ferrocyte_math::gamma::{exp_m1_excess, ln_minus_digamma, stirling_error, trigamma};
 
 use crate::nbmm::options::Effect;
+use crate::nbmm::sweep::{LANES, Lanes};
 
 /// ln g(w) at one w, with derivatives.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +94,30 @@ impl EffectLaw {
                 }
             }
         }
+    }
+
+    /// ln g at several w, and its first and second derivative in ln s2.
+    #[inline(always)]
+    pub(in crate::nbmm) fn at_nodes(&self, w: &Lanes) -> [Lanes; 3] {
+        let mut out = [[0.0; LANES]; 3];
+        match self.kind {
+            Effect::Lognormal => {
+                let inverse = 1.0 / self.s2;
+                for q in 0..LANES {
+                    let half_square = 0.5 * w[q] * w[q] * inverse;
+                    out[0][q] = self.constant - half_square;
+                    out[1][q] = half_square - 0.5;
+                    out[2][q] = -half_square;
+                }
+            }
+            Effect::Gamma => {
+                for q in 0..LANES {
+                    let score = self.score(w[q]);
+                    (out[0][q], out[1][q], out[2][q]) = (self.density(w[q]).value, score.first, score.second);
+                }
+            }
+        }
+        out
     }
 
     /// Derivatives of ln g(w) in ln s2.

@@ -7,7 +7,7 @@ use ferrocyte_math::normal;
 use ferrocyte_math::variance_prior::Prior;
 
 use crate::nbmm::gene::GeneFit;
-use crate::nbmm::layout::Layout;
+use crate::nbmm::ground::Ground;
 use crate::nbmm::marginal::{Marginal, Place, Rule, Scratch};
 use crate::nbmm::moderation::Moderation;
 use crate::nbmm::options::{Effect, Family, FitOptions, Method};
@@ -81,9 +81,9 @@ impl GroupSums {
             )));
         }
         let counts = self.counts(gene);
-        let exposures = self.layout.exposures();
-        let marginal =
-            Marginal { layout: &self.layout, exposures: &exposures, counts: &counts, effect: options.effect };
+        let ground = Ground::new(self.layout.clone());
+        let curves = ground.curves_of(&counts);
+        let marginal = Marginal { ground: &ground, counts: &counts, curves: &curves, effect: options.effect };
         let at = Place { coefficients: coefficients.to_vec(), tau, s2 };
         let found = marginal.look(&at, &Rule::new(quad), true, &mut Scratch::default());
         Ok(Evaluation {
@@ -94,12 +94,12 @@ impl GroupSums {
         })
     }
 
-    /// The maximum-likelihood fits of all genes under the design `layout`, which has the strata of these sums.
-    fn fit_all(&self, run: &Run, what: &str, layout: &Layout, options: &FitOptions) -> Result<Vec<GeneFit>> {
-        let (rules, exposures) = (Rules::new(options), layout.exposures());
+    /// The maximum-likelihood fits of all genes under the design of `ground`, which has the strata of these sums.
+    fn fit_all(&self, run: &Run, what: &str, ground: &Ground, options: &FitOptions) -> Result<Vec<GeneFit>> {
+        let rules = Rules::new(options);
         run.map_blocks(what, self.histograms.len(), BLOCK, |gene| {
             let mut scratch = Scratch::default();
-            GeneFit::new(layout, &exposures, &self.counts(gene), options, &rules, &mut scratch)
+            GeneFit::new(ground, &self.counts(gene), options, &rules, &mut scratch)
         })
     }
 }
@@ -120,7 +120,7 @@ pub(in crate::nbmm) fn without(contrast: &[f64]) -> Matrix {
 impl GroupFit {
     fn new(run: &Run, sums: &GroupSums, options: &FitOptions, n_genes: usize) -> Result<Self> {
         let genes = if sums.refused.is_empty() {
-            sums.fit_all(run, "fitting", &sums.layout, options)?
+            sums.fit_all(run, "fitting", &Ground::new(sums.layout.clone()), options)?
         } else {
             vec![GeneFit::none(Outcome::GroupNotFitted, sums.n_fixed()); n_genes]
         };
@@ -237,8 +237,8 @@ impl Fit {
             ))
             .at("contrast"));
         }
-        let layout = sums.layout.mapped(&without(contrast));
-        let null = sums.fit_all(run, "likelihood ratios", &layout, &self.options)?;
+        let ground = Ground::new(sums.layout.mapped(&without(contrast)));
+        let null = sums.fit_all(run, "likelihood ratios", &ground, &self.options)?;
         Ok(self.groups[group]
             .genes
             .iter()

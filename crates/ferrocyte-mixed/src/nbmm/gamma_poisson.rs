@@ -15,8 +15,9 @@ pub(in crate::nbmm) struct Closed {
     /// Mean and variance of e^w.
     pub(in crate::nbmm) mean: f64,
     pub(in crate::nbmm) variance: f64,
-    /// Mean of w.
+    /// Mean and variance of w.
     pub(in crate::nbmm) mean_ln: f64,
+    pub(in crate::nbmm) variance_ln: f64,
     /// Score in ln s2: its mean, its derivative's mean, its variance, its covariance with e^w.
     pub(in crate::nbmm) score: f64,
     pub(in crate::nbmm) score_slope: f64,
@@ -45,6 +46,7 @@ impl Closed {
             mean,
             variance,
             mean_ln,
+            variance_ln: var_v,
             score: s2 * first,
             score_slope: s2 * first + s2 * s2 * second,
             score_variance: s2 * s2 * (p * p * var_g + q * q * var_v + 2.0 * p * q * both),

@@ -4,7 +4,8 @@ use ferrocyte_base::Result;
 use ferrocyte_math::linalg::{Matrix, scaled_inverse};
 
 use crate::nbmm::ascent::{S2, TAU};
-use crate::nbmm::layout::{Counts, Layout};
+use crate::nbmm::ground::Ground;
+use crate::nbmm::layout::Counts;
 use crate::nbmm::marginal::{Marginal, Scratch};
 use crate::nbmm::options::{Family, FitOptions, Method};
 use crate::nbmm::separation::Separation;
@@ -67,13 +68,13 @@ impl GeneFit {
 
     /// Fits one gene.
     pub(in crate::nbmm) fn new(
-        layout: &Layout,
-        exposures: &[f64],
+        ground: &Ground,
         counts: &Counts,
         options: &FitOptions,
         rules: &Rules,
         scratch: &mut Scratch,
     ) -> Result<Self> {
+        let layout = &ground.layout;
         let (p, total, donors) = (layout.n_fixed(), counts.total(), counts.n_donors(layout));
         if total == 0.0 {
             return Ok(Self::none(Outcome::AllZero, p));
@@ -83,14 +84,13 @@ impl GeneFit {
             .with(Outcome::SingleDonor, donors == 1);
         match Separation::find(layout, counts) {
             None => {
-                let fit = Self::of_finite(layout, exposures, counts, options, rules, known, scratch)?;
+                let fit = Self::of_finite(ground, counts, options, rules, known, scratch)?;
                 Ok(Self { total, donors_expressing: donors, ..fit })
             }
             Some(separation) => {
-                let (layout, counts) = separation.reduced(layout, counts);
-                let exposures = layout.exposures();
+                let (ground, counts) = separation.reduced(ground, counts);
                 let known = known.with(Outcome::Separated, true);
-                let left = Self::of_finite(&layout, &exposures, &counts, options, rules, known, scratch)?;
+                let left = Self::of_finite(&ground, &counts, options, rules, known, scratch)?;
                 let spread = |values: &[f64], other: &dyn Fn(usize) -> f64| -> Vec<f64> {
                     let place = |i: usize| separation.columns.iter().position(|&c| c == i);
                     (0..p).map(|i| place(i).map_or_else(|| other(i), |k| values[k])).collect()
@@ -113,8 +113,7 @@ impl GeneFit {
 
     /// The fit of a gene without separation.
     fn of_finite(
-        layout: &Layout,
-        exposures: &[f64],
+        ground: &Ground,
         counts: &Counts,
         options: &FitOptions,
         rules: &Rules,
@@ -122,8 +121,9 @@ impl GeneFit {
         scratch: &mut Scratch,
     ) -> Result<Self> {
         *scratch = Scratch::default();
-        let p = layout.n_fixed();
-        let marginal = Marginal { layout, exposures, counts, effect: options.effect };
+        let p = ground.layout.n_fixed();
+        let curves = ground.curves_of(counts);
+        let marginal = Marginal { ground, counts, curves: &curves, effect: options.effect };
         let top = marginal.maximise(options.family, rules, scratch);
         let (at, outlook) = (&top.climb.at, &top.climb.outlook);
         let tau_moves = top.free.tau && at.tau > 0.0 && at.tau < TAU.1;
@@ -198,12 +198,12 @@ impl GeneFit {
 
 impl Separation {
     /// The model and the counts that are left.
-    pub(in crate::nbmm) fn reduced(&self, layout: &Layout, counts: &Counts) -> (Layout, Counts) {
-        let kept = layout.with_strata(&self.strata);
+    pub(in crate::nbmm) fn reduced(&self, ground: &Ground, counts: &Counts) -> (Ground, Counts) {
+        let layout = &ground.layout;
         let mut map = Matrix::zeros(layout.n_fixed(), self.columns.len());
         for (k, &column) in self.columns.iter().enumerate() {
             map[(column, k)] = 1.0;
         }
-        (kept.mapped(&map), counts.with_strata(layout, &self.strata))
+        (ground.with_strata(&self.strata).mapped(&map), counts.with_strata(layout, &self.strata))
     }
 }

@@ -42,6 +42,15 @@ impl Layout {
         self.per_stratum(|k| self.cells[k] * self.offsets[k])
     }
 
+    /// The offsets of the points of a stratum, where they are the same for all strata and few.
+    pub(in crate::nbmm) fn shared_offsets(&self) -> Option<&[f64]> {
+        /// More points than this are cells, or as good as cells.
+        const MOST: usize = 32;
+        let first = &self.offsets[..*self.points.get(1)?];
+        let same = |ends: &[usize]| self.offsets[ends[0]..ends[1]] == *first;
+        (!first.is_empty() && first.len() <= MOST && self.points.windows(2).all(same)).then_some(first)
+    }
+
     /// The sums over the points of each stratum.
     pub(in crate::nbmm) fn per_stratum(&self, f: impl Fn(usize) -> f64) -> Vec<f64> {
         self.points.windows(2).map(|ends| (ends[0]..ends[1]).map(&f).sum()).collect()

@@ -10,6 +10,9 @@
 //!
 //! Parameters are the coefficients, ln tau and ln s2, in this order. tau = 0 (Poisson) and s2 = 0 (no donor effect) are
 //! faces on which their derivatives are zero.
+//!
+//! What the cells of a stratum say is looked up in curves ([`crate::nbmm::strata`]); the rest works on vector registers of
+//! quadrature nodes, or of strata where modes are searched.
 
 #![allow(clippy::inline_always)]
 
@@ -19,23 +22,20 @@ use ferrocyte_math::wide::{self, Kernel};
 
 use crate::nbmm::effect::EffectLaw;
 use crate::nbmm::gamma_poisson::Closed;
+use crate::nbmm::ground::Ground;
+use crate::nbmm::integral::{Workspace, integrate};
 use crate::nbmm::layout::{Counts, Layout};
 use crate::nbmm::options::Effect;
-use crate::nbmm::sweep::{LANES, Lanes, OfDonor, OfStratum, Points, slope, sweep};
+use crate::nbmm::strata::Strata;
+use crate::nbmm::sweep::{LANES, OfDonor, Points};
 use crate::nbmm::tails::TailSums;
-
-/// Newton's method for the mode of a donor ends with a step below this.
-const MODE_STEP: f64 = 1e-6;
-
-/// Its longest step, and the most steps.
-const LONGEST: f64 = 2.0;
-const MOST_STEPS: usize = 60;
 
 /// A quadrature rule, filled up to whole lanes with nodes of no weight.
 #[derive(Debug, Clone)]
 pub(in crate::nbmm) struct Rule {
-    nodes: Vec<f64>,
-    ln_weights: Vec<f64>,
+    n: usize,
+    pub(in crate::nbmm) nodes: Vec<f64>,
+    pub(in crate::nbmm) ln_weights: Vec<f64>,
 }
 
 impl Rule {
@@ -44,7 +44,12 @@ impl Rule {
         let padded = n.next_multiple_of(LANES);
         nodes.resize(padded, 0.0);
         ln_weights.resize(padded, f64::NEG_INFINITY);
-        Self { nodes, ln_weights }
+        Self { n, nodes, ln_weights }
+    }
+
+    /// Number of nodes, without those of no weight.
+    pub(in crate::nbmm) fn len(&self) -> usize {
+        self.n
     }
 }
 
@@ -65,32 +70,45 @@ pub(in crate::nbmm) struct Outlook {
     pub(in crate::nbmm) gradient: Vec<f64>,
     /// Minus the matrix of second derivatives.
     pub(in crate::nbmm) information: Matrix,
-    /// Posterior mean of w of each donor.
+    /// Posterior mean of w of each donor, and its standard deviation.
     pub(in crate::nbmm) effects: Vec<f64>,
+    pub(in crate::nbmm) spreads: Vec<f64>,
 }
 
 /// Memory of an evaluation, and the modes of the last one, from which the next begins.
 #[derive(Debug, Clone, Default)]
 pub(in crate::nbmm) struct Scratch {
-    modes: Vec<f64>,
-    eta: Vec<f64>,
-    strata: Vec<OfStratum>,
-    scores: Vec<f64>,
-    weights: Vec<f64>,
+    pub(in crate::nbmm) modes: Vec<f64>,
+    /// Minus the second derivative of the integrand of each donor at its mode.
+    pub(in crate::nbmm) curvatures: Vec<f64>,
+    /// Predictors of strata without the effect.
+    pub(in crate::nbmm) eta: Vec<f64>,
+    /// Donors whose modes are being searched, their strata with the place of the donor among these, and their slopes.
+    pub(in crate::nbmm) moving: Vec<usize>,
+    pub(in crate::nbmm) pending: Vec<(usize, usize)>,
+    pub(in crate::nbmm) slopes: Vec<[f64; 2]>,
+    /// Curves of cells and counts together, at the tau for which they were added.
+    combined: Vec<f64>,
+    combined_at: f64,
+    pub(in crate::nbmm) integrals: Workspace,
     mean_score: Vec<f64>,
-    seconds: Vec<[f64; 2]>,
 }
 
 /// The likelihood of a gene.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::nbmm) struct Marginal<'a> {
-    pub(in crate::nbmm) layout: &'a Layout,
-    pub(in crate::nbmm) exposures: &'a [f64],
+    pub(in crate::nbmm) ground: &'a Ground,
     pub(in crate::nbmm) counts: &'a Counts,
+    /// The curves of the counts ([`Ground::curves_of`]).
+    pub(in crate::nbmm) curves: &'a [f64],
     pub(in crate::nbmm) effect: Effect,
 }
 
-impl Marginal<'_> {
+impl<'a> Marginal<'a> {
+    pub(in crate::nbmm) fn layout(&self) -> &'a Layout {
+        &self.ground.layout
+    }
+
     /// Value, gradient and information at a place; `in_tau`: also in ln tau, else those entries are zero.
     pub(in crate::nbmm) fn look(&self, at: &Place, rule: &Rule, in_tau: bool, scratch: &mut Scratch) -> Outlook {
         let tails = self.counts.tails.at(at.tau);
@@ -102,13 +120,14 @@ impl Marginal<'_> {
     }
 
     #[inline(always)]
-    fn points(&self, stratum: usize) -> Points<'_> {
-        let ends = self.layout.points[stratum]..self.layout.points[stratum + 1];
+    pub(in crate::nbmm) fn points(&self, stratum: usize) -> Points<'a> {
+        let layout = self.layout();
+        let ends = layout.points[stratum]..layout.points[stratum + 1];
         Points {
-            offsets: &self.layout.offsets[ends.clone()],
-            cells: &self.layout.cells[ends.clone()],
+            offsets: &layout.offsets[ends.clone()],
+            cells: &layout.cells[ends.clone()],
             counts: &self.counts.points[ends],
-            exposure: self.exposures[stratum],
+            exposure: self.ground.exposures[stratum],
             total: self.counts.strata[stratum],
         }
     }
@@ -128,41 +147,49 @@ impl<const D: bool> Kernel for Look<'_, '_, D> {
     #[inline(always)]
     fn run(self) -> Outlook {
         let Self { marginal, at, rule, scratch, tails } = self;
-        let (layout, p) = (marginal.layout, marginal.layout.n_fixed());
+        let (layout, p) = (marginal.layout(), marginal.layout().n_fixed());
         let width = p + 2;
         let mut out = Outlook {
             value: marginal.counts.constant + tails.value,
             gradient: vec![0.0; width],
             information: Matrix::zeros(width, width),
             effects: vec![0.0; layout.n_donors()],
+            spreads: vec![0.0; layout.n_donors()],
         };
         if D {
             out.gradient[p] = tails.first;
             out.information[(p, p)] = -tails.second;
         }
         scratch.modes.resize(layout.n_donors(), 0.0);
+        scratch.curvatures.resize(layout.n_donors(), 1.0);
         scratch.eta.clear();
         for c in 0..layout.n_strata() {
             scratch.eta.push(dot(layout.x.row(c), &at.coefficients));
         }
-        let law = (at.s2 > 0.0).then(|| EffectLaw::new(marginal.effect, at.s2));
-        for donor in 0..layout.n_donors() {
-            let strata = layout.donors[donor]..layout.donors[donor + 1];
-            if strata.is_empty() {
-                continue;
-            }
-            match &law {
-                Some(law) if at.tau == 0.0 && law.kind == Effect::Gamma => {
-                    in_closed_form(&marginal, (at, law), strata, scratch, donor, &mut out);
-                }
-                Some(law) => {
-                    let (mode, curvature) = find_mode(&marginal, at.tau, law, strata.clone(), scratch, donor);
-                    let spread = (2.0 / curvature).sqrt();
-                    integrate::<D>(&marginal, (at, law, rule), strata, (mode, spread), scratch, donor, &mut out);
-                }
-                None => without_effect::<D>(&marginal, at, strata, scratch, &mut out),
-            }
+        for (eta, shift) in scratch.eta.iter_mut().zip(&marginal.ground.shifts) {
+            *eta += shift;
         }
+        let mut combined = std::mem::take(&mut scratch.combined);
+        if !D && at.tau > 0.0 && scratch.combined_at.to_bits() != at.tau.to_bits() {
+            combine(&marginal, at.tau, &mut combined);
+            scratch.combined_at = at.tau;
+        }
+        let strata = Strata::new(marginal, at.tau, if D { &[] } else { &combined });
+        if at.s2 > 0.0 {
+            let law = EffectLaw::new(marginal.effect, at.s2);
+            if at.tau == 0.0 && law.kind == Effect::Gamma {
+                for donor in 0..layout.n_donors() {
+                    let of_donor = layout.donors[donor]..layout.donors[donor + 1];
+                    in_closed_form(&marginal, (at, &law), of_donor, scratch, donor, &mut out);
+                }
+            } else {
+                strata.find_modes(&law, scratch);
+                integrate::<D>(&strata, (p, &law, rule), scratch, &mut out);
+            }
+        } else {
+            without_effect::<D>(&strata, p, scratch, &mut out);
+        }
+        scratch.combined = combined;
         for i in 0..width {
             for j in 0..i {
                 out.information[(j, i)] = out.information[(i, j)];
@@ -172,68 +199,43 @@ impl<const D: bool> Kernel for Look<'_, '_, D> {
     }
 }
 
-/// The mode of a donor's integrand and minus its second derivative there.
+/// The curves of cells and counts together at one tau.
 #[inline(always)]
-fn find_mode(
-    marginal: &Marginal<'_>,
-    tau: f64,
-    law: &EffectLaw,
-    strata: std::ops::Range<usize>,
-    scratch: &mut Scratch,
-    donor: usize,
-) -> (f64, f64) {
-    let mut w = scratch.modes[donor];
-    if !w.is_finite() {
-        w = 0.0;
+fn combine(marginal: &Marginal<'_>, tau: f64, combined: &mut Vec<f64>) {
+    combined.clear();
+    let Some(curves) = &marginal.ground.curves else { return };
+    let inverse = 1.0 / tau;
+    combined.resize(marginal.curves.len(), 0.0);
+    for ((sum, of_cells), of_counts) in combined.iter_mut().zip(&curves.cells).zip(marginal.curves) {
+        *sum = of_cells * inverse + of_counts;
     }
-    let mut curvature = 1.0;
-    for _ in 0..MOST_STEPS {
-        let density = law.density(w);
-        let mut gradient = density.slope;
-        curvature = density.curvature;
-        for c in strata.clone() {
-            let (first, second) = slope(marginal.points(c), tau, scratch.eta[c] + w);
-            gradient += first;
-            curvature += second;
-        }
-        let step = (gradient / curvature).clamp(-LONGEST, LONGEST);
-        w += step;
-        if !(step.abs() >= MODE_STEP) {
-            break;
-        }
-    }
-    scratch.modes[donor] = w;
-    (w, curvature)
 }
 
-/// Adds what a donor without an effect gives: counts at w = 0.
+/// Adds what the strata give without effects of donors: counts at w = 0.
 #[inline(always)]
-fn without_effect<const D: bool>(
-    marginal: &Marginal<'_>,
-    at: &Place,
-    strata: std::ops::Range<usize>,
-    scratch: &Scratch,
-    out: &mut Outlook,
-) {
-    let p = at.coefficients.len();
-    let mut sums = OfDonor::default();
-    for c in strata {
-        let of = sweep::<D>(marginal.points(c), at.tau, &[scratch.eta[c]; LANES], &mut sums);
-        let x = marginal.layout.x.row(c);
-        for i in 0..p {
-            out.gradient[i] += x[i] * of.residual[0];
-            for j in 0..=i {
-                out.information[(i, j)] += x[i] * x[j] * of.weight[0];
+fn without_effect<const D: bool>(strata: &Strata<'_>, p: usize, scratch: &Scratch, out: &mut Outlook) {
+    let x = &strata.marginal.layout().x;
+    let n = x.n_rows();
+    for block in (0..n).step_by(LANES) {
+        let mut sums = OfDonor::default();
+        let of = strata.in_a_row::<D>(block, &scratch.eta, &mut sums);
+        for q in 0..LANES.min(n - block) {
+            let x = x.row(block + q);
+            for i in 0..p {
+                out.gradient[i] += x[i] * of.residual[q];
+                for j in 0..=i {
+                    out.information[(i, j)] += x[i] * x[j] * of.weight[q];
+                }
+                if D {
+                    out.information[(p, i)] -= x[i] * of.cross[q];
+                }
             }
+            out.value += sums.value[q];
             if D {
-                out.information[(p, i)] -= x[i] * of.cross[0];
+                out.gradient[p] += sums.first[q];
+                out.information[(p, p)] -= sums.first[q] + sums.second[q];
             }
         }
-    }
-    out.value += sums.value[0];
-    if D {
-        out.gradient[p] += sums.first[0];
-        out.information[(p, p)] -= sums.first[0] + sums.second[0];
     }
 }
 
@@ -254,20 +256,20 @@ fn in_closed_form(
     slope.clear();
     slope.resize(p, 0.0);
     for c in strata.clone() {
-        let (y, mean) = (marginal.counts.strata[c], scratch.eta[c].exp() * marginal.exposures[c]);
+        let (y, mean) = (marginal.counts.strata[c], scratch.eta[c].exp() * marginal.ground.exposures[c]);
         total += y;
         expected += mean;
         out.value += y * scratch.eta[c];
-        for (slope, x) in slope.iter_mut().zip(marginal.layout.x.row(c)) {
+        for (slope, x) in slope.iter_mut().zip(marginal.layout().x.row(c)) {
             *slope += x * mean;
         }
     }
     let closed = Closed::new(law, total, expected);
     out.value += closed.value;
-    out.effects[donor] = closed.mean_ln;
+    (out.effects[donor], out.spreads[donor]) = (closed.mean_ln, closed.variance_ln.sqrt());
     for c in strata {
-        let (y, mean) = (marginal.counts.strata[c], scratch.eta[c].exp() * marginal.exposures[c] * closed.mean);
-        let x = marginal.layout.x.row(c);
+        let (y, mean) = (marginal.counts.strata[c], scratch.eta[c].exp() * marginal.ground.exposures[c] * closed.mean);
+        let x = marginal.layout().x.row(c);
         for i in 0..p {
             out.gradient[i] += x[i] * (y - mean);
             for j in 0..=i {
@@ -284,119 +286,6 @@ fn in_closed_form(
     }
     out.gradient[p + 1] += closed.score;
     out.information[(p + 1, p + 1)] -= closed.score_slope + closed.score_variance;
-}
-
-/// Adds what a donor gives, its effect integrated out around `mode`.
-#[inline(always)]
-fn integrate<const D: bool>(
-    marginal: &Marginal<'_>,
-    (at, law, rule): (&Place, &EffectLaw, &Rule),
-    strata: std::ops::Range<usize>,
-    (mode, spread): (f64, f64),
-    scratch: &mut Scratch,
-    donor: usize,
-    out: &mut Outlook,
-) {
-    let (p, layout) = (at.coefficients.len(), marginal.layout);
-    let (width, n_nodes, n_strata) = (p + 2, rule.nodes.len(), strata.len());
-    let Scratch { eta, strata: of_strata, scores, weights, mean_score, seconds, .. } = scratch;
-    scores.clear();
-    scores.resize(n_nodes * width, 0.0);
-    weights.clear();
-    weights.resize(n_nodes, 0.0);
-    of_strata.clear();
-    of_strata.resize(n_strata * n_nodes / LANES, OfStratum::default());
-    // Second derivatives at the nodes that need no strata: in ln tau, in ln s2.
-    seconds.clear();
-    seconds.resize(n_nodes, [0.0; 2]);
-    let (mut top, mut value) = (f64::NEG_INFINITY, 0.0);
-    for block in 0..n_nodes / LANES {
-        let mut w: Lanes = [0.0; LANES];
-        for q in 0..LANES {
-            w[q] = mode + spread * rule.nodes[block * LANES + q];
-        }
-        let mut sums = OfDonor::default();
-        for (i, c) in strata.clone().enumerate() {
-            let mut predictor: Lanes = [0.0; LANES];
-            for q in 0..LANES {
-                predictor[q] = eta[c] + w[q];
-            }
-            let of = sweep::<D>(marginal.points(c), at.tau, &predictor, &mut sums);
-            let x = layout.x.row(c);
-            for q in 0..LANES {
-                let score = &mut scores[(block * LANES + q) * width..][..p];
-                for j in 0..p {
-                    score[j] += x[j] * of.residual[q];
-                }
-            }
-            of_strata[block * n_strata + i] = of;
-        }
-        for q in 0..LANES {
-            let node = block * LANES + q;
-            let effect = law.score(w[q]);
-            weights[node] = rule.ln_weights[node] + sums.value[q] + law.density(w[q]).value;
-            top = if weights[node] > top { weights[node] } else { top };
-            scores[node * width + p] = sums.first[q];
-            scores[node * width + p + 1] = effect.first;
-            seconds[node] = [sums.first[q] + sums.second[q], effect.second];
-        }
-    }
-    for weight in &mut *weights {
-        *weight = wide::exp(*weight - top);
-        value += *weight;
-    }
-    out.value += top + value.ln() + spread.ln();
-    let mut mean = 0.0;
-    for (q, weight) in weights.iter_mut().enumerate() {
-        *weight /= value;
-        mean += *weight * (mode + spread * rule.nodes[q]);
-    }
-    out.effects[donor] = mean;
-    // E[S], and E[dS] + Var[S], entry by entry of the lower triangle.
-    mean_score.clear();
-    mean_score.resize(width, 0.0);
-    for (score, &weight) in scores.chunks_exact(width).zip(&*weights) {
-        for j in 0..width {
-            mean_score[j] += weight * score[j];
-        }
-    }
-    for ((score, &weight), second) in scores.chunks_exact_mut(width).zip(&*weights).zip(&*seconds) {
-        for j in 0..width {
-            score[j] -= mean_score[j];
-        }
-        for i in 0..width {
-            let scaled = weight * score[i];
-            for j in 0..=i {
-                out.information[(i, j)] -= scaled * score[j];
-            }
-        }
-        out.information[(p, p)] -= weight * second[0];
-        out.information[(p + 1, p + 1)] -= weight * second[1];
-    }
-    for j in 0..width {
-        out.gradient[j] += mean_score[j];
-    }
-    for (i, c) in strata.enumerate() {
-        let (mut expected, mut crossed) = (0.0, 0.0);
-        for block in 0..n_nodes / LANES {
-            let of = &of_strata[block * n_strata + i];
-            for q in 0..LANES {
-                expected += weights[block * LANES + q] * of.weight[q];
-                if D {
-                    crossed += weights[block * LANES + q] * of.cross[q];
-                }
-            }
-        }
-        let x = layout.x.row(c);
-        for a in 0..p {
-            for b in 0..=a {
-                out.information[(a, b)] += x[a] * x[b] * expected;
-            }
-            if D {
-                out.information[(p, a)] -= x[a] * crossed;
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -500,8 +389,8 @@ mod tests {
             for (tau, s2) in [(0.5, 0.2), (0.02, 1.5), (0.0, 0.4), (0.7, 0.0), (0.0, 0.0)] {
                 let at = Place { coefficients: vec![0.4, -0.2, 0.3], tau, s2 };
                 for (layout, counts) in &both(&cells, &tails) {
-                    let exposures = layout.exposures();
-                    let marginal = Marginal { layout, exposures: &exposures, counts, effect };
+                    let ground = Ground::new(layout.clone());
+                    let marginal = Marginal { ground: &ground, counts, curves: &ground.curves_of(counts), effect };
                     let exact = directly(&cells, &layout.x, &at, effect);
                     let found = marginal.look(&at, &rule, true, &mut Scratch::default());
                     assert!((found.value / exact - 1.0).abs() < 1e-9, "{effect:?} {at:?}: {} {exact}", found.value);
@@ -517,11 +406,12 @@ mod tests {
         let tails = Tails::new(cells.iter().map(|&(_, _, y)| (y as u64, 1.0)));
         let rule = Rule::new(31);
         let [_, (layout, counts)] = &both(&cells, &tails);
-        let exposures = layout.exposures();
+        let ground = Ground::new(layout.clone());
+        assert!(ground.curves.is_some());
         for (effect, tau) in
             [(Effect::Lognormal, 0.5), (Effect::Gamma, 0.5), (Effect::Lognormal, 0.0), (Effect::Gamma, 0.0)]
         {
-            let marginal = Marginal { layout, exposures: &exposures, counts, effect };
+            let marginal = Marginal { ground: &ground, counts, curves: &ground.curves_of(counts), effect };
             let place = |shift: &[f64; 5]| Place {
                 coefficients: (0..3).map(|i| [0.4, -0.2, 0.3][i] + shift[i]).collect(),
                 tau: tau * shift[3].exp(),

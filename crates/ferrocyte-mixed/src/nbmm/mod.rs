@@ -10,6 +10,7 @@
 //! * Sums: [`Sums`], [`GroupSums`]; they add over shards.
 //! * Estimates: [`GeneFit`] of every gene, variances of exactly zero, infinite coefficients, an [`Outcomes`] each.
 //! * Tests: averaged over what all genes say about the donor variance ([`Test`]).
+//! * Besides: effects of donors ([`Fit::random_effects`]), residuals of cells ([`Residuals`]).
 //!
 //! ```
 //! use ferrocyte_base::Run;
@@ -34,10 +35,14 @@
 //! ```
 mod ascent;
 mod contrasts;
+mod curves;
 mod effect;
+mod effects;
 mod fit;
 mod gamma_poisson;
 mod gene;
+mod ground;
+mod integral;
 mod layout;
 mod marginal;
 mod mixture;
@@ -46,15 +51,18 @@ mod nodes;
 mod options;
 mod profile;
 mod refine;
+mod residuals;
 mod restricted;
 mod separation;
 mod status;
+mod strata;
 mod sums;
 mod sweep;
 mod tails;
 mod top;
 
 pub use contrasts::test_columns;
+pub use effects::RandomEffects;
 pub use fit::{Evaluation, Fit, GroupFit};
 pub use gene::GeneFit;
 pub use mixture::Test;
@@ -63,5 +71,6 @@ pub use options::{
     Adjust, AliasedChoice, Effect, Family, FitOptions, Method, NaChoice, OPTIONS, OptionInfo, Path, Statistic,
     TestOptions,
 };
+pub use residuals::Residuals;
 pub use status::{Outcome, Outcomes};
 pub use sums::{GroupSums, Offset, Sums, SumsOptions, sums};

@@ -6,16 +6,24 @@
 //!    point, teaches the prior of ln s2. The posterior weights over the grid are what tests average with.
 //!
 //! The trend of both priors is over ln(total count + 1/2). Separated genes take part with what is left of their model.
+//!
+//! The restricted likelihood is Laplace's approximation of the integral over the coefficients. Where these tell many donors
+//! apart (a fixed effect per donor of a paired design) and counts are few it favours large variances, so that genes with
+//! less than `min_count` counts for each such coefficient beyond [`FREE`] inform no prior, but have a posterior.
+
+use std::borrow::Cow;
 
 use ferrocyte_base::{Result, Run};
 use ferrocyte_math::variance_prior::{MIN_GENES, Prior, fit_prior};
 
+use crate::nbmm::contrasts::rank_between;
 use crate::nbmm::fit::BLOCK;
 use crate::nbmm::gene::GeneFit;
+use crate::nbmm::ground::Ground;
 use crate::nbmm::layout::{Counts, Layout};
 use crate::nbmm::marginal::{Marginal, Scratch};
 use crate::nbmm::options::{Family, FitOptions};
-use crate::nbmm::profile::Point;
+use crate::nbmm::profile::{Along, Point};
 use crate::nbmm::refine::refine;
 use crate::nbmm::status::Outcome;
 use crate::nbmm::sums::GroupSums;
@@ -25,10 +33,13 @@ use crate::nbmm::top::Rules;
 const TAU: (f64, f64, usize, usize) = (-5.0, 0.8, 11, 4);
 
 /// The grid of ln s2.
-const S2: (f64, f64, usize, usize) = (-9.0, 0.75, 15, 6);
+pub(in crate::nbmm) const S2: (f64, f64, usize, usize) = (-9.0, 0.75, 15, 6);
 
 /// ln s2 at which the grid of ln tau is looked at.
 const S2_OF_TAU: (f64, f64) = (-9.0, 1.5);
+
+/// Coefficients between donors that a gene of `min_count` counts can bear.
+const FREE: usize = 2;
 
 /// Fine steps of each.
 pub(in crate::nbmm) const PARTS: usize = S2.3;
@@ -58,42 +69,53 @@ pub(in crate::nbmm) struct Moderation {
 }
 
 /// A gene and its model, what is left of it where a coefficient is infinite.
-pub(in crate::nbmm) struct Remains {
-    pub(in crate::nbmm) layout: Layout,
-    pub(in crate::nbmm) exposures: Vec<f64>,
+pub(in crate::nbmm) struct Remains<'a> {
+    pub(in crate::nbmm) ground: Cow<'a, Ground>,
     pub(in crate::nbmm) counts: Counts,
+    curves: Vec<f64>,
 }
 
-impl Remains {
+impl<'a> Remains<'a> {
     /// What is left of the model of a gene.
-    pub(in crate::nbmm) fn of(layout: &Layout, counts: Counts, fit: &GeneFit) -> Self {
-        let (layout, counts) = match &fit.separation {
-            Some(separation) => separation.reduced(layout, &counts),
-            None => (layout.clone(), counts),
-        };
-        Self { exposures: layout.exposures(), layout, counts }
+    pub(in crate::nbmm) fn of(ground: &'a Ground, counts: Counts, fit: &GeneFit) -> Self {
+        match &fit.separation {
+            Some(separation) => {
+                let (ground, counts) = separation.reduced(ground, &counts);
+                Self::new(Cow::Owned(ground), counts)
+            }
+            None => Self::new(Cow::Borrowed(ground), counts),
+        }
+    }
+
+    pub(in crate::nbmm) fn new(ground: Cow<'a, Ground>, counts: Counts) -> Self {
+        let curves = ground.curves_of(&counts);
+        Self { ground, counts, curves }
+    }
+
+    pub(in crate::nbmm) fn layout(&self) -> &Layout {
+        &self.ground.layout
     }
 
     pub(in crate::nbmm) fn marginal(&self, options: &FitOptions) -> Marginal<'_> {
-        Marginal { layout: &self.layout, exposures: &self.exposures, counts: &self.counts, effect: options.effect }
+        Marginal { ground: &self.ground, counts: &self.counts, curves: &self.curves, effect: options.effect }
     }
 }
 
 /// Coefficients of a fit among the columns that are left; those that stood in for infinite ones are told by the strata.
-fn start_of(fit: &GeneFit, remains: &Remains) -> Vec<f64> {
+pub(in crate::nbmm) fn start_of(fit: &GeneFit, remains: &Remains<'_>) -> Vec<f64> {
     let Some(separation) = &fit.separation else { return fit.coefficients.clone() };
     let known: Vec<f64> = separation.columns.iter().map(|&c| fit.coefficients[c]).collect();
     if known.iter().all(|b| b.is_finite()) {
         return known;
     }
-    let overall = (remains.counts.total() / remains.exposures.iter().sum::<f64>()).ln();
+    let overall = (remains.counts.total() / remains.ground.exposures.iter().sum::<f64>()).ln();
     // The column that stands in carries the level of what is left; any start will do, the likelihood is concave.
-    let rows = remains.layout.n_strata() as f64;
+    let rows = remains.layout().n_strata() as f64;
     known
         .iter()
         .enumerate()
         .map(|(k, &b)| {
-            let mean = (0..remains.layout.n_strata()).map(|c| remains.layout.x[(c, k)]).sum::<f64>() / rows;
+            let mean = (0..remains.layout().n_strata()).map(|c| remains.layout().x[(c, k)]).sum::<f64>() / rows;
             if b.is_finite() {
                 b
             } else if mean != 0.0 {
@@ -134,13 +156,23 @@ impl Moderation {
         let fitted: Vec<bool> = genes.iter().map(|g| g.outcomes.has_estimate()).collect();
         let totals = run.map_blocks("totals", n, 64, |g| Ok(sums.counts(g).total()))?;
         let trend: Vec<f64> = totals.iter().map(|t| (t + 0.5).ln()).collect();
-        let wanted: Vec<bool> = (0..n).map(|g| fitted[g] && !genes[g].outcomes.has(Outcome::FewCounts)).collect();
-        let n_usable = wanted.iter().filter(|&&u| u).count();
+        let informed = |least: f64| -> Vec<bool> {
+            let few = |g: usize| genes[g].outcomes.has(Outcome::FewCounts) || totals[g] < least;
+            (0..n).map(|g| fitted[g] && !few(g)).collect()
+        };
+        let count = |wanted: &[bool]| wanted.iter().filter(|&&u| u).count();
+        let burden = rank_between(&sums.layout).saturating_sub(FREE).max(1);
+        let mut wanted = informed(options.min_count as f64 * burden as f64);
+        if count(&wanted) < MIN_GENES {
+            wanted = informed(0.0);
+        }
+        let n_usable = count(&wanted);
         if n_usable < MIN_GENES {
             return Ok(Err(format!("{n_usable} genes can inform each other, {MIN_GENES} are needed")));
         }
         let rules = Rules::new(options);
-        let remains = |g: usize| Remains::of(&sums.layout, sums.counts(g), &genes[g]);
+        let ground = Ground::new(sums.layout.clone());
+        let remains = |g: usize| Remains::of(&ground, sums.counts(g), &genes[g]);
         let learn = |x: &[f64], rows: &[Option<Vec<f64>>]| -> Result<(Prior, Vec<f64>)> {
             let likelihood = stacked(rows, x.len());
             let usable: Vec<bool> = (0..n)
@@ -162,8 +194,13 @@ impl Moderation {
                 let along: Vec<(f64, f64)> = places.iter().map(|x| (x.exp(), s2)).collect();
                 let start = nearest(fit.tau.ln(), TAU);
                 let from = start_of(fit, &remains);
-                let points =
-                    remains.marginal(options).profile(&along, start, &from, &rules.climbing, &mut Scratch::default());
+                let points = remains.marginal(options).profile(
+                    &along,
+                    (Along::Tau, TAU.1),
+                    (start, &from),
+                    rules.along(),
+                    &mut Scratch::default(),
+                );
                 let restricted: Vec<f64> = points.iter().map(|p| p.restricted).collect();
                 Ok(Some(refine(&restricted, TAU.3)))
             })?;
@@ -185,7 +222,9 @@ impl Moderation {
             let along: Vec<(f64, f64)> = places.iter().map(|x| (ln_tau[g].exp(), x.exp())).collect();
             let start = nearest(fit.s2.ln(), S2);
             let from = start_of(fit, &remains);
-            Ok(Some(remains.marginal(options).profile(&along, start, &from, &rules.climbing, &mut Scratch::default())))
+            let (along_s2, start) = ((Along::S2, S2.1), (start, &from[..]));
+            let marginal = remains.marginal(options);
+            Ok(Some(marginal.profile(&along, along_s2, start, rules.along(), &mut Scratch::default())))
         })?;
         let rows: Vec<Option<Vec<f64>>> = profiles
             .iter()

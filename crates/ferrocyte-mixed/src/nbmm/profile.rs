@@ -1,7 +1,8 @@
 //! The likelihood along a grid of one variance, the coefficients maximised at each point.
 //!
-//! For fixed variances the likelihood is concave in the coefficients, so that each point has one maximum. Neighbours
-//! predict each other; a last Newton step that is not evaluated leaves an error of the square of the decrement.
+//! For fixed variances the likelihood is concave in the coefficients, so that each point has one maximum. The information
+//! there tells how the maximum moves with the variance (`db/dx = J⁻¹ d²l/(db dx)`), so that two neighbours predict the next
+//! to the fourth order; a last Newton step that is not evaluated leaves an error of the square of the decrement.
 
 use ferrocyte_math::linalg::{Matrix, cholesky_in_place, dot, scaled_inverse};
 
@@ -10,6 +11,9 @@ use crate::nbmm::marginal::{Marginal, Place, Rule, Scratch};
 
 /// The Newton decrement at which a point is left.
 const DECREMENT: f64 = 1e-6;
+
+/// Donor variances from which the finer rule is taken: the climbing rule has other derivatives than its value there.
+const LARGE: f64 = 0.7;
 
 /// The most steps at a point.
 const STEPS: usize = 40;
@@ -24,6 +28,15 @@ pub(in crate::nbmm) struct Point {
     pub(in crate::nbmm) coefficients: Vec<f64>,
     /// The inverse of the information of the coefficients; NaN where there is none.
     pub(in crate::nbmm) covariance: Matrix,
+    /// How the coefficients move with the logarithm of the variance that the profile is along.
+    slopes: Vec<f64>,
+}
+
+/// The variance that a profile is along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::nbmm) enum Along {
+    Tau,
+    S2,
 }
 
 impl Point {
@@ -35,27 +48,26 @@ impl Point {
 }
 
 impl Marginal<'_> {
-    /// The profile over `places` (tau and s2), worked through outwards from the one at `start`, at whose neighbourhood
-    /// the coefficients are known.
+    /// The profile over `places` (tau and s2), whose logarithms of the variance `along` are `step` apart, worked through
+    /// outwards from the one at `start`, at whose neighbourhood the coefficients are known.
     pub(in crate::nbmm) fn profile(
         &self,
         places: &[(f64, f64)],
-        start: usize,
-        coefficients: &[f64],
-        rule: &Rule,
+        (along, step): (Along, f64),
+        start: (usize, &[f64]),
+        (rule, fine): (&Rule, &Rule),
         scratch: &mut Scratch,
     ) -> Vec<Point> {
         let mut points: Vec<Option<Point>> = vec![None; places.len()];
-        let upwards = start..places.len();
-        let downwards = (0..start).rev();
-        for k in upwards.chain(downwards) {
-            let side: i64 = if k >= start { -1 } else { 1 };
-            let known = |distance: i64| {
-                let i = usize::try_from(k as i64 + side * distance).ok()?;
-                points.get(i)?.as_ref().map(|point| &point.coefficients)
-            };
-            let from = predict(known(1), known(2), known(3)).unwrap_or_else(|| coefficients.to_vec());
-            points[k] = Some(self.point(places[k], from, DECREMENT, rule, scratch));
+        let (start, coefficients) = start;
+        let upwards = (start..places.len()).map(|k| (k, -1_i64, step));
+        let downwards = (0..start).rev().map(|k| (k, 1, -step));
+        for (k, side, step) in upwards.chain(downwards) {
+            let known =
+                |distance: i64| usize::try_from(k as i64 + side * distance).ok().and_then(|i| points.get(i)?.as_ref());
+            let from = predict(known(1), known(2), step).unwrap_or_else(|| coefficients.to_vec());
+            let rule = if places[k].1 < LARGE { rule } else { fine };
+            points[k] = Some(self.point(places[k], along, from, DECREMENT, rule, scratch));
         }
         points.into_iter().flatten().collect()
     }
@@ -64,6 +76,7 @@ impl Marginal<'_> {
     pub(in crate::nbmm) fn point(
         &self,
         (tau, s2): (f64, f64),
+        along: Along,
         from: Vec<f64>,
         decrement: f64,
         rule: &Rule,
@@ -71,7 +84,7 @@ impl Marginal<'_> {
     ) -> Point {
         let p = from.len();
         let free = Free { tau: false, s2: false };
-        let limits = Limits { decrement, steps: STEPS };
+        let limits = Limits { decrement, steps: STEPS, in_tau: along == Along::Tau };
         let climb = self.climb(Place { coefficients: from, tau, s2 }, free, rule, limits, scratch);
         let mut information = Matrix::zeros(p, p);
         for i in 0..p {
@@ -86,18 +99,25 @@ impl Marginal<'_> {
             coefficients.iter_mut().zip(&step).for_each(|(b, d)| *b += d);
             value += 0.5 * decrement;
         }
-        Point { value, restricted: value - 0.5 * ln_determinant(information), coefficients, covariance }
+        let moved = &climb.outlook.information.row(p + usize::from(along == Along::S2))[..p];
+        let slopes = (0..p).map(|i| -dot(covariance.row(i), moved)).collect();
+        Point { value, restricted: value - 0.5 * ln_determinant(information), coefficients, covariance, slopes }
     }
 }
 
-/// The next value from up to three before it.
-fn predict(one: Option<&Vec<f64>>, two: Option<&Vec<f64>>, three: Option<&Vec<f64>>) -> Option<Vec<f64>> {
+/// The coefficients a step further than `one`, with `two` a step before that: by the cubic that meets both with their
+/// slopes.
+fn predict(one: Option<&Point>, two: Option<&Point>, step: f64) -> Option<Vec<f64>> {
     let one = one?;
-    Some(match (two, three) {
-        (Some(two), Some(three)) => one.iter().zip(two).zip(three).map(|((a, b), c)| 3.0 * a - 3.0 * b + c).collect(),
-        (Some(two), None) => one.iter().zip(two).map(|(a, b)| 2.0 * a - b).collect(),
-        _ => one.clone(),
-    })
+    let pairs = one.coefficients.iter().zip(&one.slopes);
+    let next: Vec<f64> = match two {
+        None => pairs.map(|(b, d)| b + step * d).collect(),
+        Some(two) => pairs
+            .zip(two.coefficients.iter().zip(&two.slopes))
+            .map(|((b, d), (b_2, d_2))| 5.0 * b_2 - 4.0 * b + step * (2.0 * d_2 + 4.0 * d))
+            .collect(),
+    };
+    Some(if next.iter().all(|b| b.is_finite()) { next } else { one.coefficients.clone() })
 }
 
 fn nothing(p: usize) -> Matrix {

@@ -12,7 +12,7 @@ use ferrocyte_math::optimise::{Evaluation, Stop, minimise};
 
 use crate::nbmm::ascent::{S2, TAU, VANISHING};
 use crate::nbmm::marginal::{Marginal, Rule, Scratch};
-use crate::nbmm::profile::Point;
+use crate::nbmm::profile::{Along, Point};
 
 /// Step of the differences.
 const STEP: f64 = 1e-3;
@@ -49,7 +49,7 @@ impl Marginal<'_> {
         let at = |tau: f64, s2: f64| -> Point {
             let mut known = known.borrow_mut();
             let (from, scratch) = &mut *known;
-            let point = self.point((tau, s2), from.clone(), EXACT, rule, scratch);
+            let point = self.point((tau, s2), Along::S2, from.clone(), EXACT, rule, scratch);
             if point.restricted.is_finite() {
                 from.clone_from(&point.coefficients);
             }

@@ -50,7 +50,12 @@ impl Rules {
         Self { climbing: rule(few), last: rule(more), fine: rule(31), finest: rule(61), gain }
     }
 
-    /// A rule for values that are differenced.
+    /// The rules of a profile, the second for large donor variances.
+    pub(in crate::nbmm) fn along(&self) -> (&Rule, &Rule) {
+        (&self.climbing, &self.last)
+    }
+
+    /// A rule for answers that stand by themselves, and for values that are differenced.
     pub(in crate::nbmm) fn middle(&self) -> &Rule {
         &self.last
     }
@@ -127,7 +132,7 @@ impl Marginal<'_> {
 
     /// Climbs with more nodes where fewer do not settle, and to the end with the last rule.
     fn climb_in_turns(&self, from: Place, free: Free, rules: &Rules, scratch: &mut Scratch) -> Option<Top> {
-        let limits = Limits { decrement: DECREMENT, steps: STEPS };
+        let limits = Limits { decrement: DECREMENT, steps: STEPS, in_tau: false };
         let mut climb = self.climb(from, free, &rules.climbing, limits, scratch);
         for rule in [&rules.last, &rules.fine, &rules.finest] {
             if climb.end != End::Stuck {
@@ -144,7 +149,7 @@ impl Marginal<'_> {
         if converged {
             let end = climb.end;
             let evaluations = climb.evaluations;
-            let limits = Limits { decrement: LAST, steps: 4 };
+            let limits = Limits { decrement: LAST, steps: 4, in_tau: false };
             let rule = rules.last_at(climb.at.s2);
             climb = self.climb(climb.at, free, rule, limits, scratch);
             climb.evaluations += evaluations;
@@ -166,7 +171,7 @@ impl Marginal<'_> {
             Place { tau: 0.0, s2: 0.0, ..at },
             free,
             &rules.climbing,
-            Limits { decrement: DECREMENT, steps: 0 },
+            Limits { decrement: DECREMENT, steps: 0, in_tau: false },
             scratch,
         );
         Top { climb, free, converged: false }
@@ -183,7 +188,7 @@ impl Marginal<'_> {
     /// from.
     pub(in crate::nbmm) fn start(&self, scratch: &mut Scratch) -> Place {
         let coefficients = self.least_squares();
-        let limits = Limits { decrement: 1e-3, steps: 6 };
+        let limits = Limits { decrement: 1e-3, steps: 6, in_tau: false };
         let free = Free { tau: false, s2: false };
         let at = Place { coefficients, tau: 0.0, s2: 0.0 };
         let climb = self.climb(at, free, &Rule::new(1), limits, scratch);
@@ -191,15 +196,16 @@ impl Marginal<'_> {
     }
 
     /// Weighted least squares of the logarithms of mean counts of strata: one step of a Poisson regression.
-    fn least_squares(&self) -> Vec<f64> {
-        let p = self.layout.n_fixed();
+    pub(in crate::nbmm) fn least_squares(&self) -> Vec<f64> {
+        let p = self.layout().n_fixed();
         let (mut normal, mut right) = (Matrix::zeros(p, p), vec![0.0; p]);
-        let overall = (self.counts.total() + 0.5) / self.exposures.iter().sum::<f64>().max(1e-300);
-        for (c, (&y, &e)) in self.counts.strata.iter().zip(self.exposures).enumerate() {
-            let x = self.layout.x.row(c);
+        let overall = (self.counts.total() + 0.5) / self.ground.exposures.iter().sum::<f64>().max(1e-300);
+        for (c, (&y, &e)) in self.counts.strata.iter().zip(&self.ground.exposures).enumerate() {
+            let x = self.layout().x.row(c);
             // Half a count at the overall mean keeps empty strata finite.
             let weight = y + 0.5;
             let target = if e > 0.0 { (weight / (e + 0.5 / overall)).ln() } else { overall.ln() };
+            let target = target - self.ground.shifts.get(c).unwrap_or(&0.0);
             for i in 0..p {
                 right[i] += x[i] * weight * target;
                 for j in 0..=i {

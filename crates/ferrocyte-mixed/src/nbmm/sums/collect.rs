@@ -33,6 +33,17 @@ pub enum Offset {
     Column(String),
 }
 
+/// What sums say of an offset that is the total of the cell.
+const TOTALS: &str = "total of the cell over all genes, divided by its mean";
+
+impl Offset {
+    /// From what sums say of their offset.
+    pub(in crate::nbmm) fn from_words(words: &str) -> Self {
+        let column = words.strip_prefix("obs column `").and_then(|rest| rest.strip_suffix('`'));
+        column.map_or(Self::Total, |name| Self::Column(name.to_owned()))
+    }
+}
+
 /// How the cells are collected into sums.
 #[derive(Default)]
 pub struct SumsOptions {
@@ -97,6 +108,7 @@ pub fn sums(
         return Err(Fault::bad_input(format!("rows {}:{} of {n_rows}", rows.start, rows.end)).at("rows"));
     }
     let mut collector = Collector::new(run, source, genes, obs, model, options)?;
+    collector.reserve(run)?;
     fold_rows(run, source, rows.clone(), &mut [&mut collector])?;
     Ok(collector.into_sums(SumsInput {
         name: source.name(),
@@ -104,6 +116,46 @@ pub fn sums(
         rows: (rows.start, rows.end),
         n_rows,
     }))
+}
+
+/// Where the cells of a study stand in the sums that it would give.
+pub(in crate::nbmm) struct CellPlaces {
+    /// Group and stratum of each cell; `u32::MAX` for cells that take no part.
+    pub(in crate::nbmm) cells: Vec<(u32, u32)>,
+    /// ln of the offset of each cell.
+    pub(in crate::nbmm) ln_offset: Vec<f64>,
+    /// The groups, without sums.
+    pub(in crate::nbmm) groups: Vec<GroupSums>,
+}
+
+impl CellPlaces {
+    /// The places of the cells of `source`, by the same rules as [`sums`].
+    pub(in crate::nbmm) fn find(
+        run: &Run,
+        source: &mut dyn RowChunks,
+        genes: &[String],
+        obs: &Frame,
+        model: &Model,
+        options: &SumsOptions,
+    ) -> Result<Self> {
+        let collector = Collector::new(run, source, genes, obs, model, options)?;
+        let stratum = |&(g, position): &(u32, u32)| {
+            let nowhere = (NONE, NONE);
+            let Some(group) = collector.groups.get(g as usize).and_then(Option::as_ref) else { return nowhere };
+            let place = group.strata.places[position as usize];
+            match (&group.strata.nodes, place) {
+                (_, NONE) => nowhere,
+                (Some(_), stratum) => (g, stratum),
+                // Points are cells: the stratum is the one that they lie in.
+                (None, point) => {
+                    let ends = &group.strata.layout.points;
+                    (g, ends.partition_point(|&end| end <= point as usize) as u32 - 1)
+                }
+            }
+        };
+        let cells = collector.places.iter().map(stratum).collect();
+        Ok(Self { cells, ln_offset: collector.ln_offset, groups: collector.sums.groups })
+    }
 }
 
 /// Adds up the totals of cells.
@@ -145,7 +197,7 @@ fn ln_offsets(
             }
             let mean = totals.iter().sum::<f64>() / (totals.len() - empty).max(1) as f64;
             let ln = |t: &f64| if *t > 0.0 { (t / mean).ln() } else { f64::NAN };
-            Ok((totals.iter().map(ln).collect(), "total of the cell over all genes, divided by its mean".to_owned()))
+            Ok((totals.iter().map(ln).collect(), TOTALS.to_owned()))
         }
         (Offset::Total, None) => Err(Fault::internal("the totals of cells were not added up")),
     }
@@ -263,10 +315,15 @@ impl Collector {
         warnings.dedup();
         warnings.iter().for_each(|w| run.warn(w));
         collector.sums.warnings = warnings;
-        let cells = 8 * (collector.stride * collector.sums.genes.len()) as u64;
-        run.reserve("the sums", 2 * cells)?;
-        collector.accumulators = vec![0.0; collector.stride * collector.sums.genes.len()];
         Ok(collector)
+    }
+
+    /// Takes the memory of the sums.
+    fn reserve(&mut self, run: &Run) -> Result<()> {
+        let n = self.stride * self.sums.genes.len();
+        run.reserve("the sums", 16 * n as u64)?;
+        self.accumulators = vec![0.0; n];
+        Ok(())
     }
 
     /// Lays out the strata of a group.

@@ -8,6 +8,7 @@ mod merge;
 mod part;
 mod strata;
 
+pub(in crate::nbmm) use collect::CellPlaces;
 pub use collect::{Offset, SumsOptions, sums};
 
 use ferrocyte_base::{Input, Provenance};
