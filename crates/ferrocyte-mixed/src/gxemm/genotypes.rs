@@ -61,7 +61,7 @@ pub fn kinship_of(
 }
 
 /// One marker with mean zero and standard deviation one; nothing where it does not vary.
-fn standardised(counts: &[i8], standardize: Standardize) -> Option<Vec<f64>> {
+pub(super) fn standardised(counts: &[i8], standardize: Standardize) -> Option<Vec<f64>> {
     let known = || counts.iter().filter(|&&g| g >= 0).map(|&g| f64::from(g));
     let n = known().count() as f64;
     let mean = known().sum::<f64>() / n;
