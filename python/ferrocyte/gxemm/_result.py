@@ -61,7 +61,8 @@ class GxemmResult:
     table
         A row for each trait: variances (``g_hom``, ``g[A]``, .., ``e_hom``), heritabilities (``h2``, or ``h2[A]``, ..),
         ``share[..]``, each with ``se[..]`` and ``p[..]`` (after ``rhe`` also ``mc_se[..]``, the error of its random
-        vectors); joint tests ``p[het]``, ``p[h2 equal]``, ``p[any]``; fixed effects ``beta[..]``; ``log_likelihood``, ``scale``, ``route``, ``status``, ``reason``.
+        vectors); joint tests ``p[het]``, ``p[h2 equal]``, ``p[any]``; fixed effects ``beta[..]``; ``log_likelihood``,
+        ``scale``, ``route``, ``status``, ``reason``.
     traits
         For each trait a dict of arrays: ``theta``, ``theta_covariance``, ``h2``, ``h2_covariance``, ``shares``, ..
     variances, coefficients, environments

@@ -21,6 +21,9 @@ use super::sweep::{Source, Sums};
 /// People that one thread adds up at a time.
 const PEOPLE: usize = 512;
 
+/// Columns of numbers that a block of markers takes besides.
+const HELD: usize = 160;
+
 /// A diagonal entry of the scaled G below this is a variance that depends on those before it.
 const RANK: f64 = 1e-9;
 
@@ -76,6 +79,9 @@ pub(super) fn estimate(
 ) -> Result<Found> {
     let m = source.markers.n_markers();
     let shape = Shape::new(ground, model, probes.n_cols(), traits.len());
+    let n = ground.n() as u64;
+    let columns = (shape.places * (3 * shape.width() + traits.len()) + 2 * probes.n_cols() + HELD) as u64;
+    run.reserve("products of genotypes with random vectors", 8 * n * columns)?;
     let (x, y) = shape.columns(ground, probes, traits);
     let cuts: Vec<Range<usize>> =
         (0..blocks).map(|b| b * m / blocks..(b + 1) * m / blocks).filter(|cut| !cut.is_empty()).collect();
