@@ -222,8 +222,8 @@ def main() -> None:
         "",
         f"ferrocyte {fe.__version__}, {date.today().isoformat()}, {where}. Two environments. The seconds of GxEMM 1.0 "
         "(with LDAK) are quoted from its reference cases, of another machine. The peak is that of the whole process, "
-        "which also makes the kinship. Randomised moments read PLINK genotypes twice, with 10 random vectors and 100 blocks "
-        "of markers, and may use 4 GB.",
+        "which also makes the kinship. Randomised moments read PLINK genotypes twice, with 10 random vectors and 100 "
+        "blocks of markers, and may use 4 GB.",
         "",
         *lines,
     ]
