@@ -142,8 +142,8 @@ def main() -> None:
         "## Wheat: 599 lines in four environments",
         "",
         "Grain yields of CIMMYT lines (Crossa et al., Genetics 2010), standardised within environments, as one trait "
-        f"of 2,396 plots with the kinship of 1,279 markers. {fields:.0f} s of processor time for all fits. Status of REML: "
-        f"`{reml.status[0]}`.",
+        f"of 2,396 plots with the kinship of 1,279 markers. {fields:.0f} s of processor time for all fits. Status of "
+        f"REML: `{reml.status[0]}`.",
         "",
         *rows(by_field),
         "",
@@ -151,16 +151,16 @@ def main() -> None:
         "",
         *rows(shared),
         "",
-        "Yields of the first environment do not go with those of the others at all (correlations of -0.02 to -0.19), which this "
-        "model cannot say. REML makes up for the covariance by a larger variance of that environment, and its "
+        "Yields of the first environment do not go with those of the others at all (correlations of -0.02 to -0.19), "
+        "which this model cannot say. REML makes up for the covariance by a larger variance of that environment, and its "
         "heritability stands too high beside that of the environment alone. Moments are not moved by it, but "
         "weigh kin otherwise, and are lower for all: a few directions of this kinship are very large.",
         "",
         "## Mice: traits in females and males",
         "",
         "Heterogeneous-stock mice (Valdar et al., Nature Genetics 2006), the sexes as environments, sex as covariate, "
-        f"the kinship of 10,074 markers of autosomes. {animals:.0f} s of processor time for all traits. Mice of a cage are "
-        "often sibs, and cages are not in the model: what they share counts as genetic here.",
+        f"the kinship of 10,074 markers of autosomes. {animals:.0f} s of processor time for all traits. Mice of a cage "
+        "are often sibs, and cages are not in the model: what they share counts as genetic here.",
         "",
         *rows(by_trait),
     ]

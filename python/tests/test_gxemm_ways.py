@@ -167,7 +167,7 @@ def test_wheat_alone_and_together():
     Z = pd.DataFrame(np.eye(e)[np.repeat(np.arange(e), n)], columns=traits.columns)
     y = traits.to_numpy().T.ravel()
     found = fe.gxemm.fit(y, Z.iloc[:, 1:], np.tile(K, (e, e)), Z, gtype="free", etype="free", method="he")
-    # Moments of an environment do not look at the others: each is what it is alone, but for the weight of shared traces.
+    # Moments of an environment do not look at the others: each is what it is alone.
     each = fe.gxemm.fit(traits, None, K, individuals=ids, method="he").h2["estimate"]
     np.testing.assert_allclose(found.h2["estimate"], each, atol=0.02)
 
