@@ -7,9 +7,10 @@ use ferrocyte_base::{Fault, OptionInfo, Result};
 use ferrocyte_io::{Plink, Variant, read_kinship};
 use ferrocyte_math::linalg::Matrix as Dense;
 use ferrocyte_mixed::gxemm::{
-    Fit, FitOptions, Genetic, Genotypes, Information, Kinship, Markers, Method, Noise, OPTIONS, Outcome, Ratios, Route,
-    SIMULATE_OPTIONS, SimulateOptions, Standardize, Study, TraitFit, Variance, align, fit, fit_genotypes, kinship_of,
-    ln_equal, ln_joint_wald, ln_likelihood_ratio, ln_mixture, ln_wald, ln_wald_two_sided, mixture_weights, simulate,
+    Errors, Fit, FitOptions, Genetic, Genotypes, Information, Kinship, Markers, Method, Noise, OPTIONS, Outcome,
+    Ratios, Route, SIMULATE_OPTIONS, SimulateOptions, Standardize, Study, TraitFit, Variance, align, fit,
+    fit_genotypes, kinship_of, ln_equal, ln_joint_wald, ln_likelihood_ratio, ln_mixture, ln_wald, ln_wald_two_sided,
+    mixture_weights, simulate,
 };
 use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -79,6 +80,7 @@ pub(crate) struct Request {
     weighted: bool,
     prev: Option<f64>,
     last_noise: bool,
+    errors: String,
     route: String,
     probes: usize,
     blocks: usize,
@@ -97,6 +99,7 @@ impl Request {
             weighted: self.weighted,
             prev: self.prev,
             last_noise: self.last_noise,
+            errors: Errors::from_word(&self.errors)?,
             route: Route::from_word(&self.route)?,
             probes: self.probes,
             blocks: self.blocks,
@@ -245,6 +248,7 @@ fn one<'py>(py: Python<'py>, found: &Fit, t: usize) -> PyResult<Bound<'py, PyDic
     out.set_item("beta_covariance", square(&of.beta_covariance)?)?;
     out.set_item("log_likelihood", of.log_likelihood)?;
     out.set_item("log_likelihood_full", of.log_likelihood_full)?;
+    out.set_item("log_likelihood_null", of.log_likelihood_null)?;
     out.set_item("projected", of.projected.clone().into_pyarray(py))?;
     out.set_item("evaluations", of.evaluations)?;
     out.set_item("route", &of.route)?;

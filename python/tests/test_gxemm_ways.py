@@ -69,6 +69,23 @@ def test_a_hundred_traits_share_what_they_can(made):
     np.testing.assert_allclose(found.table["g_hom"][others], together.table["g_hom"][others], rtol=1e-11)
 
 
+def test_no_heritability_by_the_likelihood(made):
+    from scipy.stats import chi2
+
+    rng = np.random.default_rng(3)
+    y = pd.DataFrame(rng.normal(size=(400, 60)), index=made["y"].index).assign(real=made["y"])
+    found = fe.gxemm.fit(y, made["X"], made["K"]).table
+    x = np.column_stack([np.ones(400), made["X"]])
+    scaled = ((y - y.mean()) / y.std()).to_numpy()
+    left = scaled - x @ np.linalg.lstsq(x, scaled, rcond=None)[0]
+    free = 400 - x.shape[1]
+    null = -0.5 * (free * np.log((left**2).sum(axis=0) / free) + np.linalg.slogdet(x.T @ x)[1] + free)
+    p = np.where(found["g_hom"] > 0, 0.5 * chi2.sf(2 * (found["log_likelihood"] - null), 1), 1.0)
+    np.testing.assert_allclose(found["p[h2 ratio]"], p, rtol=1e-5)
+    assert found["p[h2 ratio]"].iloc[-1] < 1e-3
+    assert "p[h2 ratio]" not in fe.gxemm.fit(**study(made), gtype="free").table
+
+
 def randomised(made, **how):
     given = {"genotypes": made["genotypes"]} | how
     return fe.gxemm.fit(made["y"], made["X"], Z=made["Z"], method="rhe", gtype="free", etype="free", **given)

@@ -30,6 +30,7 @@ class Request:
     weighted: bool
     prev: float | None
     last_noise: bool
+    errors: str
     route: str
     probes: int
     blocks: int
@@ -51,6 +52,7 @@ def fit(
     weighted: bool = False,
     prev: float | None = None,
     last_noise: bool = True,
+    errors: str = "corrected",
     route: str = "auto",
     genotypes: Any = None,
     probes: int = 10,
@@ -98,6 +100,9 @@ def fit(
         Share of cases in the population, for ``pcgc``.
     last_noise
         Whether the last environment has a noise of its own, where environments are no partition.
+    errors
+        Whence ``"he"`` has its standard errors: the jackknife over individuals less what it counts twice
+        (``"corrected"``), or as it is (``"jackknife"``), too large by up to √2 among unrelated individuals.
     route
         How REML comes to the covariance of the individuals: ``"auto"``, by what kinship and environments allow
         (families on their own, the directions of few markers, eigenvectors that all traits share), or ``"dense"``, one
@@ -135,7 +140,20 @@ def fit(
     True
     """
     request = Request(
-        gtype, etype, method, variance, information, use_diag, weighted, prev, last_noise, route, probes, blocks, seed
+        gtype,
+        etype,
+        method,
+        variance,
+        information,
+        use_diag,
+        weighted,
+        prev,
+        last_noise,
+        errors,
+        route,
+        probes,
+        blocks,
+        seed,
     )
     given = means(n_threads, max_memory, progress=progress)
     if method == "rhe":

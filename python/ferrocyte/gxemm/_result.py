@@ -43,6 +43,7 @@ _PLAIN = (
     "scale",
     "log_likelihood",
     "log_likelihood_full",
+    "log_likelihood_null",
     "evaluations",
     "route",
     "status",
@@ -61,8 +62,8 @@ class GxemmResult:
     table
         A row for each trait: variances (``g_hom``, ``g[A]``, .., ``e_hom``), heritabilities (``h2``, or ``h2[A]``, ..),
         ``share[..]``, each with ``se[..]`` and ``p[..]`` (after ``rhe`` also ``mc_se[..]``, the error of its random
-        vectors); joint tests ``p[het]``, ``p[h2 equal]``, ``p[any]``; fixed effects ``beta[..]``; ``log_likelihood``,
-        ``scale``, ``route``, ``status``, ``reason``.
+        vectors); the likelihood ratio of one heritability ``p[h2 ratio]``; joint tests ``p[het]``, ``p[h2 equal]``,
+        ``p[any]``; fixed effects ``beta[..]``; ``log_likelihood``, ``scale``, ``route``, ``status``, ``reason``.
     traits
         For each trait a dict of arrays: ``theta``, ``theta_covariance``, ``h2``, ``h2_covariance``, ``shares``, ..
     variances, coefficients, environments

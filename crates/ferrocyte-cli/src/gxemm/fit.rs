@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use ferrocyte_base::Result as Outcome;
 use ferrocyte_mixed::gxemm::{
-    FitOptions, Genetic, Information, KinshipOptions, Method, Noise, Route, Standardize, Study, Variance, fit,
+    Errors, FitOptions, Genetic, Information, KinshipOptions, Method, Noise, Route, Standardize, Study, Variance, fit,
     fit_genotypes,
 };
 
@@ -86,6 +86,7 @@ fn options(settings: &Settings) -> Result<FitOptions, Failure> {
             weighted: settings.word("weighted") == "true",
             prev: None,
             last_noise: settings.word("last_noise") == "true",
+            errors: Errors::from_word(settings.word("errors"))?,
             route: Route::from_word(settings.word("route"))?,
             probes,
             blocks,

@@ -59,6 +59,8 @@ pub struct TraitFit {
     pub log_likelihood: f64,
     /// Log-likelihood with (n - p) / 2 · ln 2π.
     pub log_likelihood_full: f64,
+    /// Log-likelihood without genetic variance, without constants: where `gtype` and `etype` are `hom`, after `reml`.
+    pub log_likelihood_null: f64,
     /// Heritabilities.
     pub h2: Ratios,
     /// Shares of the mean variance.
@@ -280,6 +282,7 @@ fn provenance(study: &Study, options: &FitOptions) -> Provenance {
         .option("use_diag", options.use_diag)
         .option("weighted", options.weighted)
         .option("last_noise", options.last_noise)
+        .option("errors", options.errors.word())
         .option("route", options.route.word())
         .option("probes", options.probes)
         .option("blocks", options.blocks)
@@ -309,6 +312,7 @@ impl TraitFit {
             beta_covariance: nan(p, p),
             log_likelihood: f64::NAN,
             log_likelihood_full: f64::NAN,
+            log_likelihood_null: f64::NAN,
             h2: Ratios::default(),
             shares: Ratios::default(),
             projected: vec![f64::NAN; k],

@@ -13,7 +13,7 @@ use super::likelihood::Likelihood;
 use super::model::Model;
 use super::moments::{Estimate, Kernel, Moments};
 use super::optimum::{Optimum, climb, covariance};
-use super::options::{FitOptions, Information, Method, Variance};
+use super::options::{Errors, FitOptions, Information, Method, Variance};
 use super::pcgc::liability;
 use super::plan::Plan;
 use super::status::Outcome;
@@ -94,7 +94,10 @@ impl<'a> Group<'a> {
         let he = self.options.method == Method::He;
         let w = if self.options.use_diag || !he { 0.25 } else { 0.0 };
         let of = kernels(&self.model, self.model.len());
-        let moments = self.moments.estimates(self.run, self.ground, &of, &units, None, w, he)?;
+        let mut moments = self.moments.estimates(self.run, self.ground, &of, &units, None, w, he)?;
+        if he && self.options.errors == Errors::Corrected {
+            self.moments.correct(self.run, self.ground, &of, &units, w, &mut moments)?;
+        }
         let mut moments = moments.into_iter();
         let mut turned = self.turned(&ready)?.into_iter();
         let mut todo = Vec::with_capacity(ready.len());
@@ -216,6 +219,9 @@ impl<'a> Group<'a> {
         out.log_likelihood = found.value.l;
         out.log_likelihood_full =
             found.value.l - 0.5 * (n - self.ground.p() as f64) * (2.0 * std::f64::consts::PI).ln();
+        if self.model.len() == 2 {
+            out.log_likelihood_null = no_kinship(self.ground, left * (n - 1.0));
+        }
         let bounded = outcome == Outcome::Boundary || outcome == Outcome::Zero;
         let held: Vec<bool> = found.theta.iter().map(|t| bounded && *t == 0.0).collect();
         let k = self.model.len();
@@ -312,6 +318,13 @@ pub(super) fn ready(ground: &Ground, model: &Model, name: &str, values: &[f64]) 
     out.outcome = Outcome::Ok;
     out.scale = variance;
     Ready { out, y, unit: residual.iter().map(|r| r / left.sqrt()).collect(), left }
+}
+
+/// The restricted likelihood where V = s I, at its top: s is the residual sum of squares over n - p.
+fn no_kinship(ground: &Ground, squares: f64) -> f64 {
+    let free = (ground.n() - ground.p()) as f64;
+    let ln_x = 2.0 * (0..ground.p()).map(|i| ground.r[(i, i)].ln()).sum::<f64>();
+    -0.5 * (free * (squares / free).ln() + ln_x + free)
 }
 
 /// Fixed effects by ordinary least squares.

@@ -29,6 +29,7 @@ mod moments;
 mod nonnegative;
 mod optimum;
 mod options;
+mod pairs;
 mod pcgc;
 mod piece;
 mod plan;
@@ -46,7 +47,8 @@ pub use genotypes::{Markers, kinship_of};
 pub use ids::align;
 pub use kinship::Kinship;
 pub use options::{
-    FitOptions, Genetic, Information, KinshipOptions, Method, Noise, OPTIONS, OptionInfo, Route, Standardize, Variance,
+    Errors, FitOptions, Genetic, Information, KinshipOptions, Method, Noise, OPTIONS, OptionInfo, Route, Standardize,
+    Variance,
 };
 pub use simulate::{SIMULATE_OPTIONS, SimulateOptions, Simulated, simulate};
 pub use status::Outcome;

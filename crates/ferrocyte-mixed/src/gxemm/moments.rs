@@ -10,6 +10,7 @@ use ferrocyte_math::linalg::{Matrix, dot, scaled_inverse};
 
 use super::ground::Ground;
 use super::kinship::ROWS;
+use super::pairs::{corrected, squares};
 
 /// A diagonal entry of the scaled G below this is a variance that depends on those before it.
 const RANK: f64 = 1e-9;
@@ -41,17 +42,15 @@ pub(super) struct Moments {
 #[derive(Debug, Clone)]
 pub(super) struct Estimate {
     pub(super) theta: Vec<f64>,
-    /// From the jackknife over people.
+    /// From the jackknife over people, corrected or not.
     pub(super) covariance: Matrix,
 }
 
 impl Moments {
     /// Of the kernels of `ground`. With `weights` pairs of people count by the product of their weights.
     pub(super) fn new(run: &Run, ground: &Ground, kernels: &[Kernel], weights: Option<&[f64]>) -> Result<Self> {
-        let (n, p, k) = (ground.n(), ground.p(), kernels.len());
-        let corners = corners(run, ground, kernels)?;
-        // Columns one after the other, so that a row of A_k is a few long additions.
-        let q: Vec<f64> = ground.q.transpose().into_entries();
+        let (n, k) = (ground.n(), kernels.len());
+        let every = Rows::new(run, ground, kernels)?;
         let parts = run.map_quietly(n, ROWS, |rows| {
             let mut buffer = Vec::new();
             let kinship = ground.kinship.rows(rows.clone(), &mut buffer);
@@ -59,15 +58,8 @@ impl Moments {
             let mut diagonal = Vec::with_capacity(rows.len() * k);
             let mut a = vec![0.0; k * n];
             for (i, kin) in rows.zip(kinship.chunks_exact(n)) {
-                for ((row, kernel), t) in a.chunks_exact_mut(n).zip(kernels).zip(&corners) {
-                    kernel_row(ground, kernel, i, kin, row);
-                    for c in 0..p {
-                        let (qi, ti) = (q[c * n + i], t[c * n + i]);
-                        let (qc, tc) = (&q[c * n..(c + 1) * n], &t[c * n..(c + 1) * n]);
-                        for ((x, q), t) in row.iter_mut().zip(qc).zip(tc) {
-                            *x -= qi * t + ti * q;
-                        }
-                    }
+                every.fill(ground, kernels, i, kin, &mut a);
+                for row in a.chunks_exact_mut(n) {
                     diagonal.push(row[i]);
                     row[i] = 0.0;
                 }
@@ -157,7 +149,7 @@ impl Moments {
         w: f64,
         errors: bool,
     ) -> Result<Vec<Option<Estimate>>> {
-        let mut out = Vec::with_capacity(traits.len());
+        let mut out: Vec<Option<Estimate>> = Vec::with_capacity(traits.len());
         for some in traits.chunks(TRAITS) {
             let given: Vec<Vec<f64>> = some.iter().map(|r| weighted(r, weights)).collect();
             let inside: Vec<Vec<f64>> = given.iter().map(|r| ground.residual(r)).collect();
@@ -169,6 +161,25 @@ impl Moments {
             }
         }
         Ok(out)
+    }
+
+    /// Takes off the covariance of `estimates` what the jackknife counts twice; `w` weighs each person's own square.
+    pub(super) fn correct(
+        &self,
+        run: &Run,
+        ground: &Ground,
+        kernels: &[Kernel],
+        traits: &[&[f64]],
+        w: f64,
+        estimates: &mut [Option<Estimate>],
+    ) -> Result<()> {
+        let Ok(inverse) = scaled_inverse(&self.total(w), 1e-14) else { return Ok(()) };
+        let known = traits.iter().zip(estimates.iter()).filter_map(|(r, e)| Some((*r, e.as_ref()?.theta.as_slice())));
+        let squares = squares(run, ground, kernels, &known.collect::<Vec<_>>())?;
+        for (estimate, square) in estimates.iter_mut().flatten().zip(squares) {
+            estimate.covariance = corrected(&estimate.covariance, &inverse.times(&square).times(&inverse));
+        }
+        Ok(())
     }
 
     /// The regression of one trait, with its pulls.
@@ -279,6 +290,34 @@ fn products(run: &Run, ground: &Ground, kernels: &[Kernel], b: &Matrix) -> Resul
         out
     };
     Ok(kernels.iter().map(of).collect())
+}
+
+/// Rows of the projected kernels.
+pub(super) struct Rows {
+    /// Q, column after column: a row of A_k is a few long additions.
+    q: Vec<f64>,
+    corners: Vec<Vec<f64>>,
+}
+
+impl Rows {
+    /// Of these kernels.
+    pub(super) fn new(run: &Run, ground: &Ground, kernels: &[Kernel]) -> Result<Self> {
+        Ok(Self { q: ground.q.transpose().into_entries(), corners: corners(run, ground, kernels)? })
+    }
+
+    /// Row `i` of every A_k, one after the other, from row `i` of K.
+    pub(super) fn fill(&self, ground: &Ground, kernels: &[Kernel], i: usize, kin: &[f64], a: &mut [f64]) {
+        let n = ground.n();
+        for ((row, kernel), t) in a.chunks_exact_mut(n).zip(kernels).zip(&self.corners) {
+            kernel_row(ground, kernel, i, kin, row);
+            for (qc, tc) in self.q.chunks_exact(n).zip(t.chunks_exact(n)) {
+                let (qi, ti) = (qc[i], tc[i]);
+                for ((x, q), t) in row.iter_mut().zip(qc).zip(tc) {
+                    *x -= qi * t + ti * q;
+                }
+            }
+        }
+    }
 }
 
 /// t = K_kQ - ½ Q (Q'K_kQ) for every kernel, column after column.

@@ -63,6 +63,16 @@ choice! {
 }
 
 choice! {
+    /// Whence moments have their standard errors, for `he`. Changes standard errors, not estimates.
+    Errors, "errors" {
+        /// The jackknife over people, less what it counts twice.
+        Corrected = "corrected",
+        /// The jackknife over people as it is, as for `pcgc`: too large by up to √2 among unrelated people.
+        Jackknife = "jackknife",
+    }
+}
+
+choice! {
     /// How REML comes to the covariance of people. Changes no answer beyond rounding.
     Route, "route" {
         /// By what the kinship and the environments allow: families one by one, the directions of few markers, eigenvectors.
@@ -104,6 +114,8 @@ pub struct FitOptions {
     /// Whether the last environment has a noise of its own, where environments are no partition. The package GxEMM leaves it
     /// out.
     pub last_noise: bool,
+    /// Whence moments have their standard errors.
+    pub errors: Errors,
     /// How REML comes to the covariance of people.
     pub route: Route,
     /// Random vectors for the traces, for `rhe`.
@@ -126,6 +138,7 @@ impl Default for FitOptions {
             weighted: false,
             prev: None,
             last_noise: true,
+            errors: Errors::Corrected,
             route: Route::Auto,
             probes: 10,
             blocks: 100,
@@ -217,6 +230,13 @@ pub const OPTIONS: &[OptionInfo] = &[
         meaning: "whether the last environment has a noise of its own (etype free; never where environments are a partition)",
     },
     OptionInfo {
+        name: "errors",
+        verbs: &["fit"],
+        default: "corrected",
+        choices: Errors::WORDS,
+        meaning: "whence standard errors of moments come (he): the jackknife over people less what it counts twice, or as it is",
+    },
+    OptionInfo {
         name: "route",
         verbs: &["fit"],
         default: "auto",
@@ -277,6 +297,7 @@ mod tests {
         assert_eq!(fit.information.word(), default("information"));
         assert_eq!(fit.use_diag.to_string(), default("use_diag"));
         assert_eq!(fit.weighted.to_string(), default("weighted"));
+        assert_eq!(fit.errors.word(), default("errors"));
         assert_eq!(fit.route.word(), default("route"));
         assert_eq!(fit.probes.to_string(), default("probes"));
         assert_eq!(fit.blocks.to_string(), default("blocks"));

@@ -7,7 +7,7 @@ use super::answers::{Ratios, peer, ratios};
 use super::fit::{Fit, TraitFit};
 use super::options::{Genetic, Method, Noise};
 use super::status::Outcome;
-use super::wald::{ln_equal, ln_joint_wald, ln_wald, ln_wald_two_sided};
+use super::wald::{ln_equal, ln_joint_wald, ln_likelihood_ratio, ln_wald, ln_wald_two_sided};
 
 impl Fit {
     /// How many traits have each outcome, in the order of [`Outcome::ALL`], those without traits left out.
@@ -79,6 +79,11 @@ impl Fit {
             }
             table = self.with_p(table, name, "of no heritability (Wald)", |t| ln_wald(one(t).0, one(t).1));
         }
+        let plain = self.options.gtype == Genetic::Hom && self.options.etype == Noise::Hom;
+        if plain && self.options.method == Method::Reml {
+            let what = "of no heritability (likelihood ratio, half of a χ² of one degree)";
+            table = self.with_p(table, "h2 ratio", what, Self::ln_no_heritability);
+        }
         table = self.with_joint(table);
         for (k, name) in self.variances.iter().enumerate() {
             let one = |t: &TraitFit| t.shares.values.get(k).copied().unwrap_or(f64::NAN);
@@ -118,6 +123,14 @@ impl Fit {
             &format!("log10 of p[{name}]"),
             log10,
         ))
+    }
+
+    /// ln p of no heritability by the likelihood ratio: at zero a variance lies on its boundary, and half of the time below.
+    fn ln_no_heritability(of: &TraitFit) -> f64 {
+        if !(of.theta[0] > 0.0) {
+            return if of.theta[0] <= 0.0 { 0.0 } else { f64::NAN };
+        }
+        0.5_f64.ln() + ln_likelihood_ratio(of.log_likelihood, of.log_likelihood_null, 1.0)
     }
 
     /// Tests of several variances or heritabilities at once.
