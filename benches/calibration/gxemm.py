@@ -24,7 +24,7 @@ class Question:
     gtype: str
     etype: str
     test: str
-    #: The smaller model of the likelihood ratio.
+    #: The smaller model of the likelihood ratio; empty for none of kinship at all.
     smaller: tuple[str, str]
 
 
@@ -66,7 +66,7 @@ def measure(*, quick: bool) -> tuple[list[str], list[str]]:
         f"{n} individuals in two environments, 100 markers; {studies} studies, each with {traits} traits. "
         "`Wald` is the test of the table of `fe.gxemm.fit`, `Wald of the package` the same from its covariances "
         '(`parametrisation="peer"`), `ratio` the likelihood ratio of fits with variances of zero or more against its '
-        "mixture (of noises: of unconstrained fits against χ²).",
+        "mixture (of noises: of unconstrained fits against χ²; of no heritability: `p[h2 ratio]` of the table).",
         "",
         *markdown(("question", "individuals"), rows),
         "",
@@ -99,6 +99,8 @@ def _tests(question: Question, truth: dict[str, object], n: int, traits: int, se
         ]
         mixture = bound == "nonnegative"
         out["ratio"] = fe.gxemm.lrtest(*both, mixture=mixture)["p_value"].to_numpy(float)
+    else:
+        out["ratio"] = found.table["p[h2 ratio]"].to_numpy(float)
     return out
 
 

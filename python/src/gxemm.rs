@@ -3,13 +3,14 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use ferrocyte_base::{OptionInfo, Result};
+use ferrocyte_base::{Fault, OptionInfo, Result};
 use ferrocyte_io::{Plink, Variant, read_kinship};
 use ferrocyte_math::linalg::Matrix as Dense;
 use ferrocyte_mixed::gxemm::{
-    Fit, FitOptions, Genetic, Information, Kinship, Markers, Method, Noise, OPTIONS, Outcome, Ratios, SIMULATE_OPTIONS,
-    SimulateOptions, Standardize, Study, TraitFit, Variance, align, fit, kinship_of, ln_equal, ln_joint_wald,
-    ln_likelihood_ratio, ln_mixture, ln_wald, ln_wald_two_sided, mixture_weights, simulate,
+    Errors, Fit, FitOptions, Genetic, Genotypes, Information, Kinship, Markers, Method, Noise, OPTIONS, Outcome,
+    Ratios, Route, SIMULATE_OPTIONS, SimulateOptions, Standardize, Study, TraitFit, Variance, align, fit,
+    fit_genotypes, kinship_of, ln_equal, ln_joint_wald, ln_likelihood_ratio, ln_mixture, ln_wald, ln_wald_two_sided,
+    mixture_weights, simulate,
 };
 use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -36,15 +37,18 @@ pub(crate) struct Handed<'py> {
     covariates: PyReadonlyArray2<'py, f64>,
     environment_names: Vec<String>,
     environments: PyReadonlyArray2<'py, f64>,
-    kinship: Kin<'py>,
+    kinship: Option<Kin<'py>>,
 }
 
 impl Handed<'_> {
     fn study(&self) -> Result<Study> {
         let n = self.individuals.len();
         let kinship = match &self.kinship {
-            Kin::Double(k) => Kinship::new(n, k.as_array().iter().copied().collect(), &self.individuals)?,
-            Kin::Single(k) => Kinship::single(n, k.as_array().iter().copied().collect(), &self.individuals)?,
+            Some(Kin::Double(k)) => Some(Kinship::new(n, k.as_array().iter().copied().collect(), &self.individuals)?),
+            Some(Kin::Single(k)) => {
+                Some(Kinship::single(n, k.as_array().iter().copied().collect(), &self.individuals)?)
+            }
+            None => None,
         };
         Ok(Study {
             individuals: self.individuals.clone(),
@@ -76,6 +80,11 @@ pub(crate) struct Request {
     weighted: bool,
     prev: Option<f64>,
     last_noise: bool,
+    errors: String,
+    route: String,
+    probes: usize,
+    blocks: usize,
+    seed: u64,
 }
 
 impl Request {
@@ -90,6 +99,11 @@ impl Request {
             weighted: self.weighted,
             prev: self.prev,
             last_noise: self.last_noise,
+            errors: Errors::from_word(&self.errors)?,
+            route: Route::from_word(&self.route)?,
+            probes: self.probes,
+            blocks: self.blocks,
+            seed: self.seed,
         })
     }
 }
@@ -106,6 +120,101 @@ pub(crate) fn gxemm_fit<'py>(
     let study = study.study().or_raise(py)?;
     let found = attended(py, &means, |run| fit(run, &study, options))?;
     fitted(py, found)
+}
+
+/// Genotypes on their way in: `ferrocyte.gxemm._inputs.Markers`.
+#[derive(FromPyObject)]
+pub(crate) struct MarkersIn<'py> {
+    source: Counts<'py>,
+    standardize: String,
+    sex_linked: bool,
+    named: bool,
+}
+
+/// A file, or individuals × markers.
+#[derive(FromPyObject)]
+enum Counts<'py> {
+    Array(PyReadonlyArray2<'py, i8>),
+    File(PathBuf),
+}
+
+/// The same from genotypes, by randomised moments; the study has no kinship. Where the study is not `named`, the individuals
+/// are those of the genotypes in their order.
+#[pyfunction]
+pub(crate) fn gxemm_fit_genotypes<'py>(
+    py: Python<'py>,
+    study: Handed<'py>,
+    markers: MarkersIn<'py>,
+    request: Request,
+    means: Means,
+) -> PyResult<Bound<'py, PyDict>> {
+    let options = request.options().or_raise(py)?;
+    let standardize = Standardize::from_word(&markers.standardize).or_raise(py)?;
+    let study = study.study().or_raise(py)?;
+    let named = markers.named;
+    let sex_linked = markers.sex_linked;
+    let held = match markers.source {
+        Counts::Array(array) => Ok(InMemory::new(&array)),
+        Counts::File(path) => Err(path),
+    };
+    let found = attended(py, &means, |run| match held {
+        Ok(mut array) => {
+            let people = everybody(array.n, study.individuals.len())?;
+            let mut genotypes = Genotypes { markers: &mut array, chosen: &|_| true, standardize, people };
+            fit_genotypes(run, &study, &mut genotypes, options)
+        }
+        Err(path) => {
+            let mut file = OnDisk(Plink::open(&path)?);
+            let linked: Vec<bool> = file.0.variants.iter().map(Variant::is_sex_linked).collect();
+            let people = if named {
+                align(run, &study.individuals, &file.0.individuals, "genotypes")?
+            } else {
+                everybody(file.0.individuals.len(), study.individuals.len())?
+            };
+            let chosen = |j: usize| sex_linked || !linked[j];
+            let mut genotypes = Genotypes { markers: &mut file, chosen: &chosen, standardize, people };
+            fit_genotypes(run, &study, &mut genotypes, options)
+        }
+    })?;
+    fitted(py, found)
+}
+
+/// The individuals of genotypes, in their order, where there are as many as the study has.
+fn everybody(found: usize, expected: usize) -> Result<Vec<usize>> {
+    if found != expected {
+        return Err(Fault::bad_input(format!("genotypes are of {found} individuals, y has {expected}"))
+            .at("genotypes")
+            .hint("name the individuals of y, as a table with an index or by `individuals`"));
+    }
+    Ok((0..found).collect())
+}
+
+/// Genotypes of an array, markers × individuals.
+struct InMemory {
+    n: usize,
+    counts: Vec<i8>,
+}
+
+impl InMemory {
+    /// From individuals × markers.
+    fn new(array: &PyReadonlyArray2<'_, i8>) -> Self {
+        let view = array.as_array();
+        Self { n: view.nrows(), counts: view.t().iter().copied().collect() }
+    }
+}
+
+impl Markers for InMemory {
+    fn n_individuals(&self) -> usize {
+        self.n
+    }
+
+    fn n_markers(&self) -> usize {
+        self.counts.len() / self.n.max(1)
+    }
+
+    fn read(&mut self, markers: Range<usize>) -> Result<Vec<i8>> {
+        Ok(self.counts[markers.start * self.n..markers.end * self.n].to_vec())
+    }
 }
 
 fn fitted(py: Python<'_>, found: Fit) -> PyResult<Bound<'_, PyDict>> {
@@ -139,8 +248,11 @@ fn one<'py>(py: Python<'py>, found: &Fit, t: usize) -> PyResult<Bound<'py, PyDic
     out.set_item("beta_covariance", square(&of.beta_covariance)?)?;
     out.set_item("log_likelihood", of.log_likelihood)?;
     out.set_item("log_likelihood_full", of.log_likelihood_full)?;
+    out.set_item("log_likelihood_null", of.log_likelihood_null)?;
     out.set_item("projected", of.projected.clone().into_pyarray(py))?;
     out.set_item("evaluations", of.evaluations)?;
+    out.set_item("route", &of.route)?;
+    out.set_item("monte_carlo_covariance", square(&of.monte_carlo)?)?;
     out.set_item("status", of.outcome.status().word)?;
     put_ratios(py, &out, "h2", &of.h2)?;
     put_ratios(py, &out, "shares", &of.shares)?;

@@ -78,8 +78,9 @@ mod _core {
     };
     #[pymodule_export]
     use super::gxemm::{
-        gxemm_align, gxemm_fit, gxemm_kinship, gxemm_ln_equal, gxemm_ln_joint_wald, gxemm_ln_likelihood_ratio,
-        gxemm_ln_mixture, gxemm_ln_wald, gxemm_options, gxemm_sim_options, gxemm_simulate, gxemm_statuses,
+        gxemm_align, gxemm_fit, gxemm_fit_genotypes, gxemm_kinship, gxemm_ln_equal, gxemm_ln_joint_wald,
+        gxemm_ln_likelihood_ratio, gxemm_ln_mixture, gxemm_ln_wald, gxemm_options, gxemm_sim_options, gxemm_simulate,
+        gxemm_statuses,
     };
     #[pymodule_export]
     use super::io::read::{io_anndata, io_kind, io_mudata};

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod ctmm_golden;
+mod gxemm_randomised;
+mod gxemm_routes;
 mod lmm_ask;
 mod lmm_calibration;
 mod lmm_inference;

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _core
 from .._run import means
 from ..errors import BadInputError
-from ._inputs import handed
+from ._inputs import handed, markers
 from ._kinship import kinship
 from ._result import GxemmResult
 
@@ -30,6 +30,11 @@ class Request:
     weighted: bool
     prev: float | None
     last_noise: bool
+    errors: str
+    route: str
+    probes: int
+    blocks: int
+    seed: int
 
 
 def fit(
@@ -47,6 +52,12 @@ def fit(
     weighted: bool = False,
     prev: float | None = None,
     last_noise: bool = True,
+    errors: str = "corrected",
+    route: str = "auto",
+    genotypes: Any = None,
+    probes: int = 10,
+    blocks: int = 100,
+    seed: int = 0,
     standardize: str = "sample",
     sex_linked: bool = False,
     individuals: Sequence[str] | None = None,
@@ -75,7 +86,8 @@ def fit(
         How genetic variance and noise depend on the environment: ``"hom"`` (not at all), ``"iid"`` (one variance for
         all environments), ``"free"`` (one each).
     method
-        ``"reml"``, ``"he"`` (moments, with the jackknife over individuals) or ``"pcgc"`` (cases and controls).
+        ``"reml"``, ``"he"`` (moments, with the jackknife over individuals), ``"pcgc"`` (cases and controls) or
+        ``"rhe"`` (moments of very many individuals, from `genotypes` that are read in blocks and never held).
     variance
         ``"unconstrained"``: below zero too, where the likelihood has an optimum inside; or ``"nonnegative"``.
     information
@@ -88,6 +100,19 @@ def fit(
         Share of cases in the population, for ``pcgc``.
     last_noise
         Whether the last environment has a noise of its own, where environments are no partition.
+    errors
+        Whence ``"he"`` has its standard errors: the jackknife over individuals less what it counts twice
+        (``"corrected"``), or as it is (``"jackknife"``), too large by up to √2 among unrelated individuals.
+    route
+        How REML comes to the covariance of the individuals: ``"auto"``, by what kinship and environments allow
+        (families on their own, the directions of few markers, eigenvectors that all traits share), or ``"dense"``, one
+        matrix. No number changes beyond rounding; the column ``route`` says what was done.
+    genotypes
+        For ``"rhe"``, instead of `K`: PLINK genotypes (a path), or counts 0, 1, 2 of individuals × markers, negative or
+        NaN where they are not known. Without names of individuals they are those of `y`, in their order.
+    probes, blocks, seed
+        For ``"rhe"``: random vectors for the traces, blocks of markers that the jackknife leaves out one at a time, and
+        the seed of the vectors. What the vectors add to the error is in ``mc_se[..]``.
     standardize, sex_linked
         How genotypes become a kinship, where `K` is their path: see :func:`kinship`.
     individuals
@@ -114,6 +139,31 @@ def fit(
     >>> bool(abs(found.h2["estimate"].iloc[0] - 0.5) < 0.4)
     True
     """
+    request = Request(
+        gtype,
+        etype,
+        method,
+        variance,
+        information,
+        use_diag,
+        weighted,
+        prev,
+        last_noise,
+        errors,
+        route,
+        probes,
+        blocks,
+        seed,
+    )
+    given = means(n_threads, max_memory, progress=progress)
+    if method == "rhe":
+        study, named = handed(y, X, None, Z, individuals)
+        source = K if genotypes is None else genotypes
+        read = markers(source, study, standardize, named=named, sex_linked=sex_linked)
+        return GxemmResult.of(_core.gxemm_fit_genotypes(study, read, request, given))
+    if genotypes is not None:
+        message = f"genotypes are for method rhe, found {method}"
+        raise BadInputError(message, place="genotypes", hint="make a kinship of them: fe.gxemm.kinship")
     if K is None:
         message = "a model needs the kinship of its individuals"
         raise BadInputError(message, place="K")
@@ -126,6 +176,5 @@ def fit(
             max_memory=max_memory,
             progress=progress,
         )
-    request = Request(gtype, etype, method, variance, information, use_diag, weighted, prev, last_noise)
-    study = handed(y, X, K, Z, individuals)
-    return GxemmResult.of(_core.gxemm_fit(study, request, means(n_threads, max_memory, progress=progress)))
+    study, _ = handed(y, X, K, Z, individuals)
+    return GxemmResult.of(_core.gxemm_fit(study, request, given))

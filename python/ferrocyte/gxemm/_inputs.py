@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,21 @@ class Handed:
     covariates: Floats
     environment_names: list[str]
     environments: Floats
-    kinship: NDArray[Any]
+    kinship: NDArray[Any] | None
 
 
-def handed(y: Any, X: Any, K: Any, Z: Any, individuals: Sequence[str] | None) -> Handed:
-    """What is given, in the order of the people of `y`."""
+@dataclass
+class Markers:
+    """Genotypes as the compiled module reads them: a path, or people × markers in the order of the study."""
+
+    source: str | NDArray[np.int8]
+    standardize: str
+    sex_linked: bool
+    named: bool
+
+
+def handed(y: Any, X: Any, K: Any, Z: Any, individuals: Sequence[str] | None) -> tuple[Handed, bool]:
+    """What is given, in the order of the people of `y`, and whether these have names."""
     ids = _ids(y, individuals)
     traits, values = _table(y, "y", "trait")
     n = values.shape[0]
@@ -44,7 +55,7 @@ def handed(y: Any, X: Any, K: Any, Z: Any, individuals: Sequence[str] | None) ->
     names = [str(k) for k in range(n)] if ids is None else ids
     covariate_names, covariates = _rows(X, "X", "x", ids, n)
     environment_names, environments = _rows(Z, "Z", "", ids, n)
-    return Handed(
+    made = Handed(
         names,
         traits,
         np.ascontiguousarray(values.T),
@@ -52,8 +63,34 @@ def handed(y: Any, X: Any, K: Any, Z: Any, individuals: Sequence[str] | None) ->
         covariates,
         environment_names,
         environments,
-        _kinship(K, ids, n),
+        None if K is None else _kinship(K, ids, n),
     )
+    return made, ids is not None
+
+
+def markers(genotypes: Any, study: Handed, standardize: str, *, named: bool, sex_linked: bool) -> Markers:
+    """Genotypes: a path as it is, counts in the order of the people, -1 where they are not known."""
+    if genotypes is None:
+        message = "rhe reads the genotypes of the individuals"
+        raise BadInputError(message, place="genotypes", hint="give a path of PLINK genotypes, or individuals x markers")
+    if isinstance(genotypes, (str, os.PathLike)):
+        return Markers(os.fspath(genotypes), standardize, sex_linked, named)
+    n = len(study.individuals)
+    order = _order(genotypes, study.individuals if named else None, "genotypes")
+    counts = np.asarray(genotypes)
+    if counts.ndim != 2 or (order is None and counts.shape[0] != n):
+        message = f"expected genotypes of {n} individuals x markers, found the shape {counts.shape}"
+        raise BadInputError(message, place="genotypes")
+    if order is not None:
+        counts = counts[order]
+    if counts.dtype != np.int8:
+        known = ~np.isnan(counts) if counts.dtype.kind == "f" else np.ones(counts.shape, dtype=bool)
+        whole = np.where(known, counts, -1)
+        if (whole != np.floor(whole)).any() or (whole > 2).any():
+            message = "genotypes are counts of an allele: 0, 1, 2, negative or NaN where they are not known"
+            raise BadInputError(message, place="genotypes")
+        counts = np.maximum(whole, -1).astype(np.int8)
+    return Markers(np.ascontiguousarray(counts), standardize, sex_linked, named)
 
 
 def _ids(y: Any, individuals: Sequence[str] | None) -> list[str] | None:

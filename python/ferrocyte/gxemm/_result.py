@@ -23,6 +23,7 @@ _NAMES = ("variances", "coefficients", "environments", "partition")
 _ARRAYS = (
     "theta",
     "theta_covariance",
+    "monte_carlo_covariance",
     "free_covariance",
     "beta",
     "beta_covariance",
@@ -42,7 +43,9 @@ _PLAIN = (
     "scale",
     "log_likelihood",
     "log_likelihood_full",
+    "log_likelihood_null",
     "evaluations",
+    "route",
     "status",
     "h2_names",
     "shares_names",
@@ -58,8 +61,9 @@ class GxemmResult:
     ----------
     table
         A row for each trait: variances (``g_hom``, ``g[A]``, .., ``e_hom``), heritabilities (``h2``, or ``h2[A]``, ..),
-        ``share[..]``, each with ``se[..]`` and ``p[..]``; joint tests ``p[het]``, ``p[h2 equal]``, ``p[any]``; fixed
-        effects ``beta[..]``; ``log_likelihood``, ``scale``, ``status``, ``reason``.
+        ``share[..]``, each with ``se[..]`` and ``p[..]`` (after ``rhe`` also ``mc_se[..]``, the error of its random
+        vectors); the likelihood ratio of one heritability ``p[h2 ratio]``; joint tests ``p[het]``, ``p[h2 equal]``,
+        ``p[any]``; fixed effects ``beta[..]``; ``log_likelihood``, ``scale``, ``route``, ``status``, ``reason``.
     traits
         For each trait a dict of arrays: ``theta``, ``theta_covariance``, ``h2``, ``h2_covariance``, ``shares``, ..
     variances, coefficients, environments

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use ferrocyte_base::Result as Outcome;
 use ferrocyte_mixed::gxemm::{
-    FitOptions, Genetic, Information, KinshipOptions, Method, Noise, Standardize, Study, Variance, fit,
+    Errors, FitOptions, Genetic, Information, KinshipOptions, Method, Noise, Route, Standardize, Study, Variance, fit,
+    fit_genotypes,
 };
 
 use super::tables;
@@ -30,8 +31,9 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
     let (individuals, names, values) = tables::traits(traits, settings.all("trait"))?;
     let (covariate_names, covariates) = tables::columns(run, table("covariates"), "X", &individuals, false)?;
     let (environment_names, environments) = tables::columns(run, table("environments"), "Z", &individuals, true)?;
+    let streamed = options.method == Method::Rhe;
     let study = Study {
-        kinship: tables::kinship(run, kinship, &individuals, of_genotypes)?,
+        kinship: if streamed { None } else { Some(tables::kinship(run, kinship, &individuals, of_genotypes)?) },
         individuals,
         traits: names,
         values,
@@ -40,7 +42,12 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure
         environment_names,
         environments,
     };
-    let found = fit(run, &study, options)?;
+    let found = if streamed {
+        let mut genotypes = tables::Streamed::open(run, kinship, &study.individuals, of_genotypes)?;
+        fit_genotypes(run, &study, &mut genotypes.borrowed(), options)?
+    } else {
+        fit(run, &study, options)?
+    };
     let made = found.table();
     let counts = found.outcome_counts();
     let lines: Vec<String> =
@@ -61,6 +68,13 @@ fn options(settings: &Settings) -> Result<FitOptions, Failure> {
         word.parse::<f64>()
             .map_err(|_| Failure::usage("prev", format!("expected a number, found `{word}`"), "it is a share, as 0.01"))
     });
+    let count = |name: &'static str| {
+        let word = settings.word(name);
+        word.parse::<usize>()
+            .map_err(|_| Failure::usage(name, format!("expected a whole number, found `{word}`"), "it is a count"))
+    };
+    let (probes, blocks) = (count("probes")?, count("blocks")?);
+    let seed = count("seed")? as u64;
     let chosen = || -> Outcome<FitOptions> {
         Ok(FitOptions {
             gtype: Genetic::from_word(settings.word("gtype"))?,
@@ -72,6 +86,11 @@ fn options(settings: &Settings) -> Result<FitOptions, Failure> {
             weighted: settings.word("weighted") == "true",
             prev: None,
             last_noise: settings.word("last_noise") == "true",
+            errors: Errors::from_word(settings.word("errors"))?,
+            route: Route::from_word(settings.word("route"))?,
+            probes,
+            blocks,
+            seed,
         })
     };
     Ok(FitOptions { prev: prev.transpose()?, ..chosen()? })

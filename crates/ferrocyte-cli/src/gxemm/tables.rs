@@ -7,7 +7,7 @@ use ferrocyte_base::{Fault, Result, Run};
 use ferrocyte_data::{Frame, ObsColumn};
 use ferrocyte_io::{Plink, Variant, read_frame, read_kinship};
 use ferrocyte_math::linalg::Matrix;
-use ferrocyte_mixed::gxemm::{Kinship, KinshipOptions, Markers, align, kinship_of};
+use ferrocyte_mixed::gxemm::{Genotypes, Kinship, KinshipOptions, Markers, align, kinship_of};
 
 /// The traits of a table: names of individuals, names of traits, values traits × individuals.
 pub(super) fn traits(path: &Path, wanted: &[String]) -> Result<(Vec<String>, Vec<String>, Vec<f64>)> {
@@ -105,6 +105,38 @@ fn of_genotypes(run: &Run, path: &Path, options: KinshipOptions) -> Result<(Vec<
         linked.len()
     ));
     Ok((markers.0.individuals, values))
+}
+
+/// Genotypes that are read as they are needed.
+pub(super) struct Streamed {
+    markers: OnDisk,
+    people: Vec<usize>,
+    options: KinshipOptions,
+    chosen: Box<dyn Fn(usize) -> bool>,
+}
+
+impl Streamed {
+    /// PLINK genotypes of the individuals.
+    pub(super) fn open(run: &Run, path: &Path, individuals: &[String], options: KinshipOptions) -> Result<Self> {
+        if !is_plink(path) {
+            return Err(Fault::bad_input("rhe reads PLINK genotypes (.bed), not a kinship").at(shown(path)));
+        }
+        let markers = OnDisk(Plink::open(path)?);
+        let people = align(run, individuals, &markers.0.individuals, "genotypes")?;
+        let linked: Vec<bool> = markers.0.variants.iter().map(Variant::is_sex_linked).collect();
+        let every = options.sex_linked;
+        Ok(Self { markers, people, options, chosen: Box::new(move |j| every || !linked[j]) })
+    }
+
+    /// As the fit takes them.
+    pub(super) fn borrowed(&mut self) -> Genotypes<'_> {
+        Genotypes {
+            markers: &mut self.markers,
+            chosen: &self.chosen,
+            standardize: self.options.standardize,
+            people: self.people.clone(),
+        }
+    }
 }
 
 /// Genotypes of a file as those of the family.

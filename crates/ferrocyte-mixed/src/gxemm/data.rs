@@ -33,8 +33,8 @@ pub struct Study {
     pub environment_names: Vec<String>,
     /// People × environments.
     pub environments: Matrix,
-    /// Kinship of all people.
-    pub kinship: Kinship,
+    /// Kinship of all people; none for what reads genotypes.
+    pub kinship: Option<Kinship>,
 }
 
 impl Study {
@@ -52,7 +52,7 @@ impl Study {
             ("y", self.values.len(), self.traits.len() * n),
             ("X", self.covariates.n_rows(), n),
             ("Z", self.environments.n_rows(), n),
-            ("K", self.kinship.n(), n),
+            ("K", self.kinship.as_ref().map_or(n, Kinship::n), n),
         ];
         for (what, found, expected) in shapes {
             if found != expected {
@@ -140,6 +140,22 @@ impl Study {
         }
         warnings.iter().for_each(|warning| run.warn(warning));
         Ok(warnings)
+    }
+
+    /// Whether every trait has two values at most, as cases and controls have.
+    pub(super) fn check_cases(&self) -> Result<()> {
+        let n = self.individuals.len().max(1);
+        for (name, values) in self.traits.iter().zip(self.values.chunks_exact(n)) {
+            let known = || values.iter().copied().filter(|y| !y.is_nan());
+            let (low, high) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
+            if let Some(other) = known().find(|y| *y != low && *y != high) {
+                return Err(Fault::bad_input(format!(
+                    "trait `{name}` has the values {low}, {other} and {high}: pcgc needs cases and controls, two values"
+                ))
+                .at("y"));
+            }
+        }
+        Ok(())
     }
 
     /// The people with a value, trait by trait, those with the same people together.

@@ -61,17 +61,23 @@ pub fn kinship_of(
 }
 
 /// One marker with mean zero and standard deviation one; nothing where it does not vary.
-fn standardised(counts: &[i8], standardize: Standardize) -> Option<Vec<f64>> {
-    let known = || counts.iter().filter(|&&g| g >= 0).map(|&g| f64::from(g));
-    let n = known().count() as f64;
-    let mean = known().sum::<f64>() / n;
+pub(super) fn standardised(counts: &[i8], standardize: Standardize) -> Option<Vec<f64>> {
+    // A marker has few values: they are counted once, and scaled once.
+    let mut tally = [0_u32; 128];
+    counts.iter().filter(|&&g| g >= 0).for_each(|&g| tally[g as usize] += 1);
+    let each = || tally.iter().enumerate().filter(|t| *t.1 > 0).map(|(g, &n)| (g as f64, f64::from(n)));
+    let n: f64 = each().map(|(_, n)| n).sum();
+    let mean = each().map(|(g, n)| n * g).sum::<f64>() / n;
     let variance = match standardize {
-        Standardize::Sample => known().map(|g| (g - mean) * (g - mean)).sum::<f64>() / (n - 1.0),
+        Standardize::Sample => each().map(|(g, n)| n * (g - mean) * (g - mean)).sum::<f64>() / (n - 1.0),
         Standardize::Expected => mean * (1.0 - 0.5 * mean),
     };
+    if !(variance > 1e-12) {
+        return None;
+    }
     let scale = 1.0 / variance.sqrt();
-    (variance > 1e-12)
-        .then(|| counts.iter().map(|&g| if g < 0 { 0.0 } else { (f64::from(g) - mean) * scale }).collect())
+    let scaled: Vec<f64> = (0..128).map(|g| (f64::from(g) - mean) * scale).collect();
+    Some(counts.iter().map(|&g| if g < 0 { 0.0 } else { scaled[g as usize] }).collect())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ const RANK: f64 = 1e-6;
 /// Some people of a study.
 #[derive(Debug)]
 pub(super) struct Ground<'a> {
-    /// Their kinship.
+    /// Their kinship; of nobody where the study has none.
     pub(super) kinship: Cow<'a, Kinship>,
     /// People × environments.
     pub(super) z: Matrix,
@@ -28,7 +28,11 @@ impl<'a> Ground<'a> {
     /// The people `rows` of the study. Fails where a covariate depends on those before it.
     pub(super) fn new(study: &'a Study, rows: &[usize]) -> Result<Self> {
         let everyone = rows.len() == study.individuals.len();
-        let kinship = if everyone { Cow::Borrowed(&study.kinship) } else { Cow::Owned(study.kinship.take(rows)) };
+        let kinship = match &study.kinship {
+            Some(kinship) if everyone => Cow::Borrowed(kinship),
+            Some(kinship) => Cow::Owned(kinship.take(rows)),
+            None => Cow::Owned(Kinship::symmetric(0, Vec::new())),
+        };
         let take = |from: &Matrix| {
             let entries = rows.iter().flat_map(|&i| from.row(i)).copied().collect();
             Matrix::from_rows(rows.len(), from.n_cols(), entries)

@@ -13,7 +13,7 @@ pub(super) const ROWS: usize = 64;
 const SYMMETRIC: f64 = 1e-6;
 
 /// Eigenvalues below zero by less than this share of the mean diagonal are rounding.
-const ROUNDING: f64 = 1e-5;
+pub(super) const ROUNDING: f64 = 1e-5;
 
 /// A kinship of `n` people, row-major, both triangles.
 #[derive(Debug, Clone)]
@@ -41,9 +41,29 @@ impl Kinship {
         Ok(Self { n, values: Values::Single(entries) })
     }
 
+    /// From entries that are symmetric by the way they were made.
+    pub(super) fn symmetric(n: usize, entries: Vec<f64>) -> Self {
+        debug_assert_eq!(entries.len(), n * n);
+        Self { n, values: Values::Double(entries) }
+    }
+
     /// Number of people.
     pub fn n(&self) -> usize {
         self.n
+    }
+
+    /// The kinship of two people.
+    pub(super) fn entry(&self, i: usize, j: usize) -> f64 {
+        match &self.values {
+            Values::Double(x) => x[i * self.n + j],
+            Values::Single(x) => f64::from(x[i * self.n + j]),
+        }
+    }
+
+    /// The kinship of some people, in double precision.
+    pub(super) fn matrix(&self, rows: &[usize]) -> Matrix {
+        let entries = rows.iter().flat_map(|&i| rows.iter().map(move |&j| self.entry(i, j))).collect();
+        Matrix::from_rows(rows.len(), rows.len(), entries)
     }
 
     /// The kinship of some people.

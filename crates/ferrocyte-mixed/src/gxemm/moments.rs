@@ -10,9 +10,13 @@ use ferrocyte_math::linalg::{Matrix, dot, scaled_inverse};
 
 use super::ground::Ground;
 use super::kinship::ROWS;
+use super::pairs::{corrected, squares};
 
 /// A diagonal entry of the scaled G below this is a variance that depends on those before it.
 const RANK: f64 = 1e-9;
+
+/// Traits that share a pass over the kinship.
+const TRAITS: usize = 32;
 
 /// A kernel of people.
 pub(super) enum Kernel<'a> {
@@ -38,17 +42,15 @@ pub(super) struct Moments {
 #[derive(Debug, Clone)]
 pub(super) struct Estimate {
     pub(super) theta: Vec<f64>,
-    /// From the jackknife over people.
+    /// From the jackknife over people, corrected or not.
     pub(super) covariance: Matrix,
 }
 
 impl Moments {
     /// Of the kernels of `ground`. With `weights` pairs of people count by the product of their weights.
     pub(super) fn new(run: &Run, ground: &Ground, kernels: &[Kernel], weights: Option<&[f64]>) -> Result<Self> {
-        let (n, p, k) = (ground.n(), ground.p(), kernels.len());
-        let corners = corners(run, ground, kernels)?;
-        // Columns one after the other, so that a row of A_k is a few long additions.
-        let q: Vec<f64> = ground.q.transpose().into_entries();
+        let (n, k) = (ground.n(), kernels.len());
+        let every = Rows::new(run, ground, kernels)?;
         let parts = run.map_quietly(n, ROWS, |rows| {
             let mut buffer = Vec::new();
             let kinship = ground.kinship.rows(rows.clone(), &mut buffer);
@@ -56,15 +58,8 @@ impl Moments {
             let mut diagonal = Vec::with_capacity(rows.len() * k);
             let mut a = vec![0.0; k * n];
             for (i, kin) in rows.zip(kinship.chunks_exact(n)) {
-                for ((row, kernel), t) in a.chunks_exact_mut(n).zip(kernels).zip(&corners) {
-                    kernel_row(ground, kernel, i, kin, row);
-                    for c in 0..p {
-                        let (qi, ti) = (q[c * n + i], t[c * n + i]);
-                        let (qc, tc) = (&q[c * n..(c + 1) * n], &t[c * n..(c + 1) * n]);
-                        for ((x, q), t) in row.iter_mut().zip(qc).zip(tc) {
-                            *x -= qi * t + ti * q;
-                        }
-                    }
+                every.fill(ground, kernels, i, kin, &mut a);
+                for row in a.chunks_exact_mut(n) {
                     diagonal.push(row[i]);
                     row[i] = 0.0;
                 }
@@ -139,60 +134,95 @@ impl Moments {
         (pairs, own)
     }
 
-    /// The regression of the products of `r` on the kernels, with weight `w` for each person's own square.
+    /// The regression of the products of each of `traits` on the kernels, with weight `w` for each person's own square.
     ///
-    /// `None` where the kernels depend on each other.
-    pub(super) fn estimate(
+    /// All traits share one pass over the kinship. `None` where the kernels depend on each other; without `errors` the
+    /// covariance is left out.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn estimates(
         &self,
         run: &Run,
         ground: &Ground,
         kernels: &[Kernel],
-        r: &[f64],
+        traits: &[&[f64]],
         weights: Option<&[f64]>,
         w: f64,
-    ) -> Result<Option<Estimate>> {
+        errors: bool,
+    ) -> Result<Vec<Option<Estimate>>> {
+        let mut out: Vec<Option<Estimate>> = Vec::with_capacity(traits.len());
+        for some in traits.chunks(TRAITS) {
+            let given: Vec<Vec<f64>> = some.iter().map(|r| weighted(r, weights)).collect();
+            let inside: Vec<Vec<f64>> = given.iter().map(|r| ground.residual(r)).collect();
+            let entries = (0..self.n()).flat_map(|i| inside.iter().map(move |r| r[i])).collect();
+            let columns = products(run, ground, kernels, &Matrix::from_rows(self.n(), some.len(), entries))?;
+            for (t, (r, given)) in some.iter().zip(&given).enumerate() {
+                let pulls = self.pulls(ground, &columns, t, given);
+                out.push(self.estimate(&pulls, r, w, errors));
+            }
+        }
+        Ok(out)
+    }
+
+    /// Takes off the covariance of `estimates` what the jackknife counts twice; `w` weighs each person's own square.
+    pub(super) fn correct(
+        &self,
+        run: &Run,
+        ground: &Ground,
+        kernels: &[Kernel],
+        traits: &[&[f64]],
+        w: f64,
+        estimates: &mut [Option<Estimate>],
+    ) -> Result<()> {
+        let Ok(inverse) = scaled_inverse(&self.total(w), 1e-14) else { return Ok(()) };
+        let known = traits.iter().zip(estimates.iter()).filter_map(|(r, e)| Some((*r, e.as_ref()?.theta.as_slice())));
+        let squares = squares(run, ground, kernels, &known.collect::<Vec<_>>())?;
+        for (estimate, square) in estimates.iter_mut().flatten().zip(squares) {
+            estimate.covariance = corrected(&estimate.covariance, &inverse.times(&square).times(&inverse));
+        }
+        Ok(())
+    }
+
+    /// The regression of one trait, with its pulls.
+    fn estimate(&self, pulls: &[f64], r: &[f64], w: f64, errors: bool) -> Option<Estimate> {
         let (n, k) = (self.n(), self.k);
-        let pulls = self.pulls(run, ground, kernels, r, weights)?;
         let own = |i: usize, j: usize| w * self.diagonal[i * k + j] * self.scale[j] * r[i] * r[i];
         let g = self.total(w);
         let h: Vec<f64> = (0..k).map(|j| (0..n).map(|i| 0.5 * pulls[i * k + j] + own(i, j)).sum()).collect();
-        let Ok(inverse) = scaled_inverse(&g, 1e-14) else { return Ok(None) };
+        let inverse = scaled_inverse(&g, 1e-14).ok()?;
         let theta: Vec<f64> = (0..k).map(|j| dot(inverse.row(j), &h)).collect();
+        if !errors {
+            return Some(Estimate { theta, covariance: Matrix::zeros(0, 0) });
+        }
         let mut refits = Vec::with_capacity(n * k);
         for i in 0..n {
             let (pairs, diagonal) = self.of(i, w);
             let less = pairs.iter().zip(&diagonal).map(|(a, b)| a + b);
             let without: Vec<f64> = g.entries().iter().zip(less).map(|(a, b)| a - b).collect();
-            let Ok(inverse) = scaled_inverse(&Matrix::from_rows(k, k, without), 1e-14) else { return Ok(None) };
+            let inverse = scaled_inverse(&Matrix::from_rows(k, k, without), 1e-14).ok()?;
             let left: Vec<f64> = (0..k).map(|j| h[j] - pulls[i * k + j] - own(i, j)).collect();
             refits.extend((0..k).map(|j| dot(inverse.row(j), &left)));
         }
-        Ok(Some(Estimate { theta, covariance: jackknife(&refits, k) }))
+        Some(Estimate { theta, covariance: jackknife(&refits, k) })
     }
 
-    /// People × kernels: Σ_{l≠i} A_k,il r_i r_l.
-    fn pulls(
-        &self,
-        run: &Run,
-        ground: &Ground,
-        kernels: &[Kernel],
-        r: &[f64],
-        weights: Option<&[f64]>,
-    ) -> Result<Vec<f64>> {
+    /// People × kernels: Σ_{l≠i} A_k,il r_i r_l, of the trait in column `t` of K_kMr.
+    fn pulls(&self, ground: &Ground, columns: &[Matrix], t: usize, given: &[f64]) -> Vec<f64> {
         let (n, k) = (self.n(), self.k);
-        let given: Vec<f64> = weights.map_or_else(|| r.to_vec(), |w| r.iter().zip(w).map(|(r, w)| r * w).collect());
-        let inside = ground.residual(&given);
         let mut out = vec![0.0; n * k];
-        let columns = products(run, ground, kernels, &Matrix::from_rows(n, 1, inside))?;
         for (j, column) in columns.iter().enumerate() {
-            let around = ground.residual(column.entries());
+            let around = ground.residual(&(0..n).map(|i| column[(i, t)]).collect::<Vec<f64>>());
             for i in 0..n {
                 let own = self.diagonal[i * k + j] * given[i];
                 out[i * k + j] = self.scale[j] * given[i] * (around[i] - own);
             }
         }
-        Ok(out)
+        out
     }
+}
+
+/// Each product of two people's values counts by the product of their weights.
+fn weighted(r: &[f64], weights: Option<&[f64]>) -> Vec<f64> {
+    weights.map_or_else(|| r.to_vec(), |w| r.iter().zip(w).map(|(r, w)| r * w).collect())
 }
 
 /// (n - 1) / n times the scatter of the estimates without one person.
@@ -260,6 +290,34 @@ fn products(run: &Run, ground: &Ground, kernels: &[Kernel], b: &Matrix) -> Resul
         out
     };
     Ok(kernels.iter().map(of).collect())
+}
+
+/// Rows of the projected kernels.
+pub(super) struct Rows {
+    /// Q, column after column: a row of A_k is a few long additions.
+    q: Vec<f64>,
+    corners: Vec<Vec<f64>>,
+}
+
+impl Rows {
+    /// Of these kernels.
+    pub(super) fn new(run: &Run, ground: &Ground, kernels: &[Kernel]) -> Result<Self> {
+        Ok(Self { q: ground.q.transpose().into_entries(), corners: corners(run, ground, kernels)? })
+    }
+
+    /// Row `i` of every A_k, one after the other, from row `i` of K.
+    pub(super) fn fill(&self, ground: &Ground, kernels: &[Kernel], i: usize, kin: &[f64], a: &mut [f64]) {
+        let n = ground.n();
+        for ((row, kernel), t) in a.chunks_exact_mut(n).zip(kernels).zip(&self.corners) {
+            kernel_row(ground, kernel, i, kin, row);
+            for (qc, tc) in self.q.chunks_exact(n).zip(t.chunks_exact(n)) {
+                let (qi, ti) = (qc[i], tc[i]);
+                for ((x, q), t) in row.iter_mut().zip(qc).zip(tc) {
+                    *x -= qi * t + ti * q;
+                }
+            }
+        }
+    }
 }
 
 /// t = K_kQ - ½ Q (Q'K_kQ) for every kernel, column after column.

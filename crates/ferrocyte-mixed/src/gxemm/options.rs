@@ -34,6 +34,9 @@ choice! {
         Reml = "reml",
         /// Haseman-Elston regression of products of residuals on kinship: no distribution assumed, cheaper, less precise.
         He = "he",
+        /// The same for very many people, from genotypes that are read twice and never held: traces come from random vectors,
+        /// standard errors from leaving out blocks of markers.
+        Rhe = "rhe",
         /// The same for cases and controls, on the scale of liability.
         Pcgc = "pcgc",
     }
@@ -56,6 +59,26 @@ choice! {
         Average = "average",
         /// The expected information: about four products of matrices of all people for each genetic variance.
         Expected = "expected",
+    }
+}
+
+choice! {
+    /// Whence moments have their standard errors, for `he`. Changes standard errors, not estimates.
+    Errors, "errors" {
+        /// The jackknife over people, less what it counts twice.
+        Corrected = "corrected",
+        /// The jackknife over people as it is, as for `pcgc`: too large by up to √2 among unrelated people.
+        Jackknife = "jackknife",
+    }
+}
+
+choice! {
+    /// How REML comes to the covariance of people. Changes no answer beyond rounding.
+    Route, "route" {
+        /// By what the kinship and the environments allow: families one by one, the directions of few markers, eigenvectors.
+        Auto = "auto",
+        /// As one matrix of all people, at n³ operations a turn.
+        Dense = "dense",
     }
 }
 
@@ -91,6 +114,16 @@ pub struct FitOptions {
     /// Whether the last environment has a noise of its own, where environments are no partition. The package GxEMM leaves it
     /// out.
     pub last_noise: bool,
+    /// Whence moments have their standard errors.
+    pub errors: Errors,
+    /// How REML comes to the covariance of people.
+    pub route: Route,
+    /// Random vectors for the traces, for `rhe`.
+    pub probes: usize,
+    /// Blocks of markers that the jackknife leaves out one at a time, for `rhe`.
+    pub blocks: usize,
+    /// The seed of the random vectors.
+    pub seed: u64,
 }
 
 impl Default for FitOptions {
@@ -105,6 +138,11 @@ impl Default for FitOptions {
             weighted: false,
             prev: None,
             last_noise: true,
+            errors: Errors::Corrected,
+            route: Route::Auto,
+            probes: 10,
+            blocks: 100,
+            seed: 0,
         }
     }
 }
@@ -168,7 +206,7 @@ pub const OPTIONS: &[OptionInfo] = &[
         verbs: &["fit"],
         default: "true",
         choices: SWITCH,
-        meaning: "whether moments use each person's own square, at half weight; else pairs of people only (he)",
+        meaning: "whether moments use each person's own square, at half weight; else pairs of people only (he, rhe)",
     },
     OptionInfo {
         name: "weighted",
@@ -190,6 +228,42 @@ pub const OPTIONS: &[OptionInfo] = &[
         default: "true",
         choices: SWITCH,
         meaning: "whether the last environment has a noise of its own (etype free; never where environments are a partition)",
+    },
+    OptionInfo {
+        name: "errors",
+        verbs: &["fit"],
+        default: "corrected",
+        choices: Errors::WORDS,
+        meaning: "whence standard errors of moments come (he): the jackknife over people less what it counts twice, or as it is",
+    },
+    OptionInfo {
+        name: "route",
+        verbs: &["fit"],
+        default: "auto",
+        choices: Route::WORDS,
+        meaning: "how the covariance of people is solved (reml): by what kinship and environments allow, or always as one \
+                  matrix; changes no number beyond rounding",
+    },
+    OptionInfo {
+        name: "probes",
+        verbs: &["fit"],
+        default: "10",
+        choices: &[],
+        meaning: "random vectors for the traces (rhe); the error that they leave is in mc_se[..]",
+    },
+    OptionInfo {
+        name: "blocks",
+        verbs: &["fit"],
+        default: "100",
+        choices: &[],
+        meaning: "blocks of markers that the jackknife leaves out one at a time (rhe)",
+    },
+    OptionInfo {
+        name: "seed",
+        verbs: &["fit"],
+        default: "0",
+        choices: &[],
+        meaning: "the seed of the random vectors (rhe)",
     },
     OptionInfo {
         name: "standardize",
@@ -223,6 +297,11 @@ mod tests {
         assert_eq!(fit.information.word(), default("information"));
         assert_eq!(fit.use_diag.to_string(), default("use_diag"));
         assert_eq!(fit.weighted.to_string(), default("weighted"));
+        assert_eq!(fit.errors.word(), default("errors"));
+        assert_eq!(fit.route.word(), default("route"));
+        assert_eq!(fit.probes.to_string(), default("probes"));
+        assert_eq!(fit.blocks.to_string(), default("blocks"));
+        assert_eq!(fit.seed.to_string(), default("seed"));
         let kinship = KinshipOptions::default();
         assert_eq!(kinship.standardize.word(), default("standardize"));
         assert_eq!(kinship.sex_linked.to_string(), default("sex_linked"));
