@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import warnings
 
+import anndata as ad
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 import ferrocyte as fe
 from ferrocyte._examples import small_study
@@ -95,3 +97,31 @@ POSITIONAL = {
     "dendrogram": ["adata", "groupby"],
     **{f"cnmf_{name}": ["data", "k"] for name in _OF_K},
 }
+
+
+def words(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def legend_words(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def ticks(axis):
+    return [tick.get_text() for tick in axis.get_ticklabels()]
+
+
+def study_of(labels, values=None, n_genes=3):
+    """As many cells as labels, with an embedding, a column `label` and a column `value`."""
+    n = len(labels)
+    rng = np.random.default_rng(1)
+    obs = pd.DataFrame({"label": pd.Categorical(labels)}, index=[f"c{i}" for i in range(n)])
+    if values is not None:
+        obs["value"] = values
+    made = ad.AnnData(
+        sparse.csr_matrix(rng.poisson(1.0, (n, n_genes)).astype(np.float32)),
+        obs=obs,
+        var=pd.DataFrame(index=[f"g{j}" for j in range(n_genes)]),
+    )
+    made.obsm["X_umap"] = rng.normal(size=(n, 2))
+    return made

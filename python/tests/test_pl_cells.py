@@ -3,12 +3,11 @@
 import io
 import warnings
 
-import anndata as ad
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from cell_figures import DRAW_MANY, LOOSE, cells
+from cell_figures import DRAW_MANY, LOOSE, cells, legend_words, study_of, ticks, words
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex, to_rgb
 from scipy import sparse
@@ -26,39 +25,11 @@ def no_figures_left():
     plt.close("all")
 
 
-def legend_words(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def words(ax):
-    return [text.get_text() for text in ax.texts]
-
-
-def ticks(axis):
-    return [tick.get_text() for tick in axis.get_ticklabels()]
-
-
 def points(ax):
     """All points of the axes, and their colours as hex."""
     offsets = np.concatenate([part.get_offsets() for part in ax.collections if len(part.get_offsets())])
     colours = [to_hex(colour) for part in ax.collections for colour in part.get_facecolors()]
     return np.asarray(offsets), colours
-
-
-def study_of(labels, values=None, n_genes=3):
-    """As many cells as labels, with an embedding, a column `label` and a column `value`."""
-    n = len(labels)
-    rng = np.random.default_rng(1)
-    obs = pd.DataFrame({"label": pd.Categorical(labels)}, index=[f"c{i}" for i in range(n)])
-    if values is not None:
-        obs["value"] = values
-    made = ad.AnnData(
-        sparse.csr_matrix(rng.poisson(1.0, (n, n_genes)).astype(np.float32)),
-        obs=obs,
-        var=pd.DataFrame(index=[f"g{j}" for j in range(n_genes)]),
-    )
-    made.obsm["X_umap"] = rng.normal(size=(n, 2))
-    return made
 
 
 # Several axes
@@ -620,67 +591,6 @@ def test_types_that_differ_stand_on_top_and_are_marked():
         fe.pl.composition(found.drop(columns="q"))
 
 
-# Before clusters
-
-
-def test_quality_is_drawn_in_either_dialect():
-    made = cells()
-    assert [ax.get_ylabel() for ax in fe.pl.qc(made).axes] == ["genes per cell", "counts per cell", "genes"]
-    renamed = {"n_genes_by_counts": "n.genes", "total_counts": "n.umi"}
-    made.obs = made.obs.rename(columns=renamed).assign(**{"pct.mito": 0.03})
-    labels = [ax.get_ylabel() for ax in fe.pl.qc(made).axes]
-    assert labels[:4] == ["genes per cell", "counts per cell", "mitochondrial counts (share)", "genes"]
-    with pytest.raises(fe.MissingKeyError, match="there are no measures"):
-        fe.pl.qc(study_of(list("ab")))
-    with pytest.raises(fe.BadInputError, match="expected numbers"):
-        fe.pl.qc(made, ["cell_type"])
-    with pytest.raises(fe.MissingKeyError, match=r"there is no measure `n\.cells`"):
-        fe.pl.qc(made, limits={"n.cells": (1, 2)})
-
-
-def test_bounds_are_lines_and_what_lies_beyond_is_told():
-    made = study_of(["a"] * 10, np.arange(10.0))
-    ax = fe.pl.qc_violin(made, "value", limits=(2.0, 8.5))
-    dashed = [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "--"]
-    assert dashed == [2.0, 8.5]
-    assert words(ax) == ["30.0 % beyond"]
-
-
-def test_variable_genes_are_told_apart_in_either_dialect():
-    made = cells()
-    ax = fe.pl.highly_variable_genes(made, label=0)
-    assert legend_words(ax) == ["others (90)", "highly variable (30)"]
-    assert [len(part.get_offsets()) for part in ax.collections] == [90, 30]
-    fe.pp.highly_variable_genes(made, flavor="seurat", n_top_genes=20, style="exprmat")
-    made.var = made.var.filter(like="vst")
-    assert fe.pl.highly_variable_genes(made).get_ylabel() == "normalised dispersion"
-    assert "gene" in words(fe.pl.highly_variable_genes(made, label=1))[0]
-    with pytest.raises(fe.MissingKeyError, match="there are no highly variable genes"):
-        fe.pl.highly_variable_genes(study_of(list("ab")))
-
-
-def test_the_elbow_shows_the_shares_of_components_in_either_dialect():
-    made = cells()
-    shares = 100.0 * made.uns["pca"]["variance_ratio"]
-    assert fe.pl.elbow(made).lines[0].get_ydata() == pytest.approx(shares)
-    fe.pp.pca(made, n_comps=8, style="exprmat")
-    assert fe.pl.elbow(made, n_comps=3).lines[0].get_ydata() == pytest.approx(shares[:3], rel=1e-5)
-    assert fe.pl.elbow([0.5, 0.25]).lines[0].get_xdata().tolist() == [1, 2]
-    with pytest.raises(fe.MissingKeyError, match="no principal components `pcs`"):
-        fe.pl.elbow(made, key="pcs")
-
-
-def test_the_tree_of_groups_is_the_one_in_uns():
-    made = cells()
-    fe.tl.dendrogram(made, "donor", key_added="mine", linkage_method="average")
-    ax = fe.pl.dendrogram(made, "donor", key="mine")
-    assert ticks(ax.yaxis) == made.uns["mine"]["categories_ordered"]
-    assert len(ax.collections[0].get_segments()) == 5
-    assert "dendrogram_donor" not in made.uns
-    with pytest.raises(fe.MissingKeyError, match="there is no clustering `other`"):
-        fe.pl.dendrogram(made, "donor", key="other")
-
-
 # Programs
 
 
@@ -895,16 +805,3 @@ def test_bare_scripts_draw_without_a_display():
         page = io.BytesIO()
         fe.pl.save(figure, page, format=form)
         assert page.getvalue().startswith(start)
-
-
-def test_measures_are_coloured_by_categories_cell_by_cell():
-    made = cells()
-    fe.pp.calculate_qc_metrics(made, percent_top=None, inplace=True)
-    ax = fe.pl.qc_scatter(made, "total_counts", "n_genes_by_counts", color="cell_type")
-    levels = [str(level) for level in made.obs["cell_type"].cat.categories]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == levels
-    (points,) = ax.collections
-    assert len(points.get_offsets()) == made.n_obs
-    assert len(np.unique(points.get_facecolors(), axis=0)) == len(levels)
-    with pytest.raises(fe.BadInputError, match="expected numbers"):
-        fe.pl.qc_scatter(made, "cell_type", "n_genes_by_counts")

@@ -105,6 +105,19 @@ def variance_shares_top(people):
 
 
 @source
+def counted():
+    """The same question to counts of monocytes."""
+    monocytes = cells()[cells().obs["cell_type"] == "CD14+ Monocytes"].copy()
+    return fe.nbmm.fit(monocytes, "~ condition + donor + (1 | sample)")
+
+
+@figure(counted)
+def nbmm_prior(counted):
+    """A variance of each gene of a count model against its counts: alone, of all genes, and moderated."""
+    return fe.pl.nbmm_prior(counted, parameter="tau")
+
+
+@source
 def specific():
     """Variances between people, shared by cell types and specific to each."""
     adata = ad.read_h5ad("data/onek1k_40donors.h5ad")

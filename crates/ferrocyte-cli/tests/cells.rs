@@ -56,6 +56,17 @@ fn a_table_of_samples_becomes_a_study() {
 }
 
 #[test]
+fn what_samples_share_is_warned_of_once_and_recorded() {
+    let folder = folder();
+    let left = whole(&folder, "study", &[]);
+    let warning = "no gene is flagged as `mt`: its shares will all be 0";
+    assert_eq!(left.err.matches(warning).count(), 1, "{}", left.err);
+    assert!(folder.text("study/log.txt").contains(&format!("warning: {warning} (2 times)\n")));
+    let record: serde_json::Value = serde_json::from_str(&folder.text("study/integrated.h5mu.run.json")).unwrap();
+    assert!(record["provenance"]["warnings"].as_array().unwrap().iter().any(|found| found == warning));
+}
+
+#[test]
 fn threads_change_no_byte_and_the_config_is_taken_back() {
     let folder = folder();
     whole(&folder, "one", &["--threads", "1", "--max-memory", "200M"]);

@@ -394,9 +394,9 @@ class Fit:
         --------
         >>> import ferrocyte as fe
         >>> from ferrocyte._examples import small_study
-        >>> fit = fe.nbmm.fit(small_study(), "~ condition + (1 | donor)")
-        >>> list(fit.ranef("gene2")["level"])
-        ['d1', 'd2', 'd3', 'd4', 'd5', 'd6']
+        >>> fit = fe.nbmm.fit(small_study(), "~ condition + (1 | sample)")
+        >>> fit.ranef("gene2").shape
+        (12, 4)
         """
         import pandas as pd
 

@@ -66,10 +66,10 @@ def random_effects(
     --------
     >>> import ferrocyte as fe
     >>> from ferrocyte._examples import small_study
-    >>> fit = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | donor)")
+    >>> fit = fe.lmm.fit(small_study(), "~ log(libsize) + condition + (1 | sample)")
     >>> ax = fe.pl.random_effects(fit, "gene1")
     >>> ax.get_title(loc="left")
-    'gene1, donor'
+    'gene1, sample'
     """
     from scipy import stats
 

@@ -80,7 +80,7 @@ def nbmm_prior(
     # A few genes of one donor or one cell run to the bound; they stand at the top.
     ceiling = 3.0 * float(np.max(np.concatenate([rows["moderated"], middle * spread, np.quantile(alone, [0.99])])))
 
-    ax = axes(ax, (4.6, 3.6))
+    ax = axes(ax, (5.4, 3.6))
     ax.fill_between(x, middle / spread, middle * spread, color=BAND, linewidth=0, zorder=1)
     shown = np.clip(alone, floor, ceiling)
     ax.scatter(x, shown, s=6, color=FAINT, linewidths=0, rasterized=many, zorder=2, label="gene alone")
@@ -89,7 +89,7 @@ def nbmm_prior(
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_ylim(0.8 * floor, 1.25 * ceiling)
-    ax.legend(loc="upper left", markerscale=2, handletextpad=0.3)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=2, handletextpad=0.3)
     words = _WORDS[parameter].format(fit._unit())
     n_floor = int((alone <= floor).sum())
     return tidy(
