@@ -50,6 +50,7 @@ bench: setup ## side by side with peers, in one run; writes docs/speed*.md
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/lmm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/limma.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/ctmm.py
+	PYTHONPATH=$(CURDIR)/target/bench-site python benches/gxemm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/nbmm.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/nmf.py
 	PYTHONPATH=$(CURDIR)/target/bench-site python benches/ecotype.py

@@ -216,7 +216,7 @@ def main() -> None:
         return
     where = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     page = [
-        "<!-- Made by `python benches/gxemm.py`. Do not edit. -->",
+        "<!-- Made by `make bench`. Do not edit. -->",
         "",
         "# Speed: heritability by environment",
         "",
